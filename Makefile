@@ -1,0 +1,61 @@
+# Each target sets up .venv by itself. `make` alone lists them.
+VENV := .venv
+BIN  := $(VENV)/bin
+PORT ?= 8000
+
+# The first interpreter that the course supports; `make PYTHON=...` picks another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& { echo "$$p"; break; }; done)
+
+.PHONY: help venv book serve lab test lint bench notebooks address clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+venv: $(VENV)/.ready ## set up .venv from constraints.txt
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "The course needs Python 3.11, 3.12 or 3.13, and none of them is on the PATH."; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+		|| { echo "The course needs Python 3.11, 3.12 or 3.13, and PYTHON=$(PYTHON) is not one of them."; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu, install python3-venv."; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV)
+
+$(VENV)/.ready: $(BIN)/python pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (a few minutes the first time, most of it downloads) ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# Sphinx does not repeat the warnings of pages it has read before, so a failed build leaves nothing behind.
+book: venv ## build the book into _build/html
+	@$(BIN)/jupyter-book build -W -n --keep-going --quiet . || { rm -rf _build; exit 1; }
+	@echo "The book is at file://$(CURDIR)/_build/html/index.html"
+
+serve: book ## build the book and serve it on localhost (PORT=8000)
+	@echo "Reading room: http://localhost:$(PORT)/   (Ctrl-C closes it)"
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+lab: venv ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab --notebook-dir=.
+
+lint: venv ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+test: lint book ## everything: lint, book build, unit tests, doctests, notebooks, browser
+	@$(BIN)/python -m pytest -n 2 -q -rs
+
+bench: venv ## run the benchmarks
+	@$(BIN)/python -m benchmarks
+
+notebooks: venv ## execute all notebooks in place and generate the student ones
+	@$(BIN)/python tools/notebooks.py
+
+address: venv ## set the repository's address everywhere (URL=https://github.com/...)
+	@$(BIN)/python tools/address.py $(URL)
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) _build

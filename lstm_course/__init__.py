@@ -1,0 +1,52 @@
+"""LSTM, Gate by Gate: the long short-term memory cell from scratch in NumPy.
+
+The modules are written in the order in which the book teaches them. Importing the package needs
+NumPy alone; the parts that draw or give feedback load when first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from lstm_course import cell, gates, pointwise, rnn, sequence
+from lstm_course.cell import LSTMParams, lstm_step
+from lstm_course.pointwise import sigmoid, tanh
+from lstm_course.rnn import RNNParams, rnn_forward, rnn_step, rnn_step_jacobian
+from lstm_course.sequence import lstm_forward, trace
+
+if TYPE_CHECKING:
+    from lstm_course import diagram, example, exercises, figures
+    from lstm_course.exercises import check
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LSTMParams",
+    "RNNParams",
+    "cell",
+    "check",
+    "diagram",
+    "example",
+    "exercises",
+    "figures",
+    "gates",
+    "lstm_forward",
+    "lstm_step",
+    "pointwise",
+    "rnn",
+    "rnn_forward",
+    "rnn_step",
+    "rnn_step_jacobian",
+    "sequence",
+    "sigmoid",
+    "tanh",
+    "trace",
+]
+
+_ON_FIRST_USE = {"check": "exercises", "diagram": "", "example": "", "exercises": "", "figures": ""}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module 'lstm_course' has no attribute {name!r}")
+    module = importlib.import_module(f"lstm_course.{_ON_FIRST_USE[name] or name}")
+    return getattr(module, name) if _ON_FIRST_USE[name] else module

@@ -1,0 +1,74 @@
+"""Input checks: one clear sentence that names the argument, what came and what was expected."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+
+
+def float_array(
+    name: str,
+    value: object,
+    shape: Sequence[int | str] | None = None,
+    dtype: DTypeLike | None = None,
+) -> Array:
+    """Return `value` as a float array of the expected shape and dtype, or say what is wrong.
+
+    An int in `shape` must match; a letter stands for any size of at least 1. Whole numbers are
+    converted; a float type that is not the expected one is refused, never rounded in silence.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise TypeError(f"{name} must be an array of numbers, got rows of unequal length") from None
+    if array.dtype.kind in "biu":
+        array = array.astype(dtype or np.float64)
+    if array.dtype not in (np.float32, np.float64):
+        came = type(value).__name__ if array.dtype == object else f"dtype {array.dtype}"
+        raise TypeError(f"{name} must be an array of float32 or float64, got {came}")
+    if dtype is not None and array.dtype != dtype:
+        raise TypeError(f"{name} is {array.dtype}, expected {np.dtype(dtype)} like the parameters")
+    if shape is not None:
+        expected = f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+        if array.ndim != len(shape) or any(
+            isinstance(want, int) and got != want
+            for got, want in zip(array.shape, shape, strict=True)
+        ):
+            raise ValueError(f"{name} has shape {array.shape}, expected {expected}")
+        for got, want in zip(array.shape, shape, strict=True):
+            if got == 0:
+                raise ValueError(
+                    f"{name} has shape {array.shape}, expected {expected} with {want} at least 1"
+                )
+    return array
+
+
+def finite(name: str, array: Array) -> Array:
+    """Return `array`, or name the first place where it holds NaN or infinity."""
+    bad = ~np.isfinite(array)
+    if bad.any():
+        place = tuple(int(k) for k in np.argwhere(bad)[0])
+        raise ValueError(f"{name} holds {array[place]} at index {place}, expected finite numbers")
+    return array
+
+
+def size(name: str, value: object) -> int:
+    """Return `value` as a size, a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return int(value)
+
+
+def generator(name: str, value: object) -> np.random.Generator:
+    """Return `value`, which must be a NumPy random generator."""
+    if not isinstance(value, np.random.Generator):
+        raise TypeError(
+            f"{name} must be a numpy.random.Generator such as np.random.default_rng(0), "
+            f"got {type(value).__name__}"
+        )
+    return value

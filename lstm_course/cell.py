@@ -1,0 +1,201 @@
+"""One step of the LSTM cell: four gates as four slices of one affine map."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from lstm_course._checks import Array, finite, float_array, generator, size
+from lstm_course.pointwise import sigmoid, tanh
+
+GATES = ("i", "f", "g", "o")
+"""The order of the four slices: input gate, forget gate, candidate, output gate (PyTorch's)."""
+
+
+@dataclass(frozen=True, eq=False)
+class LSTMParams:
+    """The parameters of one LSTM cell, stacked and named as in PyTorch.
+
+    Parameters
+    ----------
+    weight_ih
+        (4H, D) input weights W, slices in the order i, f, g, o.
+    weight_hh
+        (4H, H) recurrent weights U, same slices.
+    bias
+        (4H,) bias b, same slices. (PyTorch keeps two biases; their sum is what matters.)
+
+    Raises
+    ------
+    TypeError
+        An argument is not a float array, or the dtypes differ.
+    ValueError
+        The shapes do not fit together.
+
+    Examples
+    --------
+    >>> params = LSTMParams.init(3, 2, rng=np.random.default_rng(0))
+    >>> params.weight_ih.shape, params.weight_hh.shape, params.bias.shape
+    ((8, 3), (8, 2), (8,))
+    >>> W_f, U_f, b_f = params.gate("f")
+    >>> b_f
+    array([1., 1.])
+    """
+
+    weight_ih: Array
+    weight_hh: Array
+    bias: Array
+
+    def __post_init__(self) -> None:
+        weight_hh = float_array("weight_hh", self.weight_hh, ("4H", "H"))
+        H = weight_hh.shape[1]
+        weight_hh = float_array("weight_hh", weight_hh, (4 * H, H))
+        weight_ih = float_array("weight_ih", self.weight_ih, (4 * H, "D"), weight_hh.dtype)
+        bias = float_array("bias", self.bias, (4 * H,), weight_hh.dtype)
+        for name, array in (("weight_ih", weight_ih), ("weight_hh", weight_hh), ("bias", bias)):
+            object.__setattr__(self, name, array)
+
+    @classmethod
+    def init(
+        cls,
+        input_size: int,
+        hidden_size: int,
+        *,
+        rng: np.random.Generator,
+        forget_bias: float = 1.0,
+        dtype: DTypeLike = np.float64,
+    ) -> Self:
+        """Draw weights uniformly from -1/sqrt(H) to 1/sqrt(H); biases 0, the forget gate's apart.
+
+        Parameters
+        ----------
+        input_size, hidden_size
+            D and H.
+        rng
+            The source of randomness.
+        forget_bias
+            Bias of the forget gate. Positive values keep the memory at the start.
+        dtype
+            float32 or float64. Both get the same draws, up to rounding.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A size below 1, an rng that is none, another dtype.
+        """
+        D, H = size("input_size", input_size), size("hidden_size", hidden_size)
+        generator("rng", rng)
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise TypeError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
+        bound = 1 / np.sqrt(H)
+        weight_ih = rng.uniform(-bound, bound, (4 * H, D)).astype(dtype)
+        weight_hh = rng.uniform(-bound, bound, (4 * H, H)).astype(dtype)
+        params = cls(weight_ih, weight_hh, np.zeros(4 * H, dtype))
+        params.gate("f")[2][:] = forget_bias
+        return params
+
+    @property
+    def input_size(self) -> int:
+        """D, the number of entries of one input."""
+        return self.weight_ih.shape[1]
+
+    @property
+    def hidden_size(self) -> int:
+        """H, the number of units."""
+        return self.weight_hh.shape[1]
+
+    def gate(self, name: str) -> tuple[Array, Array, Array]:
+        """Return views of one gate's W (H, D), U (H, H) and b (H,); name is i, f, g or o."""
+        if name not in GATES:
+            raise ValueError(f"name must be one of {', '.join(GATES)}, got {name!r}")
+        H = self.hidden_size
+        rows = slice(GATES.index(name) * H, (GATES.index(name) + 1) * H)
+        return self.weight_ih[rows], self.weight_hh[rows], self.bias[rows]
+
+
+class StepCache(NamedTuple):
+    """What one forward step keeps: all that its backward step needs, and the state it made."""
+
+    x: Array  # (N, D)
+    h_prev: Array  # (N, H), as all that follow
+    c_prev: Array
+    i: Array
+    f: Array
+    g: Array
+    o: Array
+    c: Array
+    tanh_c: Array
+    h: Array
+    params: LSTMParams
+
+
+def lstm_step(
+    x: Array, h_prev: Array, c_prev: Array, params: LSTMParams
+) -> tuple[Array, Array, StepCache]:
+    """Take one step of the LSTM cell.
+
+    Parameters
+    ----------
+    x
+        (N, D) input of this step.
+    h_prev, c_prev
+        (N, H) hidden state and cell state of the step before.
+    params
+        The cell's parameters.
+
+    Returns
+    -------
+    h
+        (N, H) new hidden state, within [-1, 1].
+    c
+        (N, H) new cell state, c = f * c_prev + i * g.
+    cache
+        What the backward step needs, the gates among it.
+
+    Raises
+    ------
+    TypeError
+        An argument is not a float array, or its dtype is not the parameters'.
+    ValueError
+        A shape does not fit, or an argument holds NaN or infinity.
+
+    References
+    ----------
+    Gers, Schmidhuber and Cummins (2000), doi:10.1162/089976600300015015, section 3; in
+    the form of Greff et al. (2017), doi:10.1109/TNNLS.2016.2582924, section II, with no peepholes.
+
+    Examples
+    --------
+    >>> from lstm_course import example
+    >>> h, c, cache = lstm_step(example.xs[0], example.h0, example.c0, example.params)
+    >>> h.round(4), c.round(4)
+    (array([[ 0.1098, -0.6037]]), array([[ 0.2122, -0.9194]]))
+    """
+    check_params(params)
+    dtype, D, H = params.bias.dtype, params.input_size, params.hidden_size
+    x = finite("x", float_array("x", x, ("N", D), dtype))
+    N = x.shape[0]
+    h_prev = finite("h_prev", float_array("h_prev", h_prev, (N, H), dtype))
+    c_prev = finite("c_prev", float_array("c_prev", c_prev, (N, H), dtype))
+    cache = step(x, h_prev, c_prev, params)
+    return cache.h, cache.c, cache
+
+
+def step(x: Array, h_prev: Array, c_prev: Array, params: LSTMParams) -> StepCache:
+    """`lstm_step` for arguments that were checked before, as a loop over time needs it."""
+    a = x @ params.weight_ih.T + h_prev @ params.weight_hh.T + params.bias  # (N, 4H)
+    a_i, a_f, a_g, a_o = np.split(a, 4, axis=1)  # (N, H) each
+    i, f, g, o = sigmoid(a_i), sigmoid(a_f), tanh(a_g), sigmoid(a_o)
+    c = f * c_prev + i * g
+    tanh_c = tanh(c)
+    h = o * tanh_c
+    return StepCache(x, h_prev, c_prev, i, f, g, o, c, tanh_c, h, params)
+
+
+def check_params(params: object) -> None:
+    """Raise unless `params` is an LSTMParams that holds finite numbers."""
+    if not isinstance(params, LSTMParams):
+        raise TypeError(f"params must be an LSTMParams, got {type(params).__name__}")
+    for name in ("weight_ih", "weight_hh", "bias"):
+        finite(f"params.{name}", getattr(params, name))

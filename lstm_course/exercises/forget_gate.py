@@ -1,0 +1,197 @@
+"""Exercise 04: the forget gate, and the puzzle of the missing weights."""
+
+import numpy as np
+
+from lstm_course import gates
+from lstm_course._checks import Array
+from lstm_course.exercises.feedback import NotAnswered, Question, WrongAnswer, as_array
+from lstm_course.exercises.functions import Answer, Case, FunctionExam
+from lstm_course.pointwise import sigmoid, tanh
+
+
+def solution(x: Array, h_prev: Array, c_prev: Array, W: Array, U: Array, b: Array) -> Array:
+    """Return the part of the cell state that survives, f * c_prev."""
+    return gates.forget_gate(x, h_prev, W, U, b) * c_prev
+
+
+def _softmax(a: Array, axis: int) -> Array:
+    powers = np.exp(a - a.max(axis=axis, keepdims=True))
+    return powers / powers.sum(axis=axis, keepdims=True)
+
+
+MISTAKES: dict[str, tuple[Answer, ...]] = {
+    "This is the gate f itself. The question asks for what passes through it.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b),
+    ),
+    "The bias b has no effect on your result.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T) * c,
+    ),
+    "The bias is added after the sigmoid. It belongs to the sum that is squashed.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T) * c + b,
+        lambda x, h, c, W, U, b: (sigmoid(x @ W.T + h @ U.T) + b) * c,
+    ),
+    "W and U have changed places: W belongs to the input x, U to the hidden state h_prev.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ U.T + h @ W.T + b) * c,
+    ),
+    "x and h_prev are joined in one order, W and U in the other. Both pairs need the same.": (
+        lambda x, h, c, W, U, b: sigmoid(np.hstack([h, x]) @ np.hstack([W, U]).T + b) * c,
+        lambda x, h, c, W, U, b: sigmoid(np.hstack([x, h]) @ np.hstack([U, W]).T + b) * c,
+    ),
+    "x and h_prev are added before any weight has touched them. Each has a map of its own.": (
+        lambda x, h, c, W, U, b: sigmoid((x + h) @ W.T + b) * c,
+        lambda x, h, c, W, U, b: sigmoid((x + h) @ U.T + b) * c,
+        lambda x, h, c, W, U, b: sigmoid((x + h) @ (W + U).T + b) * c,
+    ),
+    "The gate is squashed by tanh, which can be negative. A share to keep lies in 0 to 1.": (
+        lambda x, h, c, W, U, b: tanh(x @ W.T + h @ U.T + b) * c,
+    ),
+    "The sum is not squashed, so the gate can be negative or larger than 1.": (
+        lambda x, h, c, W, U, b: (x @ W.T + h @ U.T + b) * c,
+    ),
+    "The sum is squashed twice, so the gate never falls below a half.": (
+        lambda x, h, c, W, U, b: sigmoid(sigmoid(x @ W.T + h @ U.T + b)) * c,
+    ),
+    "Two sigmoids are added. The two maps are added first, and one sigmoid squashes the sum.": (
+        lambda x, h, c, W, U, b: (sigmoid(x @ W.T) + sigmoid(h @ U.T + b)) * c,
+        lambda x, h, c, W, U, b: (sigmoid(x @ W.T + b) + sigmoid(h @ U.T)) * c,
+        lambda x, h, c, W, U, b: (sigmoid(x @ W.T + b) + sigmoid(h @ U.T + b)) * c,
+    ),
+    "The gate is a softmax, whose shares add up to 1. Each unit decides on its own.": (
+        lambda x, h, c, W, U, b: _softmax(x @ W.T + h @ U.T + b, axis=1) * c,
+        lambda x, h, c, W, U, b: _softmax(x @ W.T + h @ U.T + b, axis=0) * c,
+    ),
+    "The gate reads the cell state c_prev where the question has the hidden state h_prev.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + c @ U.T + b) * c,
+    ),
+    "The gate acts on the hidden state h_prev. It decides what stays of the cell state.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) * h,
+    ),
+    (
+        "This is (1 - f) * c_prev, the part that is forgotten. If you wrote no 1 - f, look at the "
+        "sign in the exponent of your sigmoid."
+    ): (lambda x, h, c, W, U, b: (1 - sigmoid(x @ W.T + h @ U.T + b)) * c,),
+    "The minus in the exponent reaches the first term of the sum only.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T - h @ U.T - b) * c,
+    ),
+    "The gate is added to the cell state. A share of something is a product.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) + c,
+    ),
+    "A share of each entry is kept: a product entry by entry, not a matrix product.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) @ c,
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) @ c.T,
+    ),
+    "A wrong axis: row j of W and U belongs to unit j, and your product runs along columns.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W + h @ U + b) * c,
+    ),
+    "A wrong axis in U: its row j belongs to unit j, and your product runs along columns.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U + b) * c,
+    ),
+    "A wrong axis in W: its row j belongs to unit j, and your product runs along columns.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W + h @ U.T + b) * c,
+    ),
+    "A wrong axis: entry j of b belongs to unit j, and you add it to row j of the batch.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b[:, None]) * c,
+    ),
+    "A wrong axis: your gate has one column per sequence, and c_prev has one row.": (
+        lambda x, h, c, W, U, b: sigmoid(W @ x.T + U @ h.T + b) * c,
+        lambda x, h, c, W, U, b: sigmoid(W @ x.T + U @ h.T + b[:, None]) * c,
+    ),
+    "A wrong axis: your product sums over the rows of x and h_prev, which are the sequences.": (
+        lambda x, h, c, W, U, b: sigmoid(W @ x + U @ h + b) * c,
+    ),
+    "The values are right and the axes exchanged: your result is (H, N), expected (N, H).": (
+        lambda x, h, c, W, U, b: (sigmoid(x @ W.T + h @ U.T + b) * c).T,
+    ),
+    "Right for N = 1. In a larger batch every row gets the gate of the first.": (
+        lambda x, h, c, W, U, b: sigmoid(W @ x[0] + U @ h[0] + b) * c,
+    ),
+}
+
+
+def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
+    rng = np.random.default_rng([N, D, H])
+    shapes = {"x": (N, D), "h_prev": (N, H), "c_prev": (N, H), "W": (H, D), "U": (H, H), "b": (H,)}
+    arguments = {name: scale * rng.normal(size=shape) for name, shape in shapes.items()}
+    return Case({"N": N, "D": D, "H": H}, arguments, large=scale > 1)
+
+
+EXAM = FunctionExam(
+    "forget_gate",
+    solution,
+    (
+        _case(3, 3, 3),
+        _case(1, 1, 1),
+        _case(1, 4, 2),
+        _case(4, 2, 3),
+        _case(2, 3, 2, scale=20),
+        _case(2, 5, 4),
+    ),
+    MISTAKES,
+    "of shape (N, H)",
+)
+QUESTION = Question("forget-gate", 4, EXAM)
+
+PUZZLE_C = np.array([0.8, 0.3, 0.5])
+PUZZLE_X = np.array([0.9, 0.4, 0.7])
+PUZZLE_F = np.array([0.7, 0.2, 0.6])
+
+
+def examine_puzzle(answer: object) -> str:
+    """Examine weights W (3, 6) and a bias b (3,) for f = sigmoid(W [c_prev; x] + b)."""
+    if answer is None or answer is Ellipsis:
+        raise NotAnswered
+    if callable(answer):
+        raise WrongAnswer("Expected a pair (W, b), got a function. Call it: puzzle().")
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        raise WrongAnswer("Expected a pair (W, b).")
+    if any(part is None or part is Ellipsis for part in answer):
+        raise NotAnswered
+    parts = [list(part) if isinstance(part, tuple) else part for part in answer]
+    W = as_array(parts[0], (3, 6), "W first").astype(float)
+    b = as_array(parts[1], (3,), "b second").astype(float)
+    if not (np.isfinite(W).all() and np.isfinite(b).all()):
+        raise WrongAnswer("W and b must hold finite numbers.")
+    logit = np.log(PUZZLE_F / (1 - PUZZLE_F))
+    a = W @ np.concatenate([PUZZLE_C, PUZZLE_X]) + b
+    f = sigmoid(a)
+    if _equal(f, PUZZLE_F):
+        if not W.any():
+            return (
+                "Right: the gate is [0.7, 0.2, 0.6]. Your W is 0, so this gate gives the same "
+                "answer whatever it reads. Can you find weights that make it depend on c and x?"
+            )
+        return "Right: the gate is [0.7, 0.2, 0.6], and it depends on what it reads."
+    if _equal(W @ np.concatenate([PUZZLE_X, PUZZLE_C]) + b, logit):
+        raise WrongAnswer("Your columns fit [x; c]. The puzzle joins them as [c; x].")
+    if _equal(a, PUZZLE_F):
+        raise WrongAnswer(
+            "W [c; x] + b is [0.7, 0.2, 0.6] before the sigmoid. It has to be so after it."
+        )
+    if _equal(a, np.log(PUZZLE_F)):
+        raise WrongAnswer("You invert the exponential, not the whole sigmoid 1 / (1 + exp(-a)).")
+    if _equal(a, np.arctanh(PUZZLE_F)):
+        raise WrongAnswer("You invert tanh. The gate is squashed by a sigmoid.")
+    if _equal(a, -logit):
+        raise WrongAnswer("The gate is 1 - f, [0.3, 0.8, 0.4]. A sign is wrong in your inverse.")
+    factor = a / logit
+    if factor[0] > 0 and np.ptp(factor) < 1e-4 and abs(factor[0] - 1) > 1e-2:
+        raise WrongAnswer(
+            f"W [c; x] + b is {factor[0]:.4g} times what it must be, at all three units. Is "
+            "something counted twice, left unscaled, or a logarithm to another base?"
+        )
+    if np.allclose(f, PUZZLE_F, rtol=0, atol=5e-3):
+        raise WrongAnswer(
+            f"Close: the gate is {np.array2string(f, precision=5)}. Keep more digits, or let "
+            "NumPy compute the weights: the check wants 1e-6."
+        )
+    raise WrongAnswer(
+        f"The gate is {np.array2string(f, precision=4)}, expected [0.7, 0.2, 0.6]. "
+        f"Wrong at unit {int(np.argmax(np.abs(f - PUZZLE_F)))} most of all."
+    )
+
+
+def _equal(one: Array, other: Array) -> bool:
+    return np.allclose(one, other, rtol=0, atol=1e-6)
+
+
+PUZZLE = Question("forget-gate-puzzle", 2, examine_puzzle)

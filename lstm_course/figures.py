@@ -1,0 +1,209 @@
+"""One look for every figure: the gates' colours, the style, and pictures that follow the theme.
+
+A figure is drawn with matplotlib and shown as inline SVG. Its lines and letters take the page's
+text colour, and the gates' colours can be overridden by the page's stylesheet, so the same picture
+reads on white and on near-black.
+"""
+
+import html
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from lstm_course._checks import Array
+
+COLORS = {
+    "i": "#1676f3",  # input gate
+    "f": "#b93410",  # forget gate
+    "g": "#2e7166",  # candidate
+    "o": "#b01db4",  # output gate
+    "c": "#9a7410",  # cell state
+    "h": "#6b7f8e",  # hidden state
+}
+"""The colour of each gate and state: told apart in the common forms of colour blindness."""
+
+DARK_COLORS = {
+    "i": "#64b5ff",
+    "f": "#f2764a",
+    "g": "#7ef0d0",
+    "o": "#e04fe0",
+    "c": "#f1d41c",
+    "h": "#999da2",
+}
+"""The same, brightened for a near-black page. The site's stylesheet mirrors both."""
+
+INK = "#010203"
+"""Stands for the page's text colour; `show` replaces it."""
+
+_STYLE: dict[Any, Any] = {
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "grid.alpha": 0.25,
+    "grid.color": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "mathtext.fontset": "dejavusans",
+    "patch.edgecolor": INK,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "lstm-course",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+class Picture:
+    """A figure as inline SVG; a notebook shows it when it is a cell's last expression."""
+
+    def __init__(self, svg: str, alt: str) -> None:
+        self.svg = svg
+        self.alt = alt
+
+    def __repr__(self) -> str:
+        return f"Picture: {self.alt}"
+
+    def _repr_html_(self) -> str:
+        return self.svg
+
+
+def figure(
+    rows: int = 1, columns: int = 1, *, width: float = 7.0, height: float = 2.8, **subplots: Any
+) -> tuple[Figure, Any]:
+    """Return a new figure and its axes in the course's style.
+
+    Parameters
+    ----------
+    rows, columns
+        The grid of axes.
+    width, height
+        Size in inches; 7 inches fill the text column.
+    subplots
+        Passed on to `matplotlib.figure.Figure.subplots`.
+
+    Examples
+    --------
+    >>> fig, ax = figure(width=4)
+    >>> _ = ax.plot([0, 1], [0, 1], color=COLORS["f"])
+    >>> show(fig, "A rising line.")
+    Picture: A rising line.
+    """
+    with matplotlib.rc_context(_STYLE):
+        fig = Figure(figsize=(width, height), layout="constrained")
+        return fig, fig.subplots(rows, columns, **subplots)
+
+
+def show(fig: Figure, alt: str) -> Picture:
+    """Turn a figure into a `Picture`.
+
+    Parameters
+    ----------
+    fig
+        A figure made by `figure`.
+    alt
+        What the figure shows, for readers who cannot see it. One or two sentences.
+
+    Raises
+    ------
+    ValueError
+        `alt` is empty.
+    """
+    if not alt.strip():
+        raise ValueError("alt is empty, expected a sentence that says what the figure shows")
+    for text in fig.findobj(Text):  # labels added after `figure` are black, not the page's colour
+        if isinstance(text, Text) and to_hex(text.get_color()) == "#000000":
+            text.set_color(INK)
+    buffer = io.StringIO()
+    with matplotlib.rc_context(_STYLE):
+        fig.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    svg = buffer.getvalue()
+    width = float(re.search(r'width="([\d.]+)pt"', svg)[1])  # type: ignore[index]
+    view_box = re.search(r'viewBox="[^"]+"', svg)[0]  # type: ignore[index]
+    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"\s*\n\s*", " ", body)
+    body = re.sub(
+        r"([1-9]\d*\.\d{2})\d+", r"\1", body
+    )  # a hundredth of a point is more than enough
+    # Several pictures share a page: their ids must differ.
+    prefix = f"p{sum(map(ord, alt)) % 100000}-"
+    body = re.sub(r'\bid="', f'id="{prefix}', body)
+    body = body.replace('href="#', f'href="#{prefix}').replace("url(#", f"url(#{prefix}")
+    body = body.replace(INK, "currentColor")
+    for name, color in COLORS.items():
+        body = body.replace(color, f"var(--lc-{name}, {color})")
+    head = (
+        f'<svg class="lc-figure" role="img" aria-label="{html.escape(alt)}" {view_box} '
+        'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'style="width: 100%; max-width: {width * 4 / 3:.0f}px; height: auto">'
+    )
+    return Picture(head + body.strip(), alt)
+
+
+def gate_traces(
+    traces: Mapping[str, Array], labels: Sequence[str], names: Sequence[str] = "ifgoch"
+) -> Figure:
+    """Draw gates and states over time as a grid of bars: a row a quantity, a column a unit.
+
+    Parameters
+    ----------
+    traces
+        What `lstm_course.trace` returns, for the first sequence of the batch.
+    labels
+        T labels, such as words, one a step.
+    names
+        Which quantities to draw.
+
+    Raises
+    ------
+    ValueError
+        The number of labels is not the number of steps.
+    """
+    T, _, H = traces[names[0]].shape
+    if len(labels) != T:
+        raise ValueError(f"labels has {len(labels)} entries, expected {T}, one a step")
+    fig, axes = figure(
+        len(names), H, width=7, height=0.75 * len(names) + 0.6, sharex=True, squeeze=False
+    )
+    for row, name in enumerate(names):
+        bottom = 0.0 if name in "ifo" else -1.0
+        for unit in range(H):
+            ax = axes[row, unit]
+            values = traces[name][:, 0, unit]
+            ax.bar(range(T), values, width=0.6, color=COLORS[name], linewidth=0)
+            ax.axhline(0, color=INK, linewidth=0.8)
+            ax.spines["bottom"].set_visible(False)
+            ax.tick_params(axis="x", length=0)
+            ax.set(ylim=(1.5 * bottom, 1.5), yticks=[bottom, 1.0])
+            ax.spines["left"].set_bounds(bottom, 1.0)
+            for t, value in enumerate(values):
+                ax.annotate(
+                    f"{value:.2f}",
+                    (t, value),
+                    (0, 2 if value >= 0 else -2),
+                    textcoords="offset points",
+                    ha="center",
+                    va="bottom" if value >= 0 else "top",
+                    size=8,
+                )
+        axes[row, 0].set_ylabel(
+            name, rotation=0, ha="right", va="center", color=COLORS[name], weight="bold", size=12
+        )
+    for unit in range(H):
+        axes[0, unit].set_title(f"unit {unit}")
+        axes[-1, unit].set_xticks(range(T), labels)
+    fig.align_ylabels()
+    return fig

@@ -1,0 +1,215 @@
+"""The plain recurrent network that the LSTM is compared with."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from lstm_course._checks import Array, finite, float_array, generator, size
+from lstm_course.pointwise import tanh
+
+
+@dataclass(frozen=True, eq=False)
+class RNNParams:
+    """The parameters of one plain recurrent cell.
+
+    Parameters
+    ----------
+    weight_ih
+        (H, D) input weights W.
+    weight_hh
+        (H, H) recurrent weights U.
+    bias
+        (H,) bias b.
+
+    Raises
+    ------
+    TypeError
+        An argument is not a float array, or the dtypes differ.
+    ValueError
+        The shapes do not fit together.
+
+    Examples
+    --------
+    >>> params = RNNParams.init(3, 2, rng=np.random.default_rng(0))
+    >>> params.weight_ih.shape, params.weight_hh.shape, params.bias.shape
+    ((2, 3), (2, 2), (2,))
+    """
+
+    weight_ih: Array
+    weight_hh: Array
+    bias: Array
+
+    def __post_init__(self) -> None:
+        weight_ih = float_array("weight_ih", self.weight_ih, ("H", "D"))
+        H = weight_ih.shape[0]
+        weight_hh = float_array("weight_hh", self.weight_hh, (H, H), weight_ih.dtype)
+        bias = float_array("bias", self.bias, (H,), weight_ih.dtype)
+        for name, array in (("weight_ih", weight_ih), ("weight_hh", weight_hh), ("bias", bias)):
+            object.__setattr__(self, name, array)
+
+    @classmethod
+    def init(
+        cls,
+        input_size: int,
+        hidden_size: int,
+        *,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float64,
+    ) -> Self:
+        """Draw weights uniformly from -1/sqrt(H) to 1/sqrt(H); the bias is 0.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A size below 1, an rng that is none, a dtype that is no float.
+        """
+        D, H = size("input_size", input_size), size("hidden_size", hidden_size)
+        generator("rng", rng)
+        bound = 1 / np.sqrt(H)
+        weight_ih = rng.uniform(-bound, bound, (H, D)).astype(dtype)
+        weight_hh = rng.uniform(-bound, bound, (H, H)).astype(dtype)
+        return cls(weight_ih, weight_hh, np.zeros(H, dtype))
+
+    @property
+    def input_size(self) -> int:
+        """D, the number of entries of one input."""
+        return self.weight_ih.shape[1]
+
+    @property
+    def hidden_size(self) -> int:
+        """H, the number of units."""
+        return self.weight_hh.shape[0]
+
+
+def rnn_step(x: Array, h_prev: Array, params: RNNParams) -> Array:
+    """Take one step of the plain recurrent cell: h = tanh(W x + U h_prev + b).
+
+    Parameters
+    ----------
+    x
+        (N, D) input of this step.
+    h_prev
+        (N, H) hidden state of the step before.
+    params
+        The cell's parameters.
+
+    Returns
+    -------
+    (N, H) new hidden state, within [-1, 1].
+
+    Raises
+    ------
+    TypeError
+        An argument is not a float array, or its dtype is not the parameters'.
+    ValueError
+        A shape does not fit, or an argument holds NaN or infinity.
+
+    References
+    ----------
+    Elman (1990), doi:10.1207/s15516709cog1402_1.
+
+    Examples
+    --------
+    >>> params = RNNParams(np.eye(2), 0.5 * np.eye(2), np.zeros(2))
+    >>> rnn_step(np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]]), params).round(4)
+    array([[0.7616, 0.7616]])
+    """
+    _check_params(params)
+    dtype, D, H = params.bias.dtype, params.input_size, params.hidden_size
+    x = finite("x", float_array("x", x, ("N", D), dtype))
+    h_prev = finite("h_prev", float_array("h_prev", h_prev, (x.shape[0], H), dtype))
+    return _step(x, h_prev, params)
+
+
+def rnn_step_jacobian(h: Array, params: RNNParams) -> Array:
+    """Return the derivative of one step's result by the hidden state it started from.
+
+    Entry (j, k) is d h[j] / d h_prev[k] = (1 - h[j]**2) U[j, k].
+
+    Parameters
+    ----------
+    h
+        (N, H) the step's result.
+    params
+        The cell's parameters.
+
+    Returns
+    -------
+    (N, H, H) Jacobian matrices, one a row of the batch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        h is no float array of shape (N, H).
+
+    References
+    ----------
+    Pascanu, Mikolov and Bengio (2013), doi:10.48550/arXiv.1211.5063, section 2.
+
+    Examples
+    --------
+    >>> params = RNNParams(np.eye(2), 0.5 * np.eye(2), np.zeros(2))
+    >>> rnn_step_jacobian(np.array([[0.0, 0.6]]), params)
+    array([[[0.5 , 0.  ],
+            [0.  , 0.32]]])
+    """
+    h = float_array("h", h, ("N", params.hidden_size), params.bias.dtype)
+    return (1 - h**2)[:, :, None] * params.weight_hh
+
+
+def rnn_forward(xs: Array, params: RNNParams, h0: Array | None = None) -> tuple[Array, Array]:
+    """Run the plain recurrent cell over a batch of sequences.
+
+    Parameters
+    ----------
+    xs
+        (T, N, D) inputs, time first.
+    params
+        The cell's parameters, the same at every step.
+    h0
+        (N, H) initial hidden state; zeros if not given.
+
+    Returns
+    -------
+    hs
+        (T, N, H) hidden state after every step.
+    h_T
+        (N, H) final hidden state.
+
+    Raises
+    ------
+    TypeError
+        An argument is not a float array, or its dtype is not the parameters'.
+    ValueError
+        A shape does not fit, T or N is 0, or an argument holds NaN or infinity.
+
+    Examples
+    --------
+    >>> params = RNNParams.init(3, 2, rng=np.random.default_rng(0))
+    >>> hs, h_T = rnn_forward(np.zeros((5, 1, 3)), params)
+    >>> hs.shape, h_T.shape
+    ((5, 1, 2), (1, 2))
+    """
+    _check_params(params)
+    dtype, D, H = params.bias.dtype, params.input_size, params.hidden_size
+    xs = finite("xs", float_array("xs", xs, ("T", "N", D), dtype))
+    T, N, _ = xs.shape
+    h = np.zeros((N, H), dtype) if h0 is None else float_array("h0", h0, (N, H), dtype)
+    finite("h0", h)
+    hs = np.empty((T, N, H), dtype)
+    for t in range(T):
+        h = hs[t] = _step(xs[t], h, params)
+    return hs, h
+
+
+def _step(x: Array, h_prev: Array, params: RNNParams) -> Array:
+    return tanh(x @ params.weight_ih.T + h_prev @ params.weight_hh.T + params.bias)  # (N, H)
+
+
+def _check_params(params: object) -> None:
+    if not isinstance(params, RNNParams):
+        raise TypeError(f"params must be an RNNParams, got {type(params).__name__}")
+    for name in ("weight_ih", "weight_hh", "bias"):
+        finite(f"params.{name}", getattr(params, name))

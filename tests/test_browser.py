@@ -1,0 +1,133 @@
+"""Open every page of the built book in Chromium, as a reader would: light, dark, and on a phone."""
+
+import functools
+import http.server
+import re
+import shutil
+import threading
+
+import pytest
+from conftest import ROOT, need
+
+HTML = ROOT / "_build/html"
+PAGES = sorted(
+    path.relative_to(HTML).as_posix()
+    for folder in ("book", "exercises")
+    for path in (HTML / folder).rglob("*.html")
+)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site():
+    need(PAGES, "the built book", "make book")
+    handler = functools.partial(Quiet, directory=str(HTML))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
+    need(chromium, "Chromium", "apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-background-networking", "--no-first-run"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(
+    params=[("light", 1280), ("dark", 360)], ids=["light-desktop", "dark-phone"], scope="module"
+)
+def reader(request, browser, site):
+    """A page that notes what goes wrong, in one theme and one width; the width changes in tests."""
+    theme, width = request.param
+    page = browser.new_page(color_scheme=theme, viewport={"width": width, "height": 800})
+    page.theme, page.wrong = theme, []
+    page.on(
+        "console", lambda m: page.wrong.append(m.text) if m.type in ("error", "warning") else None
+    )
+    page.on("pageerror", lambda error: page.wrong.append(str(error)))
+    page.on(
+        "response", lambda r: page.wrong.append(f"{r.status} {r.url}") if r.status >= 400 else None
+    )
+    page.on(
+        "request",
+        lambda r: (
+            page.wrong.append(f"other host: {r.url}")
+            if not r.url.startswith((site, "data:"))
+            else None
+        ),
+    )
+    yield page
+    page.close()
+
+
+def test_the_whole_book_was_built():
+    need(PAGES, "the built book", "make book")
+    listed = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
+    assert {f"{name}.html" for name in listed} <= set(PAGES)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page(name, reader, site):
+    reader.wrong.clear()
+    reader.goto(site + name)
+    reader.wait_for_function("!window.MathJax || MathJax.startup?.promise", timeout=20000)
+    reader.evaluate("window.MathJax && MathJax.startup.promise")
+    assert reader.wrong == []
+    assert reader.evaluate("document.documentElement.dataset.theme") == reader.theme
+
+    equations = reader.locator(".math").count()
+    assert reader.locator("mjx-container").count() == equations
+    assert reader.locator("mjx-merror").count() == 0
+
+    for width in (1280, 360):
+        reader.set_viewport_size({"width": width, "height": 800})
+        assert reader.evaluate("document.documentElement.scrollWidth") <= width
+
+    for picture in reader.locator("svg.lc-figure").all():
+        assert picture.get_attribute("aria-label")
+
+
+def test_pictures_and_equations_follow_the_theme(reader, site):
+    from lstm_course import figures
+
+    color = {"light": figures.COLORS, "dark": figures.DARK_COLORS}[reader.theme]["f"]
+    wanted = "rgb({}, {}, {})".format(*(int(color[k : k + 2], 16) for k in (1, 3, 5)))
+    reader.goto(site + "book/2-pieces/04-forget-gate.html")
+    reader.wait_for_selector("mjx-container")
+    colors = "es => es.map(e => getComputedStyle(e).color)"
+    assert wanted in reader.locator("mjx-container [style*=color]").evaluate_all(colors)
+    card = "e => getComputedStyle(e.closest('.text_html')).backgroundColor"
+    assert reader.locator("svg.lc-figure").first.evaluate(card) == "rgba(0, 0, 0, 0)"
+    fills = "es => es.map(e => getComputedStyle(e).fill)"
+    assert wanted in reader.locator("svg.lc-figure [style*=lc-f]").evaluate_all(fills)
+
+
+def test_search_finds_a_word(reader, site):
+    reader.goto(site + "search.html?q=peephole")
+    reader.wait_for_selector("#search-results li")
+    assert "forget gate" in reader.locator("#search-results").inner_text()
+
+
+def test_every_chapter_and_exercise_has_its_colab_button(reader, site):
+    for name in PAGES:
+        if re.search(r"/\d\d-[^/]*\.html|/student\.html", name):
+            reader.goto(site + name)
+            link = reader.locator('a[href^="https://colab.research.google.com/github/"]').first
+            expected = f"/blob/main/{name.removesuffix('.html')}.ipynb"
+            assert link.get_attribute("href").endswith(expected)

@@ -1,0 +1,309 @@
+import contextlib
+import functools
+import math
+import re
+
+import numpy as np
+import pytest
+
+import lstm_course as lc
+from lstm_course.exercises import forget_gate as exercise
+
+
+def check(answer):
+    return lc.check("forget-gate", answer)
+
+
+def with_loops(x, h_prev, c_prev, W, U, b):
+    result = np.empty_like(c_prev)
+    for n in range(len(x)):
+        for j in range(len(b)):
+            total = b[j]
+            for k in range(x.shape[1]):
+                total += W[j, k] * x[n, k]
+            for k in range(len(b)):
+                total += U[j, k] * h_prev[n, k]
+            result[n, j] = lc.sigmoid(total) * c_prev[n, j]
+    return result
+
+
+def with_einsum(x, h, c, W, U, b):
+    return c / (1 + np.exp(-(np.einsum("nd,hd->nh", x, W) + np.einsum("nk,hk->nh", h, U) + b)))
+
+
+def with_concatenation(x, h, c, W, U, b):
+    return lc.sigmoid(np.concatenate([h, x], 1) @ np.concatenate([U, W], 1).T + b) * c
+
+
+class Gate:
+    def __call__(self, x, h, c, W, U, b, scale=1):
+        return scale * exercise.solution(x, h, c, W, U, b)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        exercise.solution,
+        with_loops,
+        with_einsum,
+        with_concatenation,
+        Gate(),
+        functools.partial(Gate(), scale=1),
+        lambda *args: (
+            0.5
+            * (1 + np.tanh(0.5 * (args[0] @ args[3].T + args[1] @ args[4].T + args[5])))
+            * args[2]
+        ),
+    ],
+)
+def test_right_answers_pass(answer):
+    feedback = check(answer)
+    assert feedback.passed, feedback
+    assert feedback.points == 4
+
+
+@pytest.mark.parametrize(
+    ("mistake", "sentence"),
+    [(answer, sentence) for sentence, answers in exercise.MISTAKES.items() for answer in answers],
+)
+def test_known_mistakes_are_named(mistake, sentence):
+    feedback = check(mistake)
+    assert not feedback.passed
+    assert feedback.points == 0
+    assert feedback.message == sentence
+
+
+def test_sentences_give_no_solution():
+    assert len(exercise.MISTAKES) >= 20
+    assert not any("@" in sentence or ".T" in sentence for sentence in exercise.MISTAKES)
+
+
+def mutating(x, h, c, W, U, b):
+    c *= lc.sigmoid(x @ W.T + h @ U.T + b)
+    return c
+
+
+def widening(x, h, c, W, U, b):
+    return np.array([[float(v) for v in row] for row in exercise.solution(x, h, c, W, U, b)])
+
+
+def squeezing(x, h, c, W, U, b):
+    return lc.sigmoid(W @ x.squeeze() + U @ h.squeeze() + b)[None] * c
+
+
+def reshaping(x, h, c, W, U, b):
+    return lc.sigmoid(W @ x.reshape(W.shape[1]) + U @ h.reshape(len(b)) + b)[None] * c
+
+
+def summing_over_the_batch(x, h, c, W, U, b):
+    return lc.sigmoid((x @ W.T + h @ U.T + b).sum(axis=0)) * c
+
+
+def losing_an_axis(x, h, c, W, U, b):
+    return exercise.solution(x, h, c, W, U, b)[0]
+
+
+def overflowing(x, h, c, W, U, b):
+    power = np.exp(x @ W.T + h @ U.T + b)
+    return power / (1 + power) * c
+
+
+def overflowing_and_without_bias(x, h, c, W, U, b):
+    power = np.exp(x @ W.T + h @ U.T)
+    return power / (1 + power) * c
+
+
+def only_zeros_in_float32(x, h, c, W, U, b):
+    return exercise.solution(x, h, c, W, U, b) * (x.dtype == np.float64)
+
+
+def always_float32(*args):
+    return exercise.solution(*args).astype(np.float32)
+
+
+def exchanged_parameters(x, h_prev, c_prev, U, W, b):
+    return exercise.solution(x, h_prev, c_prev, W, U, b)
+
+
+RANDOM = np.random.default_rng(0)
+
+
+def random(x, h, c, W, U, b):
+    return c * RANDOM.random(c.shape)
+
+
+def checking_itself(*args):
+    return lc.check("forget-gate", checking_itself)
+
+
+class Grumpy(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+def grumpy(*args):
+    raise Grumpy
+
+
+class Stubborn:
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError
+
+
+def endless(*args):
+    while True:
+        with contextlib.suppress(Exception):
+            while True:
+                pass
+
+
+def raising(x, h, c, W, U, b):
+    return x @ W @ np.ones(7)
+
+
+def quitting(*args):
+    raise SystemExit
+
+
+def with_math(x, h, c, W, U, b):
+    f = [[1 / (1 + math.exp(-a)) for a in row] for row in x @ W.T + h @ U.T + b]
+    return (np.array(f) * c).astype(x.dtype)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (mutating, "changes c_prev in place"),
+        (widening, "float32 arguments give a float64 result. Something .* always float64"),
+        (always_float32, "float64 arguments give a float32 result"),
+        (only_zeros_in_float32, "wrong values for float32"),
+        (squeezing, "Right for one sequence, N = 1, and wrong for batches"),
+        (reshaping, "Right for one sequence, N = 1, and wrong for batches"),
+        (summing_over_the_batch, "Right for one sequence, N = 1, and wrong for batches"),
+        (losing_an_axis, "The axis of the sequences is lost"),
+        (overflowing, "Right for small arguments. For large ones"),
+        (with_math, "Right for small arguments. For large ones"),
+        (overflowing_and_without_bias, "The bias b has no effect"),
+        (exchanged_parameters, "Your parameters stand in the order x, h_prev, c_prev, U, W, b"),
+        (random, "Called twice"),
+        (checking_itself, "lc.check stands inside your function"),
+        (grumpy, "raised Grumpy"),
+        (lambda *args: Stubborn(), "got Stubborn"),
+        (lambda *args: args[2] * 1j, "an array of dtype complex128"),
+        (
+            lambda *args: 0 * args[2],
+            "Without any effect on your result: x, h_prev, c_prev, W, U, b",
+        ),
+        (lambda *args: exercise.solution(*args).round(4), "Close, but the check allows"),
+        (raising, r"raised ValueError: .*\nin the line: return x @ W @ np.ones\(7\)"),
+        (quitting, "raised SystemExit"),
+        (lambda x: x, "raised TypeError"),
+        (lambda *args: (args[0], args[1]), "got a tuple of 2"),
+        (lambda *args: "text", "got str"),
+        (lambda *args: args[2].sum(), "got shape"),
+        (lambda *args: args[2] * np.nan, "Without any effect|not a finite number"),
+        ("text", "got str"),
+        (np.ones((2, 2)), "got ndarray"),
+        (lambda *args: 0.123 * args[2], "Without any effect on your result: x, h_prev, W, U, b"),
+        (
+            lambda *args: exercise.solution(*args) ** 3,
+            r"entry \(0, 0\) is .* expected .*\nThere x = ",
+        ),
+    ],
+)
+def test_whatever_comes_gets_a_sentence(answer, sentence):
+    feedback = check(answer)
+    assert not feedback.passed
+    assert feedback.message
+    assert re.search(sentence, feedback.message), feedback
+
+
+def test_an_endless_answer_is_stopped(monkeypatch):
+    monkeypatch.setattr("lstm_course.exercises.feedback.SECONDS", 0.2)
+    assert "did not end within 0.2 seconds" in check(endless).message
+
+
+def not_implemented(*args):
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    "stub", [None, ..., lambda *args: None, lambda *args: ..., not_implemented]
+)
+def test_a_stub_is_not_answered_yet(stub):
+    assert repr(check(stub)).startswith("– forget-gate: not answered yet (4 points).")
+    assert not check(stub).answered
+
+
+def test_prints_and_warnings_of_an_answer_are_not_shown(capsys):
+    def noisy(*args):
+        print("noise")
+        np.log(np.zeros(1))
+        return exercise.solution(*args)
+
+    assert check(noisy).passed
+    assert capsys.readouterr() == ("", "")
+
+
+V = np.concatenate([exercise.PUZZLE_C, exercise.PUZZLE_X])
+LOGIT = np.log(exercise.PUZZLE_F / (1 - exercise.PUZZLE_F))
+
+
+def rows(a, v=V):
+    return np.outer(a, v) / (v @ v)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (np.zeros((3, 6)), LOGIT),
+        (rows(LOGIT), np.zeros(3)),
+        (rows(LOGIT - 1).tolist(), [1, 1, 1]),
+        [rows(LOGIT), (0, 0, 0)],
+    ],
+)
+def test_puzzle_accepts_every_solution(answer):
+    feedback = lc.check("forget-gate-puzzle", answer)
+    assert feedback.passed, feedback
+    assert ("Your W is 0" in feedback.message) == (not np.any(answer[0]))
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ((rows(exercise.PUZZLE_F), np.zeros(3)), "before the sigmoid"),
+        ((rows(np.log(exercise.PUZZLE_F)), np.zeros(3)), "invert the exponential"),
+        (
+            (rows(LOGIT, np.concatenate([exercise.PUZZLE_X, exercise.PUZZLE_C])), np.zeros(3)),
+            r"fit \[x; c\]",
+        ),
+        ((np.zeros((3, 6)), LOGIT.round(2)), "Close"),
+        (
+            (np.zeros((6, 3)), LOGIT),
+            r"W first, here \(3, 6\), got shape \(6, 3\)",
+        ),
+        ((np.zeros((3, 6)), np.zeros(3)), "Wrong at unit 1"),
+        ((rows(-LOGIT), np.zeros(3)), "A sign is wrong"),
+        ((rows(LOGIT), LOGIT), "2 times what it must be"),
+        ((rows(np.arctanh(exercise.PUZZLE_F)), np.zeros(3)), "You invert tanh"),
+        (lambda: None, "Call it: puzzle"),
+        ((np.full((3, 6), np.nan), LOGIT), "finite"),
+        ((np.zeros((3, 6)), "text"), "got str"),
+        (LOGIT, r"Expected a pair \(W, b\)"),
+        ((1, 2, 3), r"Expected a pair \(W, b\)"),
+    ],
+)
+def test_puzzle_names_what_is_wrong(answer, sentence):
+    feedback = lc.check("forget-gate-puzzle", answer)
+    assert not feedback.passed
+    assert re.search(sentence, feedback.message), feedback
+
+
+@pytest.mark.parametrize("stub", [None, ..., (None, None), (np.zeros((3, 6)), None)])
+def test_puzzle_stub_is_not_answered_yet(stub):
+    assert not lc.check("forget-gate-puzzle", stub).answered
+
+
+def test_unknown_question():
+    with pytest.raises(ValueError, match="there is no question 'forgot-gate', expected one of"):
+        lc.check("forgot-gate", None)

@@ -1,0 +1,160 @@
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from lstm_course import diagram, example, figures, lstm_forward, trace
+
+WHITE, NEAR_BLACK = "#ffffff", "#121212"  # the pages of the light and the dark theme
+
+# Simulation of colour vision deficiencies at full severity on linear RGB:
+# Machado, Oliveira and Fernandes (2009), doi:10.1109/TVCG.2009.113, table 1.
+DEFICIENCIES = {
+    "protanomaly": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranomaly": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "none": np.eye(3),
+}  # fmt: skip
+
+
+def linear(color):
+    value = np.array([int(color[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(one, other):
+    """Contrast ratio as WCAG 2 defines it."""
+    bright, dark = sorted(
+        (linear(color) @ [0.2126, 0.7152, 0.0722] for color in (one, other)), reverse=True
+    )
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def oklab(rgb):
+    """Perceptual colour space Oklab (Ottosson, 2020) of a linear RGB colour."""
+    lms = [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+    lab = [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+    return np.array(lab) @ np.cbrt(np.array(lms) @ np.clip(rgb, 0, 1))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("palette", "page"), [(figures.COLORS, WHITE), (figures.DARK_COLORS, NEAR_BLACK)]
+)
+def test_colours_read_on_their_page(palette, page):
+    assert min(contrast(color, page) for color in palette.values()) >= 3.9
+
+
+def test_light_colours_read_on_a_dark_page_too():
+    # A notebook host's dark mode does not know the site's stylesheet.
+    assert min(contrast(color, NEAR_BLACK) for color in figures.COLORS.values()) >= 3
+
+
+@pytest.mark.parametrize("palette", [figures.COLORS, figures.DARK_COLORS])
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_colours_are_told_apart(palette, deficiency):
+    seen = [oklab(np.array(DEFICIENCIES[deficiency]) @ linear(color)) for color in palette.values()]
+    distances = [np.linalg.norm(a - b) for k, a in enumerate(seen) for b in seen[:k]]
+    assert min(distances) > 0.05  # about 0.02 is the least that is noticed side by side
+
+
+def picture(alt="A line."):
+    fig, ax = figures.figure()
+    ax.plot([0, 1], [0, 1], color=figures.COLORS["f"])
+    ax.set_title("title")
+    return figures.show(fig, alt)
+
+
+def test_picture_takes_the_pages_colours_and_carries_its_alt_text():
+    svg = picture('A "line" & more.').svg
+    root = ElementTree.fromstring(svg)
+    assert root.get("aria-label") == 'A "line" & more.'
+    assert "currentColor" in svg
+    assert f"var(--lc-f, {figures.COLORS['f']})" in svg
+    assert figures.INK not in svg
+    assert "<metadata" not in svg
+
+
+def test_labels_take_the_pages_colour_whenever_they_are_added():
+    fig, ax = figures.figure()
+    label = ax.annotate("late", (0.5, 0.5))
+    coloured = ax.annotate("gate", (0.5, 0.5), color=figures.COLORS["f"])
+    figures.show(fig, "Two labels.")
+    assert label.get_color() == figures.INK
+    assert coloured.get_color() == figures.COLORS["f"]
+
+
+def test_pictures_on_one_page_share_no_ids():
+    ids = [set(re.findall(r'\bid="([^"]+)"', picture(alt).svg)) for alt in ("One.", "Two.")]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', picture("One.").svg))
+    assert used <= ids[0]
+
+
+def test_same_figure_same_picture():
+    assert picture().svg == picture().svg
+
+
+def test_alt_text_is_required():
+    with pytest.raises(ValueError, match="alt is empty"):
+        picture(" ")
+
+
+def test_gate_traces_draws_every_value():
+    traces = trace(lstm_forward(example.xs, example.params, example.h0, example.c0)[2])
+    fig = figures.gate_traces(traces, example.words)
+    texts = [text.get_text() for ax in fig.axes for text in ax.texts]
+    assert texts == [
+        f"{v:.2f}" for name in "ifgoch" for unit in (0, 1) for v in traces[name][:, 0, unit]
+    ]
+    with pytest.raises(ValueError, match="labels has 2 entries, expected 3"):
+        figures.gate_traces(traces, ["a", "b"])
+
+
+def test_diagram_of_the_lstm_has_every_operation_of_its_equations():
+    blocks = diagram.parse(diagram.LSTM)
+    kinds = [block.kind for block in blocks]
+    assert kinds.count("affine") == 4
+    operations = sorted(b.label for b in blocks if b.kind == "operation")
+    assert operations == sorted(["σ"] * 3 + ["tanh"] * 2 + ["⊙"] * 3 + ["+"])
+    assert {b.label for b in blocks if b.kind == "input"} == {"x", "h_prev", "c_prev"}
+    assert [b.label for b in blocks if b.kind == "output"] == ["c", "h"]
+
+
+def test_arrows_of_a_diagram_follow_the_equations():
+    blocks = {block.label: block for block in diagram.parse("c = f * c_prev + i * g")}
+    assert [source.label for source in blocks["+"].sources] == ["⊙", "⊙"]
+    assert blocks["c"].sources == [blocks["+"]]
+
+
+def test_blocks_of_a_diagram_do_not_overlap():
+    for equations in (diagram.LSTM, diagram.RNN, "c = f * c_prev + i * g"):
+        blocks = diagram.parse(equations)
+        diagram._place(blocks)
+        for k, one in enumerate(blocks):
+            for other in blocks[:k]:
+                if one.column == other.column:
+                    assert abs(one.y - other.y) >= 0.55, (one.label, other.label)
+
+
+@pytest.mark.parametrize(
+    ("equations", "sentence"),
+    [
+        ("h = relu(x)", r"cannot draw 'relu\(x\)': expected"),
+        ("h = x / 2", r"cannot draw 'x / 2'"),
+        ("h", "'h' is not an equation such as"),
+        ("h = = x", "'h = = x' is not an equation"),
+        ("h, c = x", "is not an equation"),
+    ],
+)
+def test_bad_equations_get_one_sentence(equations, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        diagram.block_diagram(equations)

@@ -1,0 +1,154 @@
+"""What nbval does not see: structure, links, freshness. nbval itself runs every notebook."""
+
+import re
+import sys
+import types
+
+import nbformat
+import notebooks
+import pytest
+from conftest import ROOT
+from IPython.testing.globalipapp import start_ipython
+
+from lstm_course import figures
+
+CHAPTERS = sorted((ROOT / "book").glob("*/[0-9][0-9]-*.ipynb"))
+ALL = notebooks.notebooks()
+EACH = pytest.mark.parametrize("path", ALL, ids=lambda path: path.relative_to(ROOT).as_posix())
+EACH_CHAPTER = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def source(path, kind):
+    return [cell.source for cell in notebooks.read(path).cells if cell.cell_type == kind]
+
+
+def test_there_are_chapters_and_they_are_numbered_without_gaps():
+    assert [int(path.stem[:2]) for path in CHAPTERS] == list(range(1, len(CHAPTERS) + 1))
+    assert len(CHAPTERS) >= 8
+
+
+@EACH
+def test_notebook_is_executed_in_order_and_clean(path):
+    notebook = notebooks.read(path)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    for cell in code:
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr"
+
+
+@EACH
+def test_first_cell_installs_the_package_on_colab_and_only_there(path, monkeypatch):
+    (first, *others) = source(path, "code")
+    assert not any("pip install" in other for other in others)
+    shell = start_ipython() or sys.modules["IPython"].get_ipython()
+    calls = []
+    monkeypatch.setattr(shell, "run_line_magic", lambda *args, **_: calls.append(args))
+    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
+    shell.run_cell(first).raise_error()
+    assert calls == []
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    shell.run_cell(first).raise_error()
+    ((magic, line),) = [call[:2] for call in calls]
+    assert magic == "pip"
+    assert "--no-deps" in line.split()  # so that nothing Colab has is replaced
+    assert re.search(r"git\+https://github\.com/[\w.-]+/[\w.-]+$", line)
+
+
+@EACH_CHAPTER
+def test_chapter_has_its_parts(path):
+    text = "\n".join(source(path, "markdown"))
+    assert re.match(rf"# {int(path.stem[:2])} · ", text)
+    for part in ("**The question.**", "**You need**", "## The idea", "by hand", "*What to see:"):
+        assert part in text, part
+    for part in ("The code", "What goes wrong", "Exercises", "Recap"):
+        assert f"\n## {part}" in text, part
+    assert "<summary>Answers</summary>" in text
+    assert "**Sources.**" in text
+    code = "\n".join(source(path, "code"))
+    assert "from lstm_course import" in code
+    assert code.count("assert ") >= 10
+
+
+@EACH_CHAPTER
+def test_chapter_needs_no_directive_to_be_read(path):
+    text = "\n".join(source(path, "markdown"))
+    assert not re.search(r"^(```\{|:::)|\{(ref|cite|doc|numref)\}`", text, re.MULTILINE)
+
+
+@EACH_CHAPTER
+def test_chapter_shows_pictures_with_alt_text(path):
+    outputs = [output for cell in notebooks.read(path).cells for output in cell.get("outputs", [])]
+    pictures = [
+        output.data["text/html"] for output in outputs if "text/html" in output.get("data", {})
+    ]
+    assert pictures
+    for picture in pictures:
+        assert len(re.search(r'aria-label="([^"]+)"', picture)[1]) > 40
+
+
+@EACH
+def test_equations_use_the_gates_colours(path):
+    for color in re.findall(r"\\color\{([^}]+)\}", "\n".join(source(path, "markdown"))):
+        assert color in figures.COLORS.values()
+
+
+def test_stylesheet_mirrors_the_colours():
+    css = (ROOT / "book/_static/lstm.css").read_text()
+    light, dark = css.split('html[data-theme="dark"] {', 1)
+    for name, color in figures.COLORS.items():
+        assert f"--lc-{name}: {color};" in light
+        red, green, blue = (int(color[k : k + 2], 16) for k in (1, 3, 5))
+        rule = rf'\[style\*="rgb\({red}, {green}, {blue}\)"\] {{\s*color: var\(--lc-{name}\) !important'
+        assert re.search(rule, css)
+    for name, color in figures.DARK_COLORS.items():
+        assert f"--lc-{name}: {color};" in dark
+
+
+def test_every_doi_is_in_the_bibliography():
+    bibliography = (ROOT / "book/references.bib").read_text()
+    texts = ["\n".join(source(path, "markdown")) for path in ALL]
+    texts += [path.read_text() for path in (ROOT / "lstm_course").rglob("*.py")]
+    cited = {
+        doi.rstrip(".") for text in texts for doi in re.findall(r"doi:(10\.[^\s,;\])]+)", text)
+    }
+    listed = set(re.findall(r"doi = \{([^}]+)\}", bibliography))
+    assert cited <= listed
+    for path in CHAPTERS:
+        for label, link in re.findall(
+            r"\[doi:([^\]]+)\]\(https://doi\.org/([^)]+)\)", "\n".join(source(path, "markdown"))
+        ):
+            assert label == link
+
+
+@pytest.mark.parametrize(
+    "master", sorted((ROOT / "exercises").glob("*/master.ipynb")), ids=lambda p: p.parent.name
+)
+def test_student_notebook_is_what_its_master_gives(master):
+    expected = notebooks.student_version(notebooks.read(master))
+    student = notebooks.read(master.with_name("student.ipynb"))
+    assert [(cell.cell_type, cell.source) for cell in student.cells] == [
+        (cell.cell_type, cell.source) for cell in expected.cells
+    ]
+    text = "\n".join(cell.source for cell in student.cells)
+    assert "SOLUTION" not in text
+    assert text.count("...  # your code here") == text.count("# EXERCISE: ") > 0
+
+
+def outputs(path):
+    cells = [cell for cell in notebooks.read(path).cells if "lc.check(" in cell.source]
+    return ["\n".join(o.data["text/plain"] for o in cell.outputs if "data" in o) for cell in cells]
+
+
+@pytest.mark.parametrize(
+    "master", sorted((ROOT / "exercises").glob("*/master.ipynb")), ids=lambda p: p.parent.name
+)
+def test_master_gets_full_marks_and_student_none_yet(master):
+    for text in outputs(master):
+        points = re.search(r"(\d+) of (\d+) points", text)
+        assert points[1] == points[2]
+    for text in outputs(master.with_name("student.ipynb")):
+        assert "not answered yet" in text
+    assert outputs(master)

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lstm_course import RNNParams, rnn_forward, rnn_step, rnn_step_jacobian
+
+
+def draw(T, N, D, H, seed, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return rng.normal(size=shape).astype(dtype)
+
+    return normal(T, N, D), RNNParams(normal(H, D), normal(H, H), normal(H)), normal(N, H)
+
+
+def test_parity_with_torch(torch):
+    @given(st.integers(1, 9), *(st.integers(1, 5),) * 3, st.integers(0, 99))
+    def check(T, N, D, H, seed):
+        xs, params, h0 = draw(T, N, D, H, seed)
+        theirs = torch.nn.RNN(D, H, dtype=torch.float64)
+        with torch.no_grad():
+            theirs.weight_ih_l0.copy_(torch.from_numpy(params.weight_ih))
+            theirs.weight_hh_l0.copy_(torch.from_numpy(params.weight_hh))
+            theirs.bias_ih_l0.copy_(torch.from_numpy(params.bias))
+            theirs.bias_hh_l0.zero_()
+            hs_torch, h_torch = theirs(torch.from_numpy(xs), torch.from_numpy(h0[None]))
+        hs, h_T = rnn_forward(xs, params, h0)
+        np.testing.assert_allclose(hs, hs_torch.numpy(), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(h_T, h_torch[0].numpy(), rtol=0, atol=1e-12)
+
+    check()
+
+
+def test_it_is_the_step_repeated_and_starts_at_zero():
+    xs, params, _ = draw(5, 3, 4, 2, 0)
+    hs, h_T = rnn_forward(xs, params)
+    h = np.zeros((3, 2))
+    for t in range(5):
+        h = rnn_step(xs[t], h, params)
+        np.testing.assert_array_equal(hs[t], h)
+    np.testing.assert_array_equal(h_T, h)
+
+
+def test_jacobian_agrees_with_central_differences():
+    xs, params, h0 = draw(1, 3, 4, 2, 0)
+    jacobian = rnn_step_jacobian(rnn_step(xs[0], h0, params), params)
+    eps = 1e-6
+    for k in range(2):
+        moved = eps * np.eye(2)[k]
+        column = (rnn_step(xs[0], h0 + moved, params) - rnn_step(xs[0], h0 - moved, params)) / (
+            2 * eps
+        )
+        np.testing.assert_allclose(jacobian[:, :, k], column, atol=1e-9)
+
+
+def test_float32_stays_float32():
+    xs, params, h0 = draw(5, 2, 3, 4, 0, np.float32)
+    assert rnn_forward(xs, params, h0)[0].dtype == np.float32
+    assert rnn_forward(xs, params)[1].dtype == np.float32
+    assert (
+        RNNParams.init(3, 2, rng=np.random.default_rng(0), dtype=np.float32).bias.dtype
+        == np.float32
+    )
+
+
+XS, PARAMS, H0 = draw(4, 2, 3, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda: rnn_forward(XS[:0], PARAMS), ValueError, "with T at least 1"),
+        (lambda: rnn_forward(XS * np.nan, PARAMS), ValueError, r"xs holds nan at index \(0, 0, 0\)"),
+        (lambda: rnn_forward(XS, PARAMS, H0.T), ValueError, r"h0 has shape \(5, 2\), expected \(2, 5\)"),
+        (lambda: rnn_forward(XS, None), TypeError, "params must be an RNNParams, got NoneType"),
+        (lambda: rnn_step(XS[0], H0[:1], PARAMS), ValueError, r"h_prev has shape \(1, 5\), expected \(2, 5\)"),
+        (lambda: rnn_step(XS[0, 0], H0, PARAMS), ValueError, r"x has shape \(3,\), expected \(N, 3\)"),
+        (lambda: rnn_step_jacobian(H0[0], PARAMS), ValueError, r"h has shape \(5,\), expected \(N, 5\)"),
+        (lambda: RNNParams(np.ones((2, 3)), np.ones((3, 3)), np.ones(2)), ValueError, r"weight_hh has shape \(3, 3\), expected \(2, 2\)"),
+        (lambda: RNNParams.init(1, -1, rng=np.random.default_rng(0)), ValueError, "hidden_size must be at least 1, got -1"),
+        (lambda: RNNParams.init(1, 1, rng=None), TypeError, "rng must be a numpy.random.Generator"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_one_sentence(call, error, sentence):
+    with pytest.raises(error, match=sentence):
+        call()
