@@ -7,11 +7,11 @@ NumPy alone; the parts that draw or give feedback load when first used.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lstm_course import cell, gates, pointwise, rnn, sequence
-from lstm_course.cell import LSTMParams, lstm_step
+from lstm_course import cell, gates, gradcheck, pointwise, rnn, sequence
+from lstm_course.cell import LSTMParams, lstm_step, lstm_step_backward
 from lstm_course.pointwise import sigmoid, tanh
-from lstm_course.rnn import RNNParams, rnn_forward, rnn_step, rnn_step_jacobian
-from lstm_course.sequence import lstm_forward, trace
+from lstm_course.rnn import RNNParams, rnn_backward, rnn_forward, rnn_step, rnn_step_jacobian
+from lstm_course.sequence import lstm_backward, lstm_forward, trace
 
 if TYPE_CHECKING:
     from lstm_course import diagram, example, exercises, figures
@@ -29,10 +29,14 @@ __all__ = [
     "exercises",
     "figures",
     "gates",
+    "gradcheck",
+    "lstm_backward",
     "lstm_forward",
     "lstm_step",
+    "lstm_step_backward",
     "pointwise",
     "rnn",
+    "rnn_backward",
     "rnn_forward",
     "rnn_step",
     "rnn_step_jacobian",

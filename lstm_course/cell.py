@@ -105,6 +105,10 @@ class LSTMParams:
         """H, the number of units."""
         return self.weight_hh.shape[1]
 
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """Return weight_ih, weight_hh and bias themselves, not copies."""
+        return self.weight_ih, self.weight_hh, self.bias
+
     def gate(self, name: str) -> tuple[Array, Array, Array]:
         """Return views of one gate's W (H, D), U (H, H) and b (H,); name is i, f, g or o."""
         if name not in GATES:
@@ -191,6 +195,73 @@ def step(x: Array, h_prev: Array, c_prev: Array, params: LSTMParams) -> StepCach
     tanh_c = tanh(c)
     h = o * tanh_c
     return StepCache(x, h_prev, c_prev, i, f, g, o, c, tanh_c, h, params)
+
+
+def lstm_step_backward(
+    dh: Array, dc: Array, cache: StepCache
+) -> tuple[Array, Array, Array, LSTMParams]:
+    """Take one step back: from the gradients of what a step made to those of what it was given.
+
+    Two flows meet in the cell state: `dc`, which comes from the later step, and the one from `dh`
+    through h = o * tanh(c). They are added; what follows is the product rule.
+
+    Parameters
+    ----------
+    dh, dc
+        (N, H) gradients of the loss with respect to the step's h and c. The gradient of c is the
+        one from later steps alone, without the path through this step's h.
+    cache
+        What `lstm_step` returned.
+
+    Returns
+    -------
+    dx
+        (N, D) gradient with respect to the input.
+    dh_prev, dc_prev
+        (N, H) gradients with respect to the states of the step before.
+    grads
+        Gradients of the parameters, summed over the batch, as an LSTMParams.
+
+    Raises
+    ------
+    TypeError
+        A gradient is not a float array of the cache's dtype, or the cache is none.
+    ValueError
+        A shape does not fit, or a gradient holds NaN or infinity.
+
+    References
+    ----------
+    Greff et al. (2017), doi:10.1109/TNNLS.2016.2582924, appendix A, with no peepholes.
+
+    Examples
+    --------
+    >>> from lstm_course import example
+    >>> *_, cache = lstm_step(example.xs[0], example.h0, example.c0, example.params)
+    >>> dx, dh_prev, dc_prev, grads = lstm_step_backward(np.ones((1, 2)), np.zeros((1, 2)), cache)
+    >>> dc_prev.round(4)
+    array([[0.0712, 0.2632]])
+    >>> grads.weight_ih.shape
+    (8, 3)
+    """
+    if not isinstance(cache, StepCache):
+        raise TypeError(f"cache must be a StepCache, got {type(cache).__name__}")
+    shape, dtype = cache.c.shape, cache.c.dtype
+    dh = finite("dh", float_array("dh", dh, shape, dtype))
+    dc = finite("dc", float_array("dc", dc, shape, dtype))
+    return step_backward(dh, dc, cache)
+
+
+def step_backward(dh: Array, dc: Array, cache: StepCache) -> tuple[Array, Array, Array, LSTMParams]:
+    """`lstm_step_backward` for arguments that were checked before."""
+    x, h_prev, c_prev, i, f, g, o, _, tanh_c, _, params = cache
+    dc = dc + dh * o * (1 - tanh_c**2)  # the two flows meet
+    da_i = dc * g * i * (1 - i)  # (N, H) each
+    da_f = dc * c_prev * f * (1 - f)
+    da_g = dc * i * (1 - g**2)
+    da_o = dh * tanh_c * o * (1 - o)
+    da = np.concatenate([da_i, da_f, da_g, da_o], axis=1)  # (N, 4H)
+    grads = LSTMParams(da.T @ x, da.T @ h_prev, da.sum(axis=0))
+    return da @ params.weight_ih, da @ params.weight_hh, dc * f, grads
 
 
 def check_params(params: object) -> None:

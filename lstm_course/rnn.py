@@ -82,6 +82,10 @@ class RNNParams:
         """H, the number of units."""
         return self.weight_hh.shape[0]
 
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """Return weight_ih, weight_hh and bias themselves, not copies."""
+        return self.weight_ih, self.weight_hh, self.bias
+
 
 def rnn_step(x: Array, h_prev: Array, params: RNNParams) -> Array:
     """Take one step of the plain recurrent cell: h = tanh(W x + U h_prev + b).
@@ -202,6 +206,77 @@ def rnn_forward(xs: Array, params: RNNParams, h0: Array | None = None) -> tuple[
     for t in range(T):
         h = hs[t] = _step(xs[t], h, params)
     return hs, h
+
+
+def rnn_backward(
+    dhs: Array,
+    xs: Array,
+    hs: Array,
+    params: RNNParams,
+    h0: Array | None = None,
+    dh_T: Array | None = None,
+) -> tuple[Array, Array, RNNParams]:
+    """Run the plain recurrent cell backward through time.
+
+    Parameters
+    ----------
+    dhs
+        (T, N, H) gradients of the loss with respect to the hidden state of every step, by the
+        paths that do not lead through a later step.
+    xs, hs, params, h0
+        What `rnn_forward` was given, and the hidden states that it returned.
+    dh_T
+        (N, H) further gradient with respect to the final state, added to the last row of `dhs`.
+
+    Returns
+    -------
+    dxs
+        (T, N, D) gradients with respect to the inputs.
+    dh0
+        (N, H) gradient with respect to the initial state.
+    grads
+        Gradients of the parameters, summed over steps and batch, as an RNNParams.
+
+    Raises
+    ------
+    TypeError
+        An argument is not a float array, or its dtype is not the parameters'.
+    ValueError
+        A shape does not fit, or an argument holds NaN or infinity.
+
+    References
+    ----------
+    Werbos (1990), doi:10.1109/5.58337.
+
+    Examples
+    --------
+    >>> params = RNNParams(np.eye(1), 0.5 * np.eye(1), np.zeros(1))
+    >>> xs = np.zeros((3, 1, 1))
+    >>> hs, _ = rnn_forward(xs, params)
+    >>> dxs, dh0, grads = rnn_backward(np.zeros_like(hs), xs, hs, params, dh_T=np.ones((1, 1)))
+    >>> dxs.ravel(), dh0  # halved at every step
+    (array([0.25, 0.5 , 1.  ]), array([[0.125]]))
+    """
+    _check_params(params)
+    dtype, D, H = params.bias.dtype, params.input_size, params.hidden_size
+    xs = finite("xs", float_array("xs", xs, ("T", "N", D), dtype))
+    T, N, _ = xs.shape
+    hs = finite("hs", float_array("hs", hs, (T, N, H), dtype))
+    dhs = finite("dhs", float_array("dhs", dhs, (T, N, H), dtype))
+    h0 = np.zeros((N, H), dtype) if h0 is None else float_array("h0", h0, (N, H), dtype)
+    dh = np.zeros((N, H), dtype) if dh_T is None else float_array("dh_T", dh_T, (N, H), dtype)
+    finite("h0", h0)
+    finite("dh_T", dh)
+    dxs = np.empty_like(xs)
+    grads = RNNParams(*(np.zeros_like(array) for array in params.arrays()))
+    for t in reversed(range(T)):
+        da = (dhs[t] + dh) * (1 - hs[t] ** 2)  # (N, H)
+        dxs[t], dh = da @ params.weight_ih, da @ params.weight_hh
+        h_prev = hs[t - 1] if t else h0
+        parts = da.T @ xs[t], da.T @ h_prev, da.sum(axis=0)
+        for total, part in zip(grads.arrays(), parts, strict=True):
+            total += part
+    return dxs, dh, grads
 
 
 def _step(x: Array, h_prev: Array, params: RNNParams) -> Array:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lstm_course._checks import Array, finite, float_array
-from lstm_course.cell import LSTMParams, StepCache, check_params, step
+from lstm_course.cell import LSTMParams, StepCache, check_params, step, step_backward
 
 
 def lstm_forward(
@@ -66,6 +66,71 @@ def lstm_forward(
         h, c = cache[t].h, cache[t].c
         hs[t] = h
     return hs, (h, c), cache
+
+
+def lstm_backward(
+    dhs: Array,
+    cache: Sequence[StepCache],
+    dh_T: Array | None = None,
+    dc_T: Array | None = None,
+) -> tuple[Array, Array, Array, LSTMParams]:
+    """Run the cell backward through time, from the last step to the first.
+
+    Parameters
+    ----------
+    dhs
+        (T, N, H) gradients of the loss with respect to the hidden state of every step, by the
+        paths that do not lead through a later step.
+    cache
+        What `lstm_forward` returned.
+    dh_T, dc_T
+        (N, H) further gradients with respect to the final states; zeros if not given. `dh_T` is
+        added to the last row of `dhs`.
+
+    Returns
+    -------
+    dxs
+        (T, N, D) gradients with respect to the inputs.
+    dh0, dc0
+        (N, H) gradients with respect to the initial states.
+    grads
+        Gradients of the parameters, summed over steps and batch, as an LSTMParams.
+
+    Raises
+    ------
+    TypeError
+        A gradient is not a float array of the cache's dtype.
+    ValueError
+        The cache is empty, a shape does not fit, or a gradient holds NaN or infinity.
+
+    References
+    ----------
+    Werbos (1990), doi:10.1109/5.58337; for the cell as in `lstm_step_backward`.
+
+    Examples
+    --------
+    >>> from lstm_course import example
+    >>> hs, _, cache = lstm_forward(example.xs, example.params, example.h0, example.c0)
+    >>> dxs, dh0, dc0, grads = lstm_backward(np.ones_like(hs), cache)
+    >>> dc0.round(4)
+    array([[0.1698, 0.6487]])
+    """
+    if not cache:
+        raise ValueError("cache is empty, expected one StepCache a step")
+    params = cache[0].params
+    (N, H), dtype = cache[0].c.shape, cache[0].c.dtype
+    dhs = finite("dhs", float_array("dhs", dhs, (len(cache), N, H), dtype))
+    dh = np.zeros((N, H), dtype) if dh_T is None else float_array("dh_T", dh_T, (N, H), dtype)
+    dc = np.zeros((N, H), dtype) if dc_T is None else float_array("dc_T", dc_T, (N, H), dtype)
+    finite("dh_T", dh)
+    finite("dc_T", dc)
+    dxs = np.empty((len(cache), N, params.input_size), dtype)
+    grads = LSTMParams(*(np.zeros_like(array) for array in params.arrays()))
+    for t in reversed(range(len(cache))):
+        dxs[t], dh, dc, at_t = step_backward(dhs[t] + dh, dc, cache[t])
+        for total, part in zip(grads.arrays(), at_t.arrays(), strict=True):
+            total += part  # the same parameters served at every step
+    return dxs, dh, dc, grads
 
 
 def trace(cache: Sequence[StepCache]) -> dict[str, Array]:

@@ -40,6 +40,7 @@ def test_modules_import_only_what_stands_above_them():
         "sequence",
         "example",
         "rnn",
+        "gradcheck",
         "figures",
         "diagram",
         "exercises",
