@@ -4,20 +4,22 @@ BIN  := $(VENV)/bin
 PORT ?= 8000
 
 # The first interpreter that the course supports; `make PYTHON=...` picks another.
+SUPPORTED := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
-	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
-	&& { echo "$$p"; break; }; done)
+	"$$p" $(SUPPORTED) && { echo "$$p"; break; }; done)
+
+.DELETE_ON_ERROR: # a virtual environment that was not finished is made again
 
 .PHONY: help venv book serve lab test lint bench notebooks address clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-12s%s\n", $$1, $$2}' Makefile
 
 venv: $(VENV)/.ready ## set up .venv from constraints.txt
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "The course needs Python 3.11, 3.12 or 3.13, and none of them is on the PATH."; exit 1; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	@"$(PYTHON)" $(SUPPORTED) \
 		|| { echo "The course needs Python 3.11, 3.12 or 3.13, and PYTHON=$(PYTHON) is not one of them."; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu, install python3-venv."; exit 1; }

@@ -49,6 +49,10 @@ __all__ = [
 _ON_FIRST_USE = {"check": "exercises", "diagram": "", "example": "", "exercises": "", "figures": ""}
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     if name not in _ON_FIRST_USE:
         raise AttributeError(f"module 'lstm_course' has no attribute {name!r}")

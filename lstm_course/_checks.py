@@ -20,10 +20,14 @@ def float_array(
     An int in `shape` must match; a letter stands for any size of at least 1. Whole numbers are
     converted; a float type that is not the expected one is refused, never rounded in silence.
     """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, expected one without a mask")
     try:
         array = np.asarray(value)
     except ValueError:
         raise TypeError(f"{name} must be an array of numbers, got rows of unequal length") from None
+    except Exception as error:  # what an object's own conversion raises
+        raise TypeError(f"{name} cannot be read as an array: {error}") from None
     if array.dtype.kind in "biu":
         array = array.astype(dtype or np.float64)
     if array.dtype not in (np.float32, np.float64):
@@ -53,6 +57,17 @@ def finite(name: str, array: Array) -> Array:
         place = tuple(int(k) for k in np.argwhere(bad)[0])
         raise ValueError(f"{name} holds {array[place]} at index {place}, expected finite numbers")
     return array
+
+
+def float_dtype(name: str, value: DTypeLike) -> np.dtype[Any]:
+    """Return `value` as a dtype, which must be float32 or float64."""
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        raise TypeError(f"{name} must be float32 or float64, got {value!r}") from None
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(f"{name} must be float32 or float64, got {dtype}")
+    return dtype
 
 
 def size(name: str, value: object) -> int:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lstm_course._checks import Array, finite, float_array, generator, size
+from lstm_course._checks import Array, finite, float_array, float_dtype, generator, size
 from lstm_course.pointwise import sigmoid, tanh
 
 GATES = ("i", "f", "g", "o")
@@ -82,17 +82,17 @@ class LSTMParams:
         Raises
         ------
         TypeError, ValueError
-            A size below 1, an rng that is none, another dtype.
+            A size below 1, an rng that is none, a bias that is no finite number, another dtype.
         """
         D, H = size("input_size", input_size), size("hidden_size", hidden_size)
         generator("rng", rng)
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise TypeError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
+        dtype = float_dtype("dtype", dtype)
+        start = finite("forget_bias", float_array("forget_bias", forget_bias, ()))
         bound = 1 / np.sqrt(H)
         weight_ih = rng.uniform(-bound, bound, (4 * H, D)).astype(dtype)
         weight_hh = rng.uniform(-bound, bound, (4 * H, H)).astype(dtype)
         params = cls(weight_ih, weight_hh, np.zeros(4 * H, dtype))
-        params.gate("f")[2][:] = forget_bias
+        params.gate("f")[2][:] = start
         return params
 
     @property
@@ -183,7 +183,7 @@ def lstm_step(
     h_prev = finite("h_prev", float_array("h_prev", h_prev, (N, H), dtype))
     c_prev = finite("c_prev", float_array("c_prev", c_prev, (N, H), dtype))
     cache = step(x, h_prev, c_prev, params)
-    return cache.h, cache.c, cache
+    return cache.h.copy(), cache.c.copy(), cache  # the cache stays as it is
 
 
 def step(x: Array, h_prev: Array, c_prev: Array, params: LSTMParams) -> StepCache:

@@ -104,6 +104,7 @@ def parse(equations: str) -> list[Block]:
             and isinstance(node.func, ast.Name)
             and node.func.id in _FUNCTIONS
             and len(node.args) == 1
+            and not node.keywords
         ):
             return add(_FUNCTIONS[node.func.id], "operation", color, visit(node.args[0], color))
         raise ValueError(f"cannot draw {ast.unparse(node)!r}: expected +, -, *, @, sigmoid or tanh")
@@ -113,11 +114,17 @@ def parse(equations: str) -> list[Block]:
             (statement,) = ast.parse(line).body
         except (SyntaxError, ValueError):
             statement = ast.Pass()
-        if not (isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)):
+        if not (
+            isinstance(statement, ast.Assign)
+            and len(statement.targets) == 1
+            and isinstance(target := statement.targets[0], ast.Name)
+        ):
             raise ValueError(f"{line!r} is not an equation such as c = f * c_prev + i * g")
-        name = statement.targets[0].id
+        name = target.id
         values[name] = visit(statement.value, COLORS.get(name, INK))
 
+    if not blocks:
+        raise ValueError("equations is empty, expected lines such as c = f * c_prev + i * g")
     assigned = [name for name in values if values[name].kind != "input"]
     outputs = [name for name in assigned if name not in used or f"{name}_prev" in used]
     last = 1 + max(block.column for block in blocks)
@@ -204,14 +211,18 @@ def block_diagram(equations: str = LSTM, alt: str = "") -> Picture:
 
 def _math(label: str, state: bool) -> str:
     """Write a block's label as mathematics: h_prev as h with the index t-1, W_f @ x as W_f x."""
-    if state:
-        name = label.removesuffix("_prev")
-        return f"${name}_{{t-1}}$" if label != name else f"${name}_t$"
-    if "@" not in label:
+    if not state and "@" not in label:
         return label
-    text = re.sub(r"\b(\w+)_prev\b", r"\1_{t-1}", label.replace(" @ ", r"\,"))
-    text = re.sub(r"\bx\b", "x_t", text)
-    return f"${text}$"
+
+    def name(match: re.Match[str]) -> str:
+        letter, _, index = match[0].partition("_")
+        if match[0].endswith("_prev"):
+            letter, index = match[0].removesuffix("_prev"), "t-1"
+        elif state or letter == "x":
+            index = ",".join(filter(None, [index, "t"]))
+        return f"{letter}_{{{index.replace('_', ',')}}}" if index else letter
+
+    return "$" + re.sub(r"[A-Za-z]\w*", name, label).replace(" @ ", r"\,") + "$"
 
 
 def _sum_operators(node: ast.expr) -> list[ast.operator]:

@@ -8,10 +8,12 @@ reads on white and on near-black.
 import html
 import io
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -128,7 +130,7 @@ def show(fig: Figure, alt: str) -> Picture:
             text.set_color(INK)
     buffer = io.StringIO()
     with matplotlib.rc_context(_STYLE):
-        fig.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+        fig.savefig(buffer, format="svg", transparent=True)
     svg = buffer.getvalue()
     width = float(re.search(r'width="([\d.]+)pt"', svg)[1])  # type: ignore[index]
     view_box = re.search(r'viewBox="[^"]+"', svg)[0]  # type: ignore[index]
@@ -139,7 +141,7 @@ def show(fig: Figure, alt: str) -> Picture:
         r"([1-9]\d*\.\d{2})\d+", r"\1", body
     )  # a hundredth of a point is more than enough
     # Several pictures share a page: their ids must differ.
-    prefix = f"p{sum(map(ord, alt)) % 100000}-"
+    prefix = f"p{zlib.crc32((alt + body).encode()):08x}-"
     body = re.sub(r'\bid="', f'id="{prefix}', body)
     body = body.replace('href="#', f'href="#{prefix}').replace("url(#", f"url(#{prefix}")
     body = body.replace(INK, "currentColor")
@@ -170,16 +172,29 @@ def gate_traces(
     Raises
     ------
     ValueError
-        The number of labels is not the number of steps.
+        The number of labels is not the number of steps, or a name is not one of i, f, g, o, c, h.
+
+    Examples
+    --------
+    >>> from lstm_course import example, lstm_forward, trace
+    >>> *_, cache = lstm_forward(example.xs, example.params)
+    >>> show(gate_traces(trace(cache), example.words, "fc"), "Forget gate and cell state.")
+    Picture: Forget gate and cell state.
     """
+    unknown = [name for name in names if name not in COLORS]
+    if unknown or not names:
+        raise ValueError(f"names is {list(names)}, expected some of {', '.join(COLORS)}")
     T, _, H = traces[names[0]].shape
     if len(labels) != T:
         raise ValueError(f"labels has {len(labels)} entries, expected {T}, one a step")
+    limit = max(1.0, *(float(np.abs(traces[name]).max()) for name in names))
     fig, axes = figure(
         len(names), H, width=7, height=0.75 * len(names) + 0.6, sharex=True, squeeze=False
     )
     for row, name in enumerate(names):
-        bottom = 0.0 if name in "ifo" else -1.0
+        bottom, top = (
+            (0.0, 1.0) if name in "ifo" else (-limit, limit) if name == "c" else (-1.0, 1.0)
+        )
         for unit in range(H):
             ax = axes[row, unit]
             values = traces[name][:, 0, unit]
@@ -187,8 +202,8 @@ def gate_traces(
             ax.axhline(0, color=INK, linewidth=0.8)
             ax.spines["bottom"].set_visible(False)
             ax.tick_params(axis="x", length=0)
-            ax.set(ylim=(1.5 * bottom, 1.5), yticks=[bottom, 1.0])
-            ax.spines["left"].set_bounds(bottom, 1.0)
+            ax.set(ylim=(1.5 * bottom, 1.5 * top), yticks=[bottom, top])
+            ax.spines["left"].set_bounds(bottom, top)
             for t, value in enumerate(values):
                 ax.annotate(
                     f"{value:.2f}",

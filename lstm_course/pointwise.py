@@ -188,7 +188,10 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _pair(a: Array, b: Array) -> tuple[Array, Array]:
-    a, b = float_array("a", a), float_array("b", b)
+    a = float_array("a", a)
+    b = float_array("b", b)
+    if a.dtype != b.dtype:
+        raise TypeError(f"b is {b.dtype}, expected {a.dtype}, the dtype of a")
     if a.shape != b.shape:
         raise ValueError(f"b has shape {b.shape}, expected {a.shape}, the shape of a")
     return a, b

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lstm_course._checks import Array, finite, float_array, generator, size
+from lstm_course._checks import Array, finite, float_array, float_dtype, generator, size
 from lstm_course.pointwise import tanh
 
 
@@ -67,6 +67,7 @@ class RNNParams:
         """
         D, H = size("input_size", input_size), size("hidden_size", hidden_size)
         generator("rng", rng)
+        dtype = float_dtype("dtype", dtype)
         bound = 1 / np.sqrt(H)
         weight_ih = rng.uniform(-bound, bound, (H, D)).astype(dtype)
         weight_hh = rng.uniform(-bound, bound, (H, H)).astype(dtype)
@@ -159,7 +160,8 @@ def rnn_step_jacobian(h: Array, params: RNNParams) -> Array:
     array([[[0.5 , 0.  ],
             [0.  , 0.32]]])
     """
-    h = float_array("h", h, ("N", params.hidden_size), params.bias.dtype)
+    _check_params(params)
+    h = finite("h", float_array("h", h, ("N", params.hidden_size), params.bias.dtype))
     return (1 - h**2)[:, :, None] * params.weight_hh
 
 

@@ -65,7 +65,7 @@ def lstm_forward(
         cache.append(step(xs[t], h, c, params))
         h, c = cache[t].h, cache[t].c
         hs[t] = h
-    return hs, (h, c), cache
+    return hs, (h.copy(), c.copy()), cache  # the cache stays as it is
 
 
 def lstm_backward(
@@ -115,8 +115,7 @@ def lstm_backward(
     >>> dc0.round(4)
     array([[0.1698, 0.6487]])
     """
-    if not cache:
-        raise ValueError("cache is empty, expected one StepCache a step")
+    _check_cache(cache)
     params = cache[0].params
     (N, H), dtype = cache[0].c.shape, cache[0].c.dtype
     dhs = finite("dhs", float_array("dhs", dhs, (len(cache), N, H), dtype))
@@ -147,6 +146,8 @@ def trace(cache: Sequence[StepCache]) -> dict[str, Array]:
 
     Raises
     ------
+    TypeError
+        The cache is no list of StepCache.
     ValueError
         The cache is empty.
 
@@ -157,7 +158,20 @@ def trace(cache: Sequence[StepCache]) -> dict[str, Array]:
     >>> trace(cache)["f"][:, 0, 0].round(2)  # unit 0 forgets, then keeps
     array([0.14, 0.74, 0.96])
     """
-    if not cache:
-        raise ValueError("cache is empty, expected one StepCache a step")
+    _check_cache(cache)
     names = ("i", "f", "g", "o", "c", "tanh_c", "h")
     return {name: np.stack([getattr(one, name) for one in cache]) for name in names}
+
+
+def _check_cache(cache: object) -> None:
+    if isinstance(cache, StepCache) or not isinstance(cache, Sequence):
+        came = type(cache).__name__
+    elif not cache:
+        raise ValueError("cache is empty, expected one StepCache a step")
+    else:
+        came = f"a {type(cache).__name__} of {type(cache[0]).__name__}"
+        if all(isinstance(one, StepCache) for one in cache):
+            return
+    raise TypeError(
+        f"cache must be what lstm_forward returns third, a list of StepCache, got {came}"
+    )

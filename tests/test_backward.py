@@ -181,27 +181,10 @@ def test_float32_stays_float32():
         assert array.dtype == np.float32
 
 
-D = Draw(4, 2, 3, 5, 0)
-CACHE = lstm_forward(D.xs, D.params, D.h0, D.c0)[2]
-HS = rnn_forward(D.xs, D.rnn, D.h0)[0]
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "sentence"),
-    [
-        (lambda: lstm_step_backward(D.dh_T, D.dc_T, CACHE), TypeError, "cache must be a StepCache, got list"),
-        (lambda: lstm_step_backward(D.dh_T.T, D.dc_T, CACHE[0]), ValueError, r"dh has shape \(5, 2\), expected \(2, 5\)"),
-        (lambda: lstm_step_backward(D.dh_T, D.dc_T * np.nan, CACHE[0]), ValueError, "dc holds nan"),
-        (lambda: lstm_backward(D.dhs[:3], CACHE), ValueError, r"dhs has shape \(3, 2, 5\), expected \(4, 2, 5\)"),
-        (lambda: lstm_backward(D.dhs, []), ValueError, "cache is empty"),
-        (lambda: lstm_backward(D.dhs, CACHE, D.dh_T[0]), ValueError, r"dh_T has shape \(5,\), expected \(2, 5\)"),
-        (lambda: lstm_backward(D.dhs, CACHE, dc_T=D.dc_T.astype("f")), TypeError, "dc_T is float32, expected float64"),
-        (lambda: lstm_backward(D.dhs * np.inf, CACHE), ValueError, "dhs holds -?inf"),
-        (lambda: rnn_backward(D.dhs, D.xs[:3], HS, D.rnn), ValueError, r"hs has shape \(4, 2, 5\), expected \(3, 2, 5\)"),
-        (lambda: rnn_backward(D.dhs[..., :2], D.xs, HS, D.rnn), ValueError, r"dhs has shape \(4, 2, 2\), expected \(4, 2, 5\)"),
-        (lambda: rnn_backward(D.dhs, D.xs, HS, D.params), TypeError, "params must be an RNNParams, got LSTMParams"),
-    ],
-)  # fmt: skip
-def test_bad_input_gets_one_sentence(call, error, sentence):
-    with pytest.raises(error, match=sentence):
-        call()
+def test_bad_input_gets_one_sentence():
+    d = Draw(4, 2, 3, 5, 0)
+    cache = lstm_forward(d.xs, d.params, d.h0, d.c0)[2]
+    with pytest.raises(TypeError, match="cache must be a StepCache, got list"):
+        lstm_step_backward(d.dh_T, d.dc_T, cache)
+    with pytest.raises(ValueError, match="cache is empty"):
+        lstm_backward(d.dhs, [])

@@ -2,6 +2,7 @@ import contextlib
 import functools
 import math
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -125,6 +126,10 @@ def exchanged_parameters(x, h_prev, c_prev, U, W, b):
     return exercise.solution(x, h_prev, c_prev, W, U, b)
 
 
+def sorted_parameters(U, W, b, c_prev, h_prev, x):
+    return exercise.solution(x, h_prev, c_prev, W, U, b)
+
+
 RANDOM = np.random.default_rng(0)
 
 
@@ -174,7 +179,7 @@ def with_math(x, h, c, W, U, b):
     ("answer", "sentence"),
     [
         (mutating, "changes c_prev in place"),
-        (widening, "float32 arguments give a float64 result. Something .* always float64"),
+        (widening, "float32 arguments give a float64 result"),
         (always_float32, "float64 arguments give a float32 result"),
         (only_zeros_in_float32, "wrong values for float32"),
         (squeezing, "Right for one sequence, N = 1, and wrong for batches"),
@@ -185,6 +190,7 @@ def with_math(x, h, c, W, U, b):
         (with_math, "Right for small arguments. For large ones"),
         (overflowing_and_without_bias, "The bias b has no effect"),
         (exchanged_parameters, "Your parameters stand in the order x, h_prev, c_prev, U, W, b"),
+        (sorted_parameters, "Your parameters stand in the order U, W, b, c_prev, h_prev, x"),
         (random, "Called twice"),
         (checking_itself, "lc.check stands inside your function"),
         (grumpy, "raised Grumpy"),
@@ -192,7 +198,7 @@ def with_math(x, h, c, W, U, b):
         (lambda *args: args[2] * 1j, "an array of dtype complex128"),
         (
             lambda *args: 0 * args[2],
-            "Without any effect on your result: x, h_prev, c_prev, W, U, b",
+            "Your result does not depend on x, h_prev, c_prev, W, U, b",
         ),
         (lambda *args: exercise.solution(*args).round(4), "Close, but the check allows"),
         (raising, r"raised ValueError: .*\nin the line: return x @ W @ np.ones\(7\)"),
@@ -201,10 +207,10 @@ def with_math(x, h, c, W, U, b):
         (lambda *args: (args[0], args[1]), "got a tuple of 2"),
         (lambda *args: "text", "got str"),
         (lambda *args: args[2].sum(), "got shape"),
-        (lambda *args: args[2] * np.nan, "Without any effect|not a finite number"),
+        (lambda *args: args[2] * np.nan, "does not depend on|not a finite number"),
         ("text", "got str"),
         (np.ones((2, 2)), "got ndarray"),
-        (lambda *args: 0.123 * args[2], "Without any effect on your result: x, h_prev, W, U, b"),
+        (lambda *args: 0.123 * args[2], "Your result does not depend on x, h_prev, W, U, b"),
         (
             lambda *args: exercise.solution(*args) ** 3,
             r"entry \(0, 0\) is .* expected .*\nThere x = ",
@@ -219,8 +225,11 @@ def test_whatever_comes_gets_a_sentence(answer, sentence):
 
 
 def test_an_endless_answer_is_stopped(monkeypatch):
+    before = signal.getsignal(signal.SIGALRM)
     monkeypatch.setattr("lstm_course.exercises.feedback.SECONDS", 0.2)
     assert "did not end within 0.2 seconds" in check(endless).message
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
 def not_implemented(*args):
@@ -256,7 +265,6 @@ def rows(a, v=V):
 @pytest.mark.parametrize(
     "answer",
     [
-        (np.zeros((3, 6)), LOGIT),
         (rows(LOGIT), np.zeros(3)),
         (rows(LOGIT - 1).tolist(), [1, 1, 1]),
         [rows(LOGIT), (0, 0, 0)],
@@ -265,7 +273,6 @@ def rows(a, v=V):
 def test_puzzle_accepts_every_solution(answer):
     feedback = lc.check("forget-gate-puzzle", answer)
     assert feedback.passed, feedback
-    assert ("Your W is 0" in feedback.message) == (not np.any(answer[0]))
 
 
 @pytest.mark.parametrize(
@@ -277,6 +284,9 @@ def test_puzzle_accepts_every_solution(answer):
             (rows(LOGIT, np.concatenate([exercise.PUZZLE_X, exercise.PUZZLE_C])), np.zeros(3)),
             r"fit \[x; c\]",
         ),
+        ((np.zeros((3, 6)), LOGIT), "row 0 of W is 0"),
+        ((rows(LOGIT), 0), r"b second, here \(3,\), got shape \(\)\.$"),
+        (rows(LOGIT), r"got an array of shape \(3, 6\)"),
         ((np.zeros((3, 6)), LOGIT.round(2)), "Close"),
         (
             (np.zeros((6, 3)), LOGIT),

@@ -92,10 +92,12 @@ def test_labels_take_the_pages_colour_whenever_they_are_added():
 
 
 def test_pictures_on_one_page_share_no_ids():
-    ids = [set(re.findall(r'\bid="([^"]+)"', picture(alt).svg)) for alt in ("One.", "Two.")]
+    ids = [
+        set(re.findall(r'\bid="([^"]+)"', picture(alt).svg)) for alt in ("One, two.", "Two, one.")
+    ]
     assert ids[0]
     assert not ids[0] & ids[1]
-    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', picture("One.").svg))
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', picture("One, two.").svg))
     assert used <= ids[0]
 
 
@@ -115,6 +117,8 @@ def test_gate_traces_draws_every_value():
     assert texts == [
         f"{v:.2f}" for name in "ifgoch" for unit in (0, 1) for v in traces[name][:, 0, unit]
     ]
+    with pytest.raises(ValueError, match=r"names is .'z'., expected some of i, f, g, o, c, h"):
+        figures.gate_traces(traces, example.words, "z")
     with pytest.raises(ValueError, match="labels has 2 entries, expected 3"):
         figures.gate_traces(traces, ["a", "b"])
 
@@ -127,6 +131,18 @@ def test_diagram_of_the_lstm_has_every_operation_of_its_equations():
     assert operations == sorted(["σ"] * 3 + ["tanh"] * 2 + ["⊙"] * 3 + ["+"])
     assert {b.label for b in blocks if b.kind == "input"} == {"x", "h_prev", "c_prev"}
     assert [b.label for b in blocks if b.kind == "output"] == ["c", "h"]
+
+
+def test_a_large_cell_state_is_not_cut_off():
+    traces = {"c": np.array([[[2.0]], [[-5.0]]])}
+    (ax,) = figures.gate_traces(traces, ["a", "b"], "c").axes
+    low, high = ax.get_ylim()
+    assert low < -5 < 5 < high
+
+
+def test_long_names_become_indices():
+    svg = diagram.block_diagram("c_tilde = tanh(W_x_h @ x + U_forget @ h_prev)").svg
+    assert svg.count("<use") > 10
 
 
 def test_arrows_of_a_diagram_follow_the_equations():
@@ -153,6 +169,10 @@ def test_blocks_of_a_diagram_do_not_overlap():
         ("h", "'h' is not an equation such as"),
         ("h = = x", "'h = = x' is not an equation"),
         ("h, c = x", "is not an equation"),
+        ("a = b = x", "is not an equation"),
+        ("42", "'42' is not an equation"),
+        ("h = tanh(x, y=x)", "cannot draw"),
+        ("", "equations is empty"),
     ],
 )
 def test_bad_equations_get_one_sentence(equations, sentence):

@@ -36,39 +36,3 @@ def test_each_gate_is_a_slice_of_the_whole_cell(gate, name):
 def test_float32_stays_float32(gate):
     arguments = (array.astype(np.float32) for array in (X, H_PREV, W, U, B))
     assert gate(*arguments).dtype == np.float32
-
-
-def spoiled(**changes):
-    arguments = {"x": X, "h_prev": H_PREV, "W": W, "U": U, "b": B} | changes
-    return lambda: gates.forget_gate(**arguments)
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "sentence"),
-    [
-        (spoiled(x=X[0]), ValueError, r"x has shape \(4,\), expected \(N, 4\)"),
-        (spoiled(x=X[:, :3]), ValueError, r"x has shape \(3, 3\), expected \(N, 4\)"),
-        (
-            spoiled(x=X[:0]),
-            ValueError,
-            r"x has shape \(0, 4\), expected \(N, 4\) with N at least 1",
-        ),
-        (spoiled(h_prev=H_PREV[:1]), ValueError, r"h_prev has shape \(1, 2\), expected \(3, 2\)"),
-        (spoiled(U=W), ValueError, r"U has shape \(2, 4\), expected \(2, 2\)"),
-        (spoiled(b=B[:, None]), ValueError, r"b has shape \(2, 1\), expected \(2,\)"),
-        (
-            spoiled(x=X * np.nan),
-            ValueError,
-            r"x holds nan at index \(0, 0\), expected finite numbers",
-        ),
-        (
-            spoiled(x=X.astype(np.float32)),
-            TypeError,
-            "x is float32, expected float64 like the param",
-        ),
-        (spoiled(x=None), TypeError, "x must be an array of float32 or float64, got NoneType"),
-    ],
-)
-def test_bad_input_gets_one_sentence(call, error, sentence):
-    with pytest.raises(error, match=sentence):
-        call()

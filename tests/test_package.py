@@ -1,8 +1,12 @@
+import importlib.resources
 import json
+import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
+from conftest import ROOT
 
 import lstm_course
 
@@ -60,3 +64,16 @@ def test_modules_import_only_what_stands_above_them():
         importer, target = path.removesuffix(".py").split("/")[0], imported.split(".")[1]
         if importer != "__init__":
             assert order.index(target) <= order.index(importer), (path, imported)
+
+
+def test_the_package_says_that_it_is_typed_and_its_version_once():
+    assert importlib.resources.files("lstm_course").joinpath("py.typed").is_file()
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert pyproject["project"]["version"] == lstm_course.__version__
+    assert f"version: {lstm_course.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {lstm_course.__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_example_of_the_readme_runs():
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})

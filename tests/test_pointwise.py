@@ -99,9 +99,24 @@ def test_product_and_sum(a, random):
 
 def test_derivatives_of_the_product_are_not_views():
     a, b = np.array([1.0]), np.array([2.0])
-    by_a, _ = pointwise.product_derivative(a, b)
-    by_a[0] = 9
-    assert b[0] == 2
+    by_a, by_b = pointwise.product_derivative(a, b)
+    by_a[0] = by_b[0] = 9
+    assert (a[0], b[0]) == (1, 2)
+
+
+def test_derivatives_keep_their_digits_where_the_function_is_flat():
+    np.testing.assert_allclose(
+        pointwise.sigmoid_derivative(np.float32(20)), np.exp(-20.0), rtol=1e-5
+    )
+    np.testing.assert_allclose(pointwise.sigmoid_derivative(100.0), np.exp(-100.0), rtol=1e-12)
+    np.testing.assert_allclose(pointwise.tanh_derivative(25.0), 4 * np.exp(-50.0), rtol=1e-12)
+
+
+def test_float32_stays_float32():
+    a = np.ones(2, np.float32)
+    results = [pointwise.product(a, a), pointwise.add(a, a)]
+    results += [*pointwise.product_derivative(a, a), *pointwise.add_derivative(a, a)]
+    assert {result.dtype for result in results} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize(

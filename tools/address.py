@@ -48,7 +48,8 @@ def main(arguments: list[str]) -> None:
     match = URL.fullmatch(arguments[0].removesuffix("/").removesuffix(".git"))
     if not match:
         sys.exit(f"URL is {arguments[0]!r}, expected https://github.com/OWNER/NAME")
-    for path in files():
+    # pyproject.toml last: until then a run that was interrupted can be repeated.
+    for path in sorted(files(), key=lambda path: path.name == "pyproject.toml"):
         text = changed = path.read_text()
         for was, now in zip(mentions(*old), mentions(*match.groups()), strict=True):
             changed = changed.replace(was, now)

@@ -63,9 +63,11 @@ def read(path: Path) -> nbformat.NotebookNode:
 
 def main(names: list[str]) -> None:
     """Execute the named notebooks, or all; a master renews its student notebook too."""
-    for path in [Path(name).resolve() for name in names] or notebooks():
-        if path.name == "student.ipynb":
-            continue  # made from its master
+    paths = [Path(name).resolve() for name in names]
+    for path in paths:
+        if path.name == "student.ipynb" or not path.is_file():
+            sys.exit(f"{path} is no notebook to execute (a student's is made from its master)")
+    for path in paths or [path for path in notebooks() if path.name != "student.ipynb"]:
         notebook = read(path)
         jobs = {path: notebook}
         if path.name == "master.ipynb":

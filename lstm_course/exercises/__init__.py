@@ -36,7 +36,7 @@ def check(name: str, answer: object) -> Feedback:
     ✗ forget-gate: 0 of 4 points.
       This is the gate f itself. The question asks for what passes through it.
     """
-    if name not in QUESTIONS:
+    if not isinstance(name, str) or name not in QUESTIONS:
         raise ValueError(f"there is no question {name!r}, expected one of {sorted(QUESTIONS)}")
     return QUESTIONS[name].check(answer)
 

@@ -128,7 +128,7 @@ def as_array(result: object, shape: tuple[int, ...], meaning: str) -> Array:
             came = f"an array of dtype {array.dtype}"
         raise WrongAnswer(f"Expected an array of real numbers {meaning}, got {came}.")
     if array.shape != shape:
-        lost = array.shape == shape[1:]
+        lost = len(shape) > 1 and array.shape == shape[1:]
         raise WrongAnswer(
             f"Expected an array {meaning}, here {shape}, got shape {array.shape}."
             + "\nThe axis of the sequences is lost: one sequence is a batch of N = 1." * lost

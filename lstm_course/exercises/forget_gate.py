@@ -30,6 +30,18 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
         lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T) * c + b,
         lambda x, h, c, W, U, b: (sigmoid(x @ W.T + h @ U.T) + b) * c,
     ),
+    "The bias enters with the wrong sign.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T - b) * c,
+    ),
+    "The cell state stands inside the sigmoid. The gate is computed first, then multiplied.": (
+        lambda x, h, c, W, U, b: sigmoid((x @ W.T + h @ U.T + b) * c),
+    ),
+    "The cell state is squashed. What the gate acts on is c_prev itself.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) * tanh(c),
+    ),
+    "1 / 1 + exp(-a) is 1 + exp(-a): a pair of brackets is missing in your sigmoid.": (
+        lambda x, h, c, W, U, b: (1 + np.exp(-(x @ W.T + h @ U.T + b))) * c,
+    ),
     "W and U have changed places: W belongs to the input x, U to the hidden state h_prev.": (
         lambda x, h, c, W, U, b: sigmoid(x @ U.T + h @ W.T + b) * c,
     ),
@@ -55,6 +67,7 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
         lambda x, h, c, W, U, b: (sigmoid(x @ W.T) + sigmoid(h @ U.T + b)) * c,
         lambda x, h, c, W, U, b: (sigmoid(x @ W.T + b) + sigmoid(h @ U.T)) * c,
         lambda x, h, c, W, U, b: (sigmoid(x @ W.T + b) + sigmoid(h @ U.T + b)) * c,
+        lambda x, h, c, W, U, b: (sigmoid(x @ W.T) + sigmoid(h @ U.T) + b) * c,
     ),
     "The gate is a softmax, whose shares add up to 1. Each unit decides on its own.": (
         lambda x, h, c, W, U, b: _softmax(x @ W.T + h @ U.T + b, axis=1) * c,
@@ -143,7 +156,12 @@ def examine_puzzle(answer: object) -> str:
     if callable(answer):
         raise WrongAnswer("Expected a pair (W, b), got a function. Call it: puzzle().")
     if not isinstance(answer, tuple | list) or len(answer) != 2:
-        raise WrongAnswer("Expected a pair (W, b).")
+        came = (
+            f"an array of shape {answer.shape}"
+            if isinstance(answer, np.ndarray)
+            else type(answer).__name__
+        )
+        raise WrongAnswer(f"Expected a pair (W, b), got {came}.")
     if any(part is None or part is Ellipsis for part in answer):
         raise NotAnswered
     parts = [list(part) if isinstance(part, tuple) else part for part in answer]
@@ -152,13 +170,15 @@ def examine_puzzle(answer: object) -> str:
     if not (np.isfinite(W).all() and np.isfinite(b).all()):
         raise WrongAnswer("W and b must hold finite numbers.")
     logit = np.log(PUZZLE_F / (1 - PUZZLE_F))
+    W, b = np.clip(W, -1e9, 1e9), np.clip(b, -1e9, 1e9)
     a = W @ np.concatenate([PUZZLE_C, PUZZLE_X]) + b
     f = sigmoid(a)
     if _equal(f, PUZZLE_F):
-        if not W.any():
-            return (
-                "Right: the gate is [0.7, 0.2, 0.6]. Your W is 0, so this gate gives the same "
-                "answer whatever it reads. Can you find weights that make it depend on c and x?"
+        silent = [j for j in range(3) if not W[j].any()]
+        if silent:
+            raise WrongAnswer(
+                f"The gate is [0.7, 0.2, 0.6], but row {silent[0]} of W is 0: that unit gives the "
+                "same share whatever it reads. Find weights that depend on c and x."
             )
         return "Right: the gate is [0.7, 0.2, 0.6], and it depends on what it reads."
     if _equal(W @ np.concatenate([PUZZLE_X, PUZZLE_C]) + b, logit):

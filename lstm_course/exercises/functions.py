@@ -76,7 +76,7 @@ class FunctionExam:
         except (TypeError, ValueError):
             return
         wanted = list(self.cases[0].arguments)
-        if sorted(names) == sorted(wanted) != names and names != wanted:
+        if names != wanted and sorted(names) == sorted(wanted):
             raise WrongAnswer(
                 f"Your parameters stand in the order {', '.join(names)}. "
                 f"The call has {', '.join(wanted)}."
@@ -118,7 +118,7 @@ class FunctionExam:
             )
         ignored = self._ignored(answer, outcomes)
         if ignored:
-            return f"Without any effect on your result: {', '.join(ignored)}."
+            return f"Your result does not depend on {', '.join(ignored)}."
         # A wrong shape or an error is told where sizes differ, a wrong number where it is small.
         distinct = [k for k in wrong if len(set(self.cases[k].sizes.values())) > 1]
         told = [k for k in distinct if isinstance(outcomes[k], str)]
@@ -172,7 +172,7 @@ class FunctionExam:
             if result.dtype != dtype:
                 raise WrongAnswer(
                     f"The values are right, but {np.dtype(dtype)} arguments give a {result.dtype} "
-                    f"result. Something in your function is always {result.dtype}."
+                    f"result. Lists, np.zeros and np.array have no float32 unless they are told so."
                 )
             if not np.allclose(result, expected, rtol=1e-4, atol=1e-5):
                 raise WrongAnswer("Right for float64 arguments, wrong values for float32 ones.")
