@@ -13,6 +13,7 @@ FILES = address.files()
 ELSEWHERE = (  # a form to fill in, and the bug reports that chapters cite
     "/OWNER/NAME",
     "/ddbourgin/numpy-ml",
+    "/nicklashansen/rnn_lstm_from_scratch",
     "/MartinuzziFrancesco/torchrecurrent",
     "/nicodjimenez/lstm",
 )
