@@ -7,7 +7,7 @@ NumPy alone; the parts that draw or give feedback load when first used.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lstm_course import cell, gates, gradcheck, pointwise, rnn, sequence
+from lstm_course import cell, gates, gradcheck, losses, optim, pointwise, rnn, sequence
 from lstm_course.cell import LSTMParams, lstm_step, lstm_step_backward
 from lstm_course.pointwise import sigmoid, tanh
 from lstm_course.rnn import RNNParams, rnn_backward, rnn_forward, rnn_step, rnn_step_jacobian
@@ -30,10 +30,12 @@ __all__ = [
     "figures",
     "gates",
     "gradcheck",
+    "losses",
     "lstm_backward",
     "lstm_forward",
     "lstm_step",
     "lstm_step_backward",
+    "optim",
     "pointwise",
     "rnn",
     "rnn_backward",

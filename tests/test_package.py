@@ -44,6 +44,8 @@ def test_modules_import_only_what_stands_above_them():
         "sequence",
         "example",
         "rnn",
+        "losses",
+        "optim",
         "gradcheck",
         "figures",
         "diagram",

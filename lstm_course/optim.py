@@ -1,0 +1,255 @@
+"""From gradients to better parameters: clipping, SGD with momentum, Adam, and weight decay.
+
+An optimizer holds the arrays that it changes, in place, so that whoever else holds them sees the
+change. Each `step` takes gradients in the same order.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lstm_course._checks import Array, finite, float_array
+
+
+def global_norm(grads: Sequence[Array]) -> float:
+    """Return the length of all gradients taken together as one vector.
+
+    Examples
+    --------
+    >>> global_norm([np.array([3.0]), np.array([[4.0]])])
+    5.0
+    """
+    return float(np.sqrt(sum(float((np.asarray(grad, float) ** 2).sum()) for grad in grads)))
+
+
+def clip_by_global_norm(grads: Sequence[Array], limit: float) -> float:
+    """Scale all gradients by one factor, in place, so that their global norm is at most `limit`.
+
+    The direction is kept. Clipping each entry on its own would turn it.
+
+    Parameters
+    ----------
+    grads
+        Float arrays; changed in place.
+    limit
+        The largest norm allowed, above 0.
+
+    Returns
+    -------
+    The norm before clipping: worth a look while training.
+
+    Raises
+    ------
+    ValueError
+        `limit` is not above 0, or a gradient holds NaN or infinity, which no scaling mends.
+
+    References
+    ----------
+    Pascanu, Mikolov and Bengio (2013), doi:10.48550/arXiv.1211.5063, algorithm 1.
+
+    Examples
+    --------
+    >>> grads = [np.array([3.0]), np.array([4.0])]
+    >>> clip_by_global_norm(grads, 1.0), grads
+    (5.0, [array([0.6]), array([0.8])])
+    """
+    _positive("limit", limit)
+    for k, grad in enumerate(grads):
+        finite(f"grads[{k}]", grad)
+    norm = global_norm(grads)
+    if norm > limit:
+        for grad in grads:
+            grad *= limit / norm
+    return norm
+
+
+def l2_penalty(weights: Sequence[Array], grads: Sequence[Array], strength: float) -> float:
+    """Return strength / 2 * sum(w**2), and add its gradient, strength * w, to `grads` in place.
+
+    Parameters
+    ----------
+    weights, grads
+        Float arrays of the same shapes; biases are usually left out.
+    strength
+        At least 0.
+
+    Raises
+    ------
+    ValueError
+        `strength` is negative, or the arrays do not fit together.
+
+    Examples
+    --------
+    >>> grads = [np.zeros(2)]
+    >>> l2_penalty([np.array([1.0, 2.0])], grads, 0.1), grads
+    (0.25, [array([0.1, 0.2])])
+    """
+    _not_negative("strength", strength)
+    _same_shapes(weights, grads)
+    for weight, grad in zip(weights, grads, strict=True):
+        grad += strength * weight
+    return strength / 2 * float(sum(float((weight**2).sum()) for weight in weights))
+
+
+class Optimizer:
+    """What SGD and Adam share: the arrays, the checks, and decoupled weight decay.
+
+    Decoupled decay shrinks each array by learning_rate * decay * array, apart from the gradient
+    step. For SGD without momentum that is the L2 penalty; for Adam it is not.
+    """
+
+    def __init__(self, arrays: Sequence[Array], learning_rate: float, decay: float = 0.0) -> None:
+        self.arrays = list(arrays)
+        for k, array in enumerate(self.arrays):
+            if not isinstance(array, np.ndarray):
+                raise TypeError(f"arrays[{k}] must be an array, got {type(array).__name__}")
+            float_array(f"arrays[{k}]", array)
+        self.learning_rate = _positive("learning_rate", learning_rate)
+        self.decay = _not_negative("decay", decay)
+
+    def step(self, grads: Sequence[Array]) -> None:
+        """Change the arrays in place, given gradients of the same shapes in the same order."""
+        _same_shapes(self.arrays, grads)
+        for k, grad in enumerate(grads):
+            finite(f"grads[{k}]", grad)  # before any array has changed
+        for array, change in zip(self.arrays, self._changes(grads), strict=True):
+            array -= self.learning_rate * (change + self.decay * array)
+
+    def _changes(self, grads: Sequence[Array]) -> list[Array]:
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: v = momentum * v + grad, array -= learning_rate * v.
+
+    Parameters
+    ----------
+    arrays
+        The float arrays to change.
+    learning_rate
+        Above 0.
+    momentum
+        From 0 (none) to below 1.
+    decay
+        Decoupled weight decay, at least 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is out of its range, or an array is none.
+
+    Examples
+    --------
+    >>> x = np.array([1.0])
+    >>> SGD([x], learning_rate=0.1).step([np.array([2.0])])
+    >>> x
+    array([0.8])
+    """
+
+    def __init__(
+        self,
+        arrays: Sequence[Array],
+        learning_rate: float,
+        momentum: float = 0.0,
+        decay: float = 0.0,
+    ) -> None:
+        super().__init__(arrays, learning_rate, decay)
+        self.momentum = _share("momentum", momentum)
+        self.velocity = [np.zeros_like(array) for array in self.arrays]
+
+    def _changes(self, grads: Sequence[Array]) -> list[Array]:
+        for velocity, grad in zip(self.velocity, grads, strict=True):
+            velocity *= self.momentum
+            velocity += grad
+        return self.velocity
+
+
+class Adam(Optimizer):
+    """Adam: a step of about learning_rate for each entry, whatever the size of its gradient.
+
+    It keeps running means of the gradient and of its square, corrected for their start at 0.
+
+    Parameters
+    ----------
+    arrays
+        The float arrays to change.
+    learning_rate
+        Above 0.
+    beta1, beta2
+        How much of the running means is kept at each step, from 0 to below 1.
+    eps
+        Added to the root in the denominator, above 0.
+    decay
+        Decoupled weight decay (AdamW), at least 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is out of its range, or an array is none.
+
+    References
+    ----------
+    Kingma and Ba (2015), doi:10.48550/arXiv.1412.6980, algorithm 1; decay as in Loshchilov and
+    Hutter (2019), doi:10.48550/arXiv.1711.05101.
+
+    Examples
+    --------
+    >>> x = np.array([1.0, 1.0])
+    >>> Adam([x], learning_rate=0.1).step([np.array([2.0, -0.001])])
+    >>> x.round(3)
+    array([0.9, 1.1])
+    """
+
+    def __init__(
+        self,
+        arrays: Sequence[Array],
+        learning_rate: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        decay: float = 0.0,
+    ) -> None:
+        super().__init__(arrays, learning_rate, decay)
+        self.beta1, self.beta2 = _share("beta1", beta1), _share("beta2", beta2)
+        self.eps = _positive("eps", eps)
+        self.steps = 0
+        self.mean = [np.zeros_like(array) for array in self.arrays]
+        self.square = [np.zeros_like(array) for array in self.arrays]
+
+    def _changes(self, grads: Sequence[Array]) -> list[Array]:
+        self.steps += 1
+        changes = []
+        for mean, square, grad in zip(self.mean, self.square, grads, strict=True):
+            mean *= self.beta1
+            mean += (1 - self.beta1) * grad
+            square *= self.beta2
+            square += (1 - self.beta2) * grad**2
+            mean_hat = mean / (1 - self.beta1**self.steps)
+            square_hat = square / (1 - self.beta2**self.steps)
+            changes.append(mean_hat / (np.sqrt(square_hat) + self.eps))
+        return changes
+
+
+def _same_shapes(arrays: Sequence[Array], grads: Sequence[Array]) -> None:
+    if len(grads) != len(arrays):
+        raise ValueError(f"grads has {len(grads)} arrays, expected {len(arrays)}")
+    for k, (array, grad) in enumerate(zip(arrays, grads, strict=True)):
+        float_array(f"grads[{k}]", grad, array.shape, array.dtype)
+
+
+def _positive(name: str, value: float) -> float:
+    if not (isinstance(value, int | float | np.number) and 0 < value < np.inf):
+        raise ValueError(f"{name} must be a number above 0, got {value!r}")
+    return float(value)
+
+
+def _not_negative(name: str, value: float) -> float:
+    if not (isinstance(value, int | float | np.number) and 0 <= value < np.inf):
+        raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
+    return float(value)
+
+
+def _share(name: str, value: float) -> float:
+    if not (isinstance(value, int | float | np.number) and 0 <= value < 1):
+        raise ValueError(f"{name} must be from 0 to below 1, got {value!r}")
+    return float(value)
