@@ -7,8 +7,9 @@ NumPy alone; the parts that draw or give feedback load when first used.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lstm_course import cell, gates, gradcheck, losses, optim, pointwise, rnn, sequence
+from lstm_course import cell, gates, gradcheck, layers, losses, optim, pointwise, rnn, sequence
 from lstm_course.cell import LSTMParams, lstm_step, lstm_step_backward
+from lstm_course.layers import LSTM
 from lstm_course.pointwise import sigmoid, tanh
 from lstm_course.rnn import RNNParams, rnn_backward, rnn_forward, rnn_step, rnn_step_jacobian
 from lstm_course.sequence import lstm_backward, lstm_forward, trace
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "LSTM",
     "LSTMParams",
     "RNNParams",
     "cell",
@@ -30,6 +32,7 @@ __all__ = [
     "figures",
     "gates",
     "gradcheck",
+    "layers",
     "losses",
     "lstm_backward",
     "lstm_forward",

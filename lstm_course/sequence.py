@@ -73,6 +73,7 @@ def lstm_backward(
     cache: Sequence[StepCache],
     dh_T: Array | None = None,
     dc_T: Array | None = None,
+    dcs: Array | None = None,
 ) -> tuple[Array, Array, Array, LSTMParams]:
     """Run the cell backward through time, from the last step to the first.
 
@@ -86,6 +87,9 @@ def lstm_backward(
     dh_T, dc_T
         (N, H) further gradients with respect to the final states; zeros if not given. `dh_T` is
         added to the last row of `dhs`.
+    dcs
+        (T, N, H) gradients with respect to the cell state of every step, for a loss that reads
+        it before the end; zeros if not given.
 
     Returns
     -------
@@ -123,10 +127,12 @@ def lstm_backward(
     dc = np.zeros((N, H), dtype) if dc_T is None else float_array("dc_T", dc_T, (N, H), dtype)
     finite("dh_T", dh)
     finite("dc_T", dc)
+    dcs = np.zeros_like(dhs) if dcs is None else float_array("dcs", dcs, dhs.shape, dtype)
+    finite("dcs", dcs)
     dxs = np.empty((len(cache), N, params.input_size), dtype)
     grads = LSTMParams(*(np.zeros_like(array) for array in params.arrays()))
     for t in reversed(range(len(cache))):
-        dxs[t], dh, dc, at_t = step_backward(dhs[t] + dh, dc, cache[t])
+        dxs[t], dh, dc, at_t = step_backward(dhs[t] + dh, dcs[t] + dc, cache[t])
         for total, part in zip(grads.arrays(), at_t.arrays(), strict=True):
             total += part  # the same parameters served at every step
     return dxs, dh, dc, grads

@@ -42,6 +42,7 @@ def test_modules_import_only_what_stands_above_them():
         "gates",
         "cell",
         "sequence",
+        "layers",
         "example",
         "rnn",
         "losses",

@@ -1,0 +1,413 @@
+"""What models are made of: Embedding, Linear, Dropout, and the stacked, bidirectional LSTM.
+
+Every layer has `forward`, which returns its output and a cache, and `backward`, which takes the
+gradient of the output and that cache, *adds* to the layer's `grads` and returns the gradient of the
+input. `arrays` and `grads` list parameters and gradients in the same order, for an optimizer.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from lstm_course._checks import Array, finite, float_array, float_dtype, generator, size
+from lstm_course.cell import LSTMParams, StepCache
+from lstm_course.sequence import lstm_backward, lstm_forward
+
+
+class Layer:
+    """A layer with parameters `arrays` and gradients `grads`, in the same order."""
+
+    arrays: list[Array]
+    grads: list[Array]
+
+    def zero_grads(self) -> None:
+        """Set all gradients to 0, in place."""
+        for grad in self.grads:
+            grad[...] = 0
+
+
+class Linear(Layer):
+    """The affine map y = W x + b along the last axis.
+
+    Parameters
+    ----------
+    input_size, output_size
+        D and K.
+    rng
+        The source of randomness: weights uniform between -1/sqrt(D) and 1/sqrt(D), bias 0.
+    dtype
+        float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A size below 1, an rng that is none, another dtype.
+
+    Examples
+    --------
+    >>> layer = Linear(3, 2, rng=np.random.default_rng(0))
+    >>> y, cache = layer.forward(np.ones((5, 1, 3)))
+    >>> y.shape, layer.backward(np.ones_like(y), cache).shape
+    ((5, 1, 2), (5, 1, 3))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        D, K = size("input_size", input_size), size("output_size", output_size)
+        dtype = float_dtype("dtype", dtype)
+        bound = 1 / np.sqrt(D)
+        self.weight = generator("rng", rng).uniform(-bound, bound, (K, D)).astype(dtype)
+        self.bias = np.zeros(K, dtype)
+        self.arrays = [self.weight, self.bias]
+        self.grads = [np.zeros_like(array) for array in self.arrays]
+
+    def forward(self, x: Array) -> tuple[Array, Array]:
+        """Map x (..., D) to (..., K); return it and the cache."""
+        x = float_array("x", x, dtype=self.bias.dtype)
+        if x.ndim == 0 or x.shape[-1] != self.weight.shape[1]:
+            raise ValueError(f"x has shape {x.shape}, expected (..., {self.weight.shape[1]})")
+        return finite("x", x) @ self.weight.T + self.bias, x
+
+    def backward(self, dy: Array, cache: Array) -> Array:
+        """Add to the gradients and return dx, given dy (..., K)."""
+        K = self.bias.size
+        dy = finite("dy", float_array("dy", dy, (*cache.shape[:-1], K), self.bias.dtype))
+        rows = dy.reshape(-1, K)
+        self.grads[0] += rows.T @ cache.reshape(rows.shape[0], -1)
+        self.grads[1] += rows.sum(axis=0)
+        return dy @ self.weight
+
+
+class Embedding(Layer):
+    """A table with a row of D numbers for each of V words; forward looks rows up.
+
+    The same as Linear on one-hot words, without ever making them.
+
+    Parameters
+    ----------
+    words, size_of_row
+        V and D.
+    rng
+        The source of randomness: rows are drawn from the normal distribution.
+    dtype
+        float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A size below 1, an rng that is none, another dtype.
+
+    Examples
+    --------
+    >>> layer = Embedding(10, 3, rng=np.random.default_rng(0))
+    >>> y, cache = layer.forward(np.array([[4], [4]]))
+    >>> layer.backward(np.ones_like(y), cache)
+    >>> layer.grads[0][4]  # used twice
+    array([2., 2., 2.])
+    """
+
+    def __init__(
+        self,
+        words: int,
+        size_of_row: int,
+        *,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        shape = size("words", words), size("size_of_row", size_of_row)
+        table = generator("rng", rng).normal(size=shape)
+        self.table = table.astype(float_dtype("dtype", dtype))
+        self.arrays = [self.table]
+        self.grads = [np.zeros_like(self.table)]
+
+    def forward(self, words: Array) -> tuple[Array, Array]:
+        """Look up words (...), whole numbers from 0 to V - 1; return (..., D) and the cache."""
+        words = np.asarray(words)
+        if words.dtype.kind not in "iu":
+            raise TypeError(f"words must be an array of whole numbers, got dtype {words.dtype}")
+        wrong = (words < 0) | (words >= len(self.table))
+        if wrong.any():
+            raise ValueError(f"words holds {words[wrong][0]}, expected 0 to {len(self.table) - 1}")
+        return self.table[words], words
+
+    def backward(self, dy: Array, cache: Array) -> None:
+        """Add to the gradient, given dy (..., D). Words have no gradient of their own."""
+        shape = (*cache.shape, self.table.shape[1])
+        dy = finite("dy", float_array("dy", dy, shape, self.table.dtype))
+        np.add.at(self.grads[0], cache, dy)  # a word that occurs twice counts twice
+
+
+class Dropout(Layer):
+    """Set a share of the entries to 0 while training, and scale the rest up to keep the mean.
+
+    Parameters
+    ----------
+    share
+        From 0 (none) to below 1.
+    rng
+        The source of randomness.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A share out of range, an rng that is none.
+
+    References
+    ----------
+    Srivastava et al. (2014), https://jmlr.org/papers/v15/srivastava14a.html.
+
+    Examples
+    --------
+    >>> layer = Dropout(0.5, rng=np.random.default_rng(0))
+    >>> y, cache = layer.forward(np.ones(6))
+    >>> y
+    array([2., 0., 0., 0., 2., 2.])
+    >>> layer.forward(np.ones(6), training=False)[0]
+    array([1., 1., 1., 1., 1., 1.])
+    """
+
+    def __init__(self, share: float, *, rng: np.random.Generator) -> None:
+        if not (isinstance(share, int | float) and 0 <= share < 1):
+            raise ValueError(f"share must be from 0 to below 1, got {share!r}")
+        self.share = float(share)
+        self.rng = generator("rng", rng)
+        self.arrays = []
+        self.grads = []
+
+    def forward(self, x: Array, training: bool = True) -> tuple[Array, Array]:
+        """Return x with entries dropped, or x itself if not training, and the cache."""
+        x = float_array("x", x)
+        if not training or self.share == 0:
+            return x, np.ones_like(x)
+        kept = (self.rng.random(x.shape) >= self.share).astype(x.dtype)
+        factor = kept / x.dtype.type(1 - self.share)
+        return x * factor, factor
+
+    def backward(self, dy: Array, cache: Array) -> Array:
+        """Return dx: the gradient of what was dropped is 0."""
+        return float_array("dy", dy, cache.shape, cache.dtype) * cache
+
+
+class LSTM(Layer):
+    """LSTM layers on top of each other, in one direction or in both.
+
+    Each layer reads the hidden states of the one below. In two directions a second cell reads the
+    sequence from its end, and the hidden states of both stand side by side, (T, N, 2H). Sequences
+    of different lengths may share a batch: behind its end a sequence has hidden states of 0, and
+    its final states are those after its own last step.
+
+    Parameters
+    ----------
+    input_size, hidden_size
+        D and H.
+    num_layers
+        How many layers.
+    bidirectional
+        Whether each layer reads in both directions.
+    dropout
+        Share of the hidden states dropped between layers while training.
+    rng
+        The source of randomness, for weights and dropout.
+    forget_bias
+        Start of the forget gate's bias, in every layer and direction.
+    recurrent
+        "uniform", or "orthogonal": each gate's recurrent matrix a random orthogonal one.
+    dtype
+        float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is out of its range.
+
+    References
+    ----------
+    Two directions: Graves and Schmidhuber (2005), doi:10.1016/j.neunet.2005.06.042. Orthogonal
+    start: Saxe, McClelland and Ganguli (2014), doi:10.48550/arXiv.1312.6120.
+
+    Examples
+    --------
+    >>> lstm = LSTM(3, 2, num_layers=2, bidirectional=True, rng=np.random.default_rng(0))
+    >>> hs, (h_T, c_T), cache = lstm.forward(np.ones((5, 4, 3)), lengths=[5, 2, 1, 5])
+    >>> hs.shape, h_T.shape  # final states: (layers * directions, N, H)
+    ((5, 4, 4), (4, 4, 2))
+    >>> lstm.backward(np.ones_like(hs), cache)[0].shape
+    (5, 4, 3)
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        *,
+        rng: np.random.Generator,
+        forget_bias: float = 1.0,
+        recurrent: str = "uniform",
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.num_layers = size("num_layers", num_layers)
+        self.directions = 2 if bidirectional else 1
+        self.dropout = Dropout(dropout, rng=rng)
+        if recurrent not in ("uniform", "orthogonal"):
+            raise ValueError(f"recurrent must be uniform or orthogonal, got {recurrent!r}")
+        self.params: list[LSTMParams] = []  # layer by layer, forward direction first
+        for layer in range(self.num_layers):
+            D = input_size if layer == 0 else self.directions * hidden_size
+            for _ in range(self.directions):
+                params = LSTMParams.init(
+                    D, hidden_size, rng=rng, forget_bias=forget_bias, dtype=dtype
+                )
+                if recurrent == "orthogonal":
+                    for gate in "ifgo":
+                        q, r = np.linalg.qr(rng.normal(size=(hidden_size, hidden_size)))
+                        params.gate(gate)[1][:] = q * np.sign(np.diag(r))
+                self.params.append(params)
+        self.arrays = [array for params in self.params for array in params.arrays()]
+        self.grads = [np.zeros_like(array) for array in self.arrays]
+
+    def forward(
+        self,
+        xs: Array,
+        h0: Array | None = None,
+        c0: Array | None = None,
+        lengths: Any = None,
+        training: bool = True,
+    ) -> tuple[Array, tuple[Array, Array], Any]:
+        """Run all layers.
+
+        Parameters
+        ----------
+        xs
+            (T, N, D) inputs, time first. What stands behind a sequence's end does not matter.
+        h0, c0
+            (layers * directions, N, H) initial states; zeros if not given.
+        lengths
+            N whole numbers from 1 to T; T for all if not given.
+        training
+            Whether dropout acts.
+
+        Returns
+        -------
+        hs
+            (T, N, directions * H) hidden states of the last layer.
+        (h_T, c_T)
+            (layers * directions, N, H) final states.
+        cache
+            For `backward`.
+        """
+        dtype, H = self.arrays[0].dtype, self.hidden_size
+        xs = float_array("xs", xs, ("T", "N", self.input_size), dtype)
+        T, N, _ = xs.shape
+        lengths = _lengths(lengths, T, N)
+        xs = finite("xs", np.where(_inside(T, lengths), xs, 0))
+        shape = (len(self.params), N, H)
+        h0 = np.zeros(shape, dtype) if h0 is None else float_array("h0", h0, shape, dtype)
+        c0 = np.zeros(shape, dtype) if c0 is None else float_array("c0", c0, shape, dtype)
+        h_T, c_T = np.empty(shape, dtype), np.empty(shape, dtype)
+        caches, drops = [], []
+        for layer in range(self.num_layers):
+            if layer:
+                xs, drop = self.dropout.forward(xs, training)
+                drops.append(drop)
+            sides = []
+            for direction in range(self.directions):
+                k = layer * self.directions + direction
+                read = _reverse(xs, lengths) if direction else xs
+                hs, finals, cache = _run(read, self.params[k], h0[k], c0[k], lengths)
+                h_T[k], c_T[k] = finals
+                caches.append(cache)
+                sides.append(_reverse(hs, lengths) if direction else hs)
+            xs = np.concatenate(sides, axis=2)
+        return xs, (h_T, c_T), (caches, drops, lengths)
+
+    def backward(
+        self, dhs: Array, cache: Any, dh_T: Array | None = None, dc_T: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Add to the gradients, given those of the hidden states and of the final states.
+
+        Returns
+        -------
+        dxs
+            (T, N, D) gradients with respect to the inputs.
+        dh0, dc0
+            (layers * directions, N, H) gradients with respect to the initial states.
+        """
+        caches, drops, lengths = cache
+        dtype, H = self.arrays[0].dtype, self.hidden_size
+        T, N = len(caches[0]), len(lengths)
+        dhs = float_array("dhs", dhs, (T, N, self.directions * H), dtype)
+        shape = (len(self.params), N, H)
+        dh_T = np.zeros(shape, dtype) if dh_T is None else float_array("dh_T", dh_T, shape, dtype)
+        dc_T = np.zeros(shape, dtype) if dc_T is None else float_array("dc_T", dc_T, shape, dtype)
+        dh0, dc0 = np.empty(shape, dtype), np.empty(shape, dtype)
+        for layer in reversed(range(self.num_layers)):
+            dxs: Any = 0.0
+            for direction in range(self.directions):
+                k = layer * self.directions + direction
+                side = dhs[:, :, direction * H : (direction + 1) * H]
+                side = _reverse(side, lengths) if direction else side
+                dx, dh0[k], dc0[k], grads = _run_backward(
+                    side, caches[k], dh_T[k], dc_T[k], lengths
+                )
+                dxs = dxs + (_reverse(dx, lengths) if direction else dx)
+                for total, part in zip(self.grads[3 * k : 3 * k + 3], grads.arrays(), strict=True):
+                    total += part
+            dhs = self.dropout.backward(dxs, drops[layer - 1]) if layer else dxs
+        return dhs, dh0, dc0
+
+
+def _run(
+    xs: Array, params: LSTMParams, h0: Array, c0: Array, lengths: Array
+) -> tuple[Array, tuple[Array, Array], list[StepCache]]:
+    """Run one cell; hidden states behind a sequence's end are 0, final states those at its end."""
+    hs, _, cache = lstm_forward(xs, params, h0, c0)
+    last, rows = lengths - 1, np.arange(len(lengths))
+    finals = hs[last, rows], np.stack([step.c for step in cache])[last, rows]
+    return hs * _inside(len(xs), lengths), finals, cache
+
+
+def _run_backward(
+    dhs: Array, cache: list[StepCache], dh_T: Array, dc_T: Array, lengths: Array
+) -> tuple[Array, Array, Array, LSTMParams]:
+    """Run one cell backward; the final states' gradients enter where each sequence ends."""
+    last, rows = lengths - 1, np.arange(len(lengths))
+    dhs = dhs * _inside(len(cache), lengths)
+    dhs[last, rows] += dh_T
+    dcs = np.zeros_like(dhs)
+    dcs[last, rows] = dc_T
+    return lstm_backward(dhs, cache, dcs=dcs)
+
+
+def _inside(T: int, lengths: Array) -> Array:
+    """Return (T, N, 1) booleans, true up to each sequence's end."""
+    return (np.arange(T)[:, None] < lengths)[..., None]
+
+
+def _reverse(xs: Array, lengths: Array) -> Array:
+    """Turn each sequence of a batch round within its own length."""
+    T = len(xs)
+    steps = np.arange(T)[:, None]
+    order = np.where(steps < lengths, lengths - 1 - steps, steps)  # (T, N)
+    return np.take_along_axis(xs, order[..., None], axis=0)
+
+
+def _lengths(lengths: Any, T: int, N: int) -> Array:
+    lengths = np.full(N, T) if lengths is None else np.asarray(lengths)
+    if lengths.dtype.kind not in "iu":
+        raise TypeError(f"lengths must be whole numbers, got dtype {lengths.dtype}")
+    if lengths.shape != (N,):
+        raise ValueError(f"lengths has shape {lengths.shape}, expected ({N},)")
+    if lengths.min() < 1 or lengths.max() > T:
+        raise ValueError(f"lengths holds {lengths.tolist()}, expected numbers from 1 to {T}")
+    return lengths
