@@ -208,10 +208,11 @@ def lstm_step_backward(
     Parameters
     ----------
     dh, dc
-        (N, H) gradients of the loss with respect to the step's h and c. The gradient of c is the
-        one from later steps alone, without the path through this step's h.
+        (N, H) gradients of the loss with respect to the step's h and c. The gradient of c is that
+        by every path but the one through this step's h: from later steps, and from a loss that
+        reads c.
     cache
-        What `lstm_step` returned.
+        The third result of `lstm_step`.
 
     Returns
     -------

@@ -17,7 +17,7 @@ def softmax(logits: Array) -> Array:
 
     Returns
     -------
-    (..., K) array, positive, each row with the sum 1.
+    (..., K) array, not negative, each row with the sum 1.
 
     Raises
     ------

@@ -165,7 +165,9 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam: a step of about learning_rate for each entry, whatever the size of its gradient.
+    """Adam: steps that do not depend on the scale of the gradient.
+
+    They are about learning_rate for each entry while its gradient keeps one sign and size.
 
     It keeps running means of the gradient and of its square, corrected for their start at 0.
 
@@ -189,8 +191,9 @@ class Adam(Optimizer):
 
     References
     ----------
-    Kingma and Ba (2015), doi:10.48550/arXiv.1412.6980, algorithm 1; decay as in Loshchilov and
-    Hutter (2019), doi:10.48550/arXiv.1711.05101.
+    Kingma and Ba (2015), doi:10.48550/arXiv.1412.6980, algorithm 1; decoupled decay after
+    Loshchilov and Hutter (2019), doi:10.48550/arXiv.1711.05101, here multiplied by the learning
+    rate, as in PyTorch.
 
     Examples
     --------

@@ -83,7 +83,7 @@ def lstm_backward(
         (T, N, H) gradients of the loss with respect to the hidden state of every step, by the
         paths that do not lead through a later step.
     cache
-        What `lstm_forward` returned.
+        The third result of `lstm_forward`.
     dh_T, dc_T
         (N, H) further gradients with respect to the final states; zeros if not given. `dh_T` is
         added to the last row of `dhs`.
