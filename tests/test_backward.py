@@ -14,6 +14,7 @@ from lstm_course import (
     lstm_step_backward,
     rnn_backward,
     rnn_forward,
+    trace,
 )
 from lstm_course.gradcheck import gradcheck, relative_error, slices
 
@@ -33,6 +34,7 @@ class Draw:
         self.rnn = RNNParams(normal(H, D), normal(H, H), normal(H))
         self.xs, self.h0, self.c0 = normal(T, N, D), normal(N, H), normal(N, H)
         self.dhs, self.dh_T, self.dc_T = normal(T, N, H), normal(N, H), normal(N, H)
+        self.dcs = normal(T, N, H)
 
 
 @settings(max_examples=25)
@@ -61,11 +63,12 @@ def test_through_time_against_central_differences(T, N, D, H, seed):
     d = Draw(T, N, D, H, seed)
 
     def loss():
-        hs, (h_T, c_T), _ = lstm_forward(d.xs, d.params, d.h0, d.c0)
-        return (hs * d.dhs).sum() + (h_T * d.dh_T).sum() + (c_T * d.dc_T).sum()
+        hs, (h_T, c_T), cache = lstm_forward(d.xs, d.params, d.h0, d.c0)
+        ends = (h_T * d.dh_T).sum() + (c_T * d.dc_T).sum()
+        return (hs * d.dhs).sum() + (trace(cache)["c"] * d.dcs).sum() + ends
 
     cache = lstm_forward(d.xs, d.params, d.h0, d.c0)[2]
-    dxs, dh0, dc0, grads = lstm_backward(d.dhs, cache, d.dh_T, d.dc_T)
+    dxs, dh0, dc0, grads = lstm_backward(d.dhs, cache, d.dh_T, d.dc_T, d.dcs)
     report = gradcheck(
         loss,
         {"xs": d.xs, "h0": d.h0, "c0": d.c0} | slices(d.params),

@@ -37,7 +37,7 @@ CALLS = {
     "lstm_step": (lstm_step, {"x": XS[0], "h_prev": STATE, "c_prev": STATE}, {"params": PARAMS}),
     "lstm_step_backward": (lstm_step_backward, {"dh": STATE, "dc": STATE}, {"cache": CACHE[0]}),
     "lstm_forward": (lstm_forward, {"xs": XS, "h0": STATE, "c0": STATE}, {"params": PARAMS}),
-    "lstm_backward": (lstm_backward, {"dhs": HS, "dh_T": STATE, "dc_T": STATE}, {"cache": CACHE}),
+    "lstm_backward": (lstm_backward, {"dhs": HS, "dh_T": STATE, "dc_T": STATE, "dcs": HS}, {"cache": CACHE}),
     "rnn_step": (rnn_step, {"x": XS[0], "h_prev": STATE}, {"params": RNN}),
     "rnn_step_jacobian": (rnn_step_jacobian, {"h": STATE}, {"params": RNN}),
     "rnn_forward": (rnn_forward, {"xs": XS, "h0": STATE}, {"params": RNN}),

@@ -40,6 +40,13 @@ def test_report_names_the_slice_that_is_wrong():
     assert "weight_hh.g" in repr(report)
 
 
+def test_the_tolerance_divides_right_from_wrong():
+    x = np.array([1.0])
+    for error, passed in ((5e-8, True), (2e-7, False), (-2e-7, False)):
+        claimed = {"x": 2 * x * (1 + error)}
+        assert gradcheck.gradcheck(lambda: (x**2).sum(), {"x": x}, claimed).passed == passed
+
+
 def test_slices_are_views_and_cover_everything():
     for params, count in (
         (LSTMParams.init(3, 2, rng=np.random.default_rng(0)), 12),

@@ -106,6 +106,7 @@ LOGITS, TARGETS, MASK = draw(3, 2, 4, 0, True)
     [
         (lambda: losses.softmax_cross_entropy(LOGITS, TARGETS[0]), ValueError, r"targets has shape \(2,\), expected \(3, 2\)"),
         (lambda: losses.softmax_cross_entropy(LOGITS, TARGETS + 4), ValueError, "targets holds [4-7], expected 0 to 3"),
+        (lambda: losses.softmax_cross_entropy(LOGITS[0, 0], np.array(4)), ValueError, "targets holds 4, expected 0 to 3"),
         (lambda: losses.softmax_cross_entropy(LOGITS, TARGETS - 4), ValueError, "targets holds -[1-4], expected 0 to 3"),
         (lambda: losses.softmax_cross_entropy(LOGITS, TARGETS * 1.0), TypeError, "targets must be an array of whole numbers, got dtype float64"),
         (lambda: losses.softmax_cross_entropy(LOGITS, TARGETS, MASK * 1), TypeError, "mask must be an array of booleans, got dtype int64"),
