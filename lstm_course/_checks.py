@@ -59,6 +59,13 @@ def finite(name: str, array: Array) -> Array:
     return array
 
 
+def state(name: str, value: object, shape: Sequence[int], dtype: DTypeLike) -> Array:
+    """Return `value` as a finite float array of the shape, or zeros if it is None."""
+    if value is None:
+        return np.zeros(shape, dtype)
+    return finite(name, float_array(name, value, shape, dtype))
+
+
 def float_dtype(name: str, value: DTypeLike) -> np.dtype[Any]:
     """Return `value` as a dtype, which must be float32 or float64."""
     try:

@@ -187,14 +187,12 @@ def gate_traces(
     T, _, H = traces[names[0]].shape
     if len(labels) != T:
         raise ValueError(f"labels has {len(labels)} entries, expected {T}, one a step")
-    limit = max(1.0, *(float(np.abs(traces[name]).max()) for name in names))
     fig, axes = figure(
         len(names), H, width=7, height=0.75 * len(names) + 0.6, sharex=True, squeeze=False
     )
     for row, name in enumerate(names):
-        bottom, top = (
-            (0.0, 1.0) if name in "ifo" else (-limit, limit) if name == "c" else (-1.0, 1.0)
-        )
+        top = max(1.0, float(np.abs(traces[name]).max()))  # only c can exceed 1
+        bottom = 0.0 if name in "ifo" else -top
         for unit in range(H):
             ax = axes[row, unit]
             values = traces[name][:, 0, unit]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lstm_course._checks import Array, finite, float_array, float_dtype, generator, size
+from lstm_course._checks import Array, finite, float_array, float_dtype, generator, size, state
 from lstm_course.cell import LSTMParams, StepCache
 from lstm_course.sequence import lstm_backward, lstm_forward
 
@@ -92,7 +92,7 @@ class Embedding(Layer):
 
     Parameters
     ----------
-    words, size_of_row
+    num_embeddings, embedding_dim
         V and D.
     rng
         The source of randomness: rows are drawn from the normal distribution.
@@ -115,13 +115,13 @@ class Embedding(Layer):
 
     def __init__(
         self,
-        words: int,
-        size_of_row: int,
+        num_embeddings: int,
+        embedding_dim: int,
         *,
         rng: np.random.Generator,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        shape = size("words", words), size("size_of_row", size_of_row)
+        shape = size("num_embeddings", num_embeddings), size("embedding_dim", embedding_dim)
         table = generator("rng", rng).normal(size=shape)
         self.table = table.astype(float_dtype("dtype", dtype))
         self.arrays = [self.table]
@@ -149,15 +149,15 @@ class Dropout(Layer):
 
     Parameters
     ----------
-    share
-        From 0 (none) to below 1.
+    rate
+        The share that is dropped, from 0 (none) to below 1.
     rng
         The source of randomness.
 
     Raises
     ------
     TypeError, ValueError
-        A share out of range, an rng that is none.
+        A rate out of range, an rng that is none.
 
     References
     ----------
@@ -173,10 +173,10 @@ class Dropout(Layer):
     array([1., 1., 1., 1., 1., 1.])
     """
 
-    def __init__(self, share: float, *, rng: np.random.Generator) -> None:
-        if not (isinstance(share, int | float) and 0 <= share < 1):
-            raise ValueError(f"share must be from 0 to below 1, got {share!r}")
-        self.share = float(share)
+    def __init__(self, rate: float, *, rng: np.random.Generator) -> None:
+        if not (isinstance(rate, int | float) and 0 <= rate < 1):
+            raise ValueError(f"dropout rate must be from 0 to below 1, got {rate!r}")
+        self.rate = float(rate)
         self.rng = generator("rng", rng)
         self.arrays = []
         self.grads = []
@@ -184,10 +184,10 @@ class Dropout(Layer):
     def forward(self, x: Array, training: bool = True) -> tuple[Array, Array]:
         """Return x with entries dropped, or x itself if not training, and the cache."""
         x = float_array("x", x)
-        if not training or self.share == 0:
+        if not training or self.rate == 0:
             return x, np.ones_like(x)
-        kept = (self.rng.random(x.shape) >= self.share).astype(x.dtype)
-        factor = kept / x.dtype.type(1 - self.share)
+        kept = (self.rng.random(x.shape) >= self.rate).astype(x.dtype)
+        factor = kept / x.dtype.type(1 - self.rate)
         return x * factor, factor
 
     def backward(self, dy: Array, cache: Array) -> Array:
@@ -312,8 +312,7 @@ class LSTM(Layer):
         lengths = _lengths(lengths, T, N)
         xs = finite("xs", np.where(_inside(T, lengths), xs, 0))
         shape = (len(self.params), N, H)
-        h0 = np.zeros(shape, dtype) if h0 is None else float_array("h0", h0, shape, dtype)
-        c0 = np.zeros(shape, dtype) if c0 is None else float_array("c0", c0, shape, dtype)
+        h0, c0 = state("h0", h0, shape, dtype), state("c0", c0, shape, dtype)
         h_T, c_T = np.empty(shape, dtype), np.empty(shape, dtype)
         caches, drops = [], []
         for layer in range(self.num_layers):
@@ -346,10 +345,9 @@ class LSTM(Layer):
         caches, drops, lengths = cache
         dtype, H = self.arrays[0].dtype, self.hidden_size
         T, N = len(caches[0]), len(lengths)
-        dhs = float_array("dhs", dhs, (T, N, self.directions * H), dtype)
+        dhs = finite("dhs", float_array("dhs", dhs, (T, N, self.directions * H), dtype))
         shape = (len(self.params), N, H)
-        dh_T = np.zeros(shape, dtype) if dh_T is None else float_array("dh_T", dh_T, shape, dtype)
-        dc_T = np.zeros(shape, dtype) if dc_T is None else float_array("dc_T", dc_T, shape, dtype)
+        dh_T, dc_T = state("dh_T", dh_T, shape, dtype), state("dc_T", dc_T, shape, dtype)
         dh0, dc0 = np.empty(shape, dtype), np.empty(shape, dtype)
         for layer in reversed(range(self.num_layers)):
             dxs: Any = 0.0

@@ -94,18 +94,20 @@ def l2_penalty(weights: Sequence[Array], grads: Sequence[Array], strength: float
 class Optimizer:
     """What SGD and Adam share: the arrays, the checks, and decoupled weight decay.
 
-    Decoupled decay shrinks each array by learning_rate * decay * array, apart from the gradient
-    step. For SGD without momentum that is the L2 penalty; for Adam it is not.
+    Decoupled decay shrinks each array by learning_rate * weight_decay * array, apart from the
+    gradient step. For SGD without momentum that is the L2 penalty; for Adam it is not.
     """
 
-    def __init__(self, arrays: Sequence[Array], learning_rate: float, decay: float = 0.0) -> None:
+    def __init__(
+        self, arrays: Sequence[Array], learning_rate: float, weight_decay: float = 0.0
+    ) -> None:
         self.arrays = list(arrays)
         for k, array in enumerate(self.arrays):
             if not isinstance(array, np.ndarray):
                 raise TypeError(f"arrays[{k}] must be an array, got {type(array).__name__}")
             float_array(f"arrays[{k}]", array)
         self.learning_rate = _positive("learning_rate", learning_rate)
-        self.decay = _not_negative("decay", decay)
+        self.weight_decay = _not_negative("weight_decay", weight_decay)
 
     def step(self, grads: Sequence[Array]) -> None:
         """Change the arrays in place, given gradients of the same shapes in the same order."""
@@ -113,7 +115,7 @@ class Optimizer:
         for k, grad in enumerate(grads):
             finite(f"grads[{k}]", grad)  # before any array has changed
         for array, change in zip(self.arrays, self._changes(grads), strict=True):
-            array -= self.learning_rate * (change + self.decay * array)
+            array -= self.learning_rate * (change + self.weight_decay * array)
 
     def _changes(self, grads: Sequence[Array]) -> list[Array]:
         raise NotImplementedError
@@ -130,7 +132,7 @@ class SGD(Optimizer):
         Above 0.
     momentum
         From 0 (none) to below 1.
-    decay
+    weight_decay
         Decoupled weight decay, at least 0.
 
     Raises
@@ -151,9 +153,9 @@ class SGD(Optimizer):
         arrays: Sequence[Array],
         learning_rate: float,
         momentum: float = 0.0,
-        decay: float = 0.0,
+        weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(arrays, learning_rate, decay)
+        super().__init__(arrays, learning_rate, weight_decay)
         self.momentum = _share("momentum", momentum)
         self.velocity = [np.zeros_like(array) for array in self.arrays]
 
@@ -181,7 +183,7 @@ class Adam(Optimizer):
         How much of the running means is kept at each step, from 0 to below 1.
     eps
         Added to the root in the denominator, above 0.
-    decay
+    weight_decay
         Decoupled weight decay (AdamW), at least 0.
 
     Raises
@@ -210,9 +212,9 @@ class Adam(Optimizer):
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-8,
-        decay: float = 0.0,
+        weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(arrays, learning_rate, decay)
+        super().__init__(arrays, learning_rate, weight_decay)
         self.beta1, self.beta2 = _share("beta1", beta1), _share("beta2", beta2)
         self.eps = _positive("eps", eps)
         self.steps = 0

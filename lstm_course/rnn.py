@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lstm_course._checks import Array, finite, float_array, float_dtype, generator, size
+from lstm_course._checks import Array, finite, float_array, float_dtype, generator, size, state
 from lstm_course.pointwise import tanh
 
 
@@ -202,8 +202,7 @@ def rnn_forward(xs: Array, params: RNNParams, h0: Array | None = None) -> tuple[
     dtype, D, H = params.bias.dtype, params.input_size, params.hidden_size
     xs = finite("xs", float_array("xs", xs, ("T", "N", D), dtype))
     T, N, _ = xs.shape
-    h = np.zeros((N, H), dtype) if h0 is None else float_array("h0", h0, (N, H), dtype)
-    finite("h0", h)
+    h = state("h0", h0, (N, H), dtype)
     hs = np.empty((T, N, H), dtype)
     for t in range(T):
         h = hs[t] = _step(xs[t], h, params)
@@ -265,10 +264,7 @@ def rnn_backward(
     T, N, _ = xs.shape
     hs = finite("hs", float_array("hs", hs, (T, N, H), dtype))
     dhs = finite("dhs", float_array("dhs", dhs, (T, N, H), dtype))
-    h0 = np.zeros((N, H), dtype) if h0 is None else float_array("h0", h0, (N, H), dtype)
-    dh = np.zeros((N, H), dtype) if dh_T is None else float_array("dh_T", dh_T, (N, H), dtype)
-    finite("h0", h0)
-    finite("dh_T", dh)
+    h0, dh = state("h0", h0, (N, H), dtype), state("dh_T", dh_T, (N, H), dtype)
     dxs = np.empty_like(xs)
     grads = RNNParams(*(np.zeros_like(array) for array in params.arrays()))
     for t in reversed(range(T)):

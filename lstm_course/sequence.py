@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lstm_course._checks import Array, finite, float_array
+from lstm_course._checks import Array, finite, float_array, state
 from lstm_course.cell import LSTMParams, StepCache, check_params, step, step_backward
 
 
@@ -55,10 +55,7 @@ def lstm_forward(
     dtype, D, H = params.bias.dtype, params.input_size, params.hidden_size
     xs = finite("xs", float_array("xs", xs, ("T", "N", D), dtype))
     T, N, _ = xs.shape
-    h = np.zeros((N, H), dtype) if h0 is None else float_array("h0", h0, (N, H), dtype)
-    c = np.zeros((N, H), dtype) if c0 is None else float_array("c0", c0, (N, H), dtype)
-    finite("h0", h)
-    finite("c0", c)
+    h, c = state("h0", h0, (N, H), dtype), state("c0", c0, (N, H), dtype)
     hs = np.empty((T, N, H), dtype)
     cache = []
     for t in range(T):
@@ -123,12 +120,8 @@ def lstm_backward(
     params = cache[0].params
     (N, H), dtype = cache[0].c.shape, cache[0].c.dtype
     dhs = finite("dhs", float_array("dhs", dhs, (len(cache), N, H), dtype))
-    dh = np.zeros((N, H), dtype) if dh_T is None else float_array("dh_T", dh_T, (N, H), dtype)
-    dc = np.zeros((N, H), dtype) if dc_T is None else float_array("dc_T", dc_T, (N, H), dtype)
-    finite("dh_T", dh)
-    finite("dc_T", dc)
-    dcs = np.zeros_like(dhs) if dcs is None else float_array("dcs", dcs, dhs.shape, dtype)
-    finite("dcs", dcs)
+    dh, dc = state("dh_T", dh_T, (N, H), dtype), state("dc_T", dc_T, (N, H), dtype)
+    dcs = state("dcs", dcs, dhs.shape, dtype)
     dxs = np.empty((len(cache), N, params.input_size), dtype)
     grads = LSTMParams(*(np.zeros_like(array) for array in params.arrays()))
     for t in reversed(range(len(cache))):

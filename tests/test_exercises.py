@@ -180,7 +180,7 @@ def with_math(x, h, c, W, U, b):
     [
         (mutating, "changes c_prev in place"),
         (widening, "float32 arguments give a float64 result"),
-        (always_float32, "float64 arguments give a float32 result"),
+        (always_float32, "float64 arguments give a float32 result. Something .* always float32"),
         (only_zeros_in_float32, "wrong values for float32"),
         (squeezing, "Right for one sequence, N = 1, and wrong for batches"),
         (reshaping, "Right for one sequence, N = 1, and wrong for batches"),

@@ -140,9 +140,18 @@ def test_a_large_cell_state_is_not_cut_off():
     assert low < -5 < 5 < high
 
 
-def test_long_names_become_indices():
-    svg = diagram.block_diagram("c_tilde = tanh(W_x_h @ x + U_forget @ h_prev)").svg
-    assert svg.count("<use") > 10
+@pytest.mark.parametrize(
+    ("label", "state", "written"),
+    [
+        ("W_f @ x + U_f @ h_prev + b_f", False, r"$W_{f}\,x_{t} + U_{f}\,h_{t-1} + b_{f}$"),
+        ("W_x_h @ x", False, r"$W_{x,h}\,x_{t}$"),
+        ("c_prev", True, "$c_{t-1}$"),
+        ("c_tilde", True, "$c_{tilde,t}$"),
+        ("tanh", False, "tanh"),
+    ],
+)
+def test_labels_are_written_as_mathematics(label, state, written):
+    assert diagram._math(label, state) == written
 
 
 def test_arrows_of_a_diagram_follow_the_equations():

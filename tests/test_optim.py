@@ -45,7 +45,7 @@ def test_adam_against_torch(torch):
 def test_adam_with_decay_against_torch(torch):
     run_beside_torch(
         torch,
-        lambda a: optim.Adam(a, learning_rate=0.05, decay=0.2),
+        lambda a: optim.Adam(a, learning_rate=0.05, weight_decay=0.2),
         lambda t: torch.optim.AdamW(t, lr=0.05, weight_decay=0.2),
     )
 
@@ -53,7 +53,7 @@ def test_adam_with_decay_against_torch(torch):
 def test_for_plain_sgd_decay_is_the_penalty_and_for_adam_it_is_not():
     for optimizer, same in ((optim.SGD, True), (optim.Adam, False)):
         decayed, penalised = arrays(0), arrays(0)
-        optimizer(decayed, learning_rate=0.1, decay=0.3).step(arrays(1))
+        optimizer(decayed, learning_rate=0.1, weight_decay=0.3).step(arrays(1))
         grads = arrays(1)
         optim.l2_penalty(penalised, grads, 0.3)
         optimizer(penalised, learning_rate=0.1).step(grads)
@@ -133,7 +133,7 @@ X = [np.zeros(2)]
         (lambda: optim.SGD(X, learning_rate=0), ValueError, "learning_rate must be a number above 0, got 0"),
         (lambda: optim.SGD(X, learning_rate=np.nan), ValueError, "learning_rate must be a number above 0, got nan"),
         (lambda: optim.SGD(X, 0.1, momentum=1), ValueError, "momentum must be from 0 to below 1, got 1"),
-        (lambda: optim.SGD(X, 0.1, decay=-1), ValueError, "decay must be a number of at least 0, got -1"),
+        (lambda: optim.SGD(X, 0.1, weight_decay=-1), ValueError, "weight_decay must be a number of at least 0, got -1"),
         (lambda: optim.Adam(X, beta2=1.5), ValueError, "beta2 must be from 0 to below 1, got 1.5"),
         (lambda: optim.Adam(X, eps="small"), ValueError, "eps must be a number above 0, got 'small'"),
         (lambda: optim.Adam([[1.0]]), TypeError, r"arrays\[0\] must be an array, got list"),

@@ -170,9 +170,12 @@ class FunctionExam:
             if isinstance(result, str):
                 raise WrongAnswer(f"Right for float64 arguments, not for float32 ones.\n{result}")
             if result.dtype != dtype:
+                hint = "Lists, np.zeros and np.array are float64 unless they are told otherwise."
+                if result.dtype != np.float64:
+                    hint = f"Something in your function is always {result.dtype}."
                 raise WrongAnswer(
                     f"The values are right, but {np.dtype(dtype)} arguments give a {result.dtype} "
-                    f"result. Lists, np.zeros and np.array have no float32 unless they are told so."
+                    f"result. {hint}"
                 )
             if not np.allclose(result, expected, rtol=1e-4, atol=1e-5):
                 raise WrongAnswer("Right for float64 arguments, wrong values for float32 ones.")
