@@ -7,11 +7,24 @@ NumPy alone; the parts that draw or give feedback load when first used.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lstm_course import cell, gates, gradcheck, layers, losses, optim, pointwise, rnn, sequence
+from lstm_course import (
+    cell,
+    gates,
+    gradcheck,
+    layers,
+    losses,
+    models,
+    optim,
+    pointwise,
+    rnn,
+    sequence,
+    tasks,
+    training,
+)
 from lstm_course.cell import LSTMParams, lstm_step, lstm_step_backward
 from lstm_course.layers import LSTM
 from lstm_course.pointwise import sigmoid, tanh
-from lstm_course.rnn import RNNParams, rnn_backward, rnn_forward, rnn_step, rnn_step_jacobian
+from lstm_course.rnn import RNN, RNNParams, rnn_backward, rnn_forward, rnn_step, rnn_step_jacobian
 from lstm_course.sequence import lstm_backward, lstm_forward, trace
 
 if TYPE_CHECKING:
@@ -22,6 +35,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "LSTM",
+    "RNN",
     "LSTMParams",
     "RNNParams",
     "cell",
@@ -38,6 +52,7 @@ __all__ = [
     "lstm_forward",
     "lstm_step",
     "lstm_step_backward",
+    "models",
     "optim",
     "pointwise",
     "rnn",
@@ -48,7 +63,9 @@ __all__ = [
     "sequence",
     "sigmoid",
     "tanh",
+    "tasks",
     "trace",
+    "training",
 ]
 
 _ON_FIRST_USE = {"check": "exercises", "diagram": "", "example": "", "exercises": "", "figures": ""}

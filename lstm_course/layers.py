@@ -5,6 +5,7 @@ gradient of the output and that cache, *adds* to the layer's `grads` and returns
 input. `arrays` and `grads` list parameters and gradients in the same order, for an optimizer.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,14 @@ from lstm_course.sequence import lstm_backward, lstm_forward
 
 
 class Layer:
-    """A layer with parameters `arrays` and gradients `grads`, in the same order."""
+    """A layer with parameters `arrays` and gradients `grads`, in the same order.
+
+    `rngs` are the generators that `forward` draws from, if it is random.
+    """
 
     arrays: list[Array]
     grads: list[Array]
+    rngs: Sequence[np.random.Generator] = ()
 
     def zero_grads(self) -> None:
         """Set all gradients to 0, in place."""
@@ -178,6 +183,7 @@ class Dropout(Layer):
             raise ValueError(f"dropout rate must be from 0 to below 1, got {rate!r}")
         self.rate = float(rate)
         self.rng = generator("rng", rng)
+        self.rngs = [self.rng]
         self.arrays = []
         self.grads = []
 
@@ -259,8 +265,8 @@ class LSTM(Layer):
         self.num_layers = size("num_layers", num_layers)
         self.directions = 2 if bidirectional else 1
         self.dropout = Dropout(dropout, rng=rng)
-        if recurrent not in ("uniform", "orthogonal"):
-            raise ValueError(f"recurrent must be uniform or orthogonal, got {recurrent!r}")
+        self.rngs = self.dropout.rngs
+        check_recurrent(recurrent)
         self.params: list[LSTMParams] = []  # layer by layer, forward direction first
         for layer in range(self.num_layers):
             D = input_size if layer == 0 else self.directions * hidden_size
@@ -270,8 +276,7 @@ class LSTM(Layer):
                 )
                 if recurrent == "orthogonal":
                     for gate in "ifgo":
-                        q, r = np.linalg.qr(rng.normal(size=(hidden_size, hidden_size)))
-                        params.gate(gate)[1][:] = q * np.sign(np.diag(r))
+                        params.gate(gate)[1][:] = orthogonal(hidden_size, rng=rng)
                 self.params.append(params)
         self.arrays = [array for params in self.params for array in params.arrays()]
         self.grads = [np.zeros_like(array) for array in self.arrays]
@@ -309,8 +314,8 @@ class LSTM(Layer):
         dtype, H = self.arrays[0].dtype, self.hidden_size
         xs = float_array("xs", xs, ("T", "N", self.input_size), dtype)
         T, N, _ = xs.shape
-        lengths = _lengths(lengths, T, N)
-        xs = finite("xs", np.where(_inside(T, lengths), xs, 0))
+        lengths = check_lengths(lengths, T, N)
+        xs = finite("xs", np.where(inside(T, lengths), xs, 0))
         shape = (len(self.params), N, H)
         h0, c0 = state("h0", h0, shape, dtype), state("c0", c0, shape, dtype)
         h_T, c_T = np.empty(shape, dtype), np.empty(shape, dtype)
@@ -372,7 +377,7 @@ def _run(
     hs, _, cache = lstm_forward(xs, params, h0, c0)
     last, rows = lengths - 1, np.arange(len(lengths))
     finals = hs[last, rows], np.stack([step.c for step in cache])[last, rows]
-    return hs * _inside(len(xs), lengths), finals, cache
+    return hs * inside(len(xs), lengths), finals, cache
 
 
 def _run_backward(
@@ -380,14 +385,31 @@ def _run_backward(
 ) -> tuple[Array, Array, Array, LSTMParams]:
     """Run one cell backward; the final states' gradients enter where each sequence ends."""
     last, rows = lengths - 1, np.arange(len(lengths))
-    dhs = dhs * _inside(len(cache), lengths)
+    dhs = dhs * inside(len(cache), lengths)
     dhs[last, rows] += dh_T
     dcs = np.zeros_like(dhs)
     dcs[last, rows] = dc_T
     return lstm_backward(dhs, cache, dcs=dcs)
 
 
-def _inside(T: int, lengths: Array) -> Array:
+def orthogonal(size: int, *, rng: np.random.Generator) -> Array:
+    """Draw a matrix (size, size) uniformly from the orthogonal ones, which change no length.
+
+    References
+    ----------
+    Saxe, McClelland and Ganguli (2014), doi:10.48550/arXiv.1312.6120.
+
+    Examples
+    --------
+    >>> q = orthogonal(3, rng=np.random.default_rng(0))
+    >>> np.allclose(q @ q.T, np.eye(3))
+    True
+    """
+    q, r = np.linalg.qr(rng.normal(size=(size, size)))
+    return q * np.sign(np.diag(r))  # without the signs some would come up more often than others
+
+
+def inside(T: int, lengths: Array) -> Array:
     """Return (T, N, 1) booleans, true up to each sequence's end."""
     return (np.arange(T)[:, None] < lengths)[..., None]
 
@@ -400,7 +422,14 @@ def _reverse(xs: Array, lengths: Array) -> Array:
     return np.take_along_axis(xs, order[..., None], axis=0)
 
 
-def _lengths(lengths: Any, T: int, N: int) -> Array:
+def check_recurrent(recurrent: object) -> None:
+    """Raise unless `recurrent` names a way to start the recurrent weights."""
+    if recurrent not in ("uniform", "orthogonal"):
+        raise ValueError(f"recurrent must be uniform or orthogonal, got {recurrent!r}")
+
+
+def check_lengths(lengths: Any, T: int, N: int) -> Array:
+    """Return N lengths as whole numbers from 1 to T; T for each if none are given."""
     lengths = np.full(N, T) if lengths is None else np.asarray(lengths)
     if lengths.dtype.kind not in "iu":
         raise TypeError(f"lengths must be whole numbers, got dtype {lengths.dtype}")

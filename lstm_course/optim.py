@@ -94,6 +94,8 @@ def l2_penalty(weights: Sequence[Array], grads: Sequence[Array], strength: float
 class Optimizer:
     """What SGD and Adam share: the arrays, the checks, and decoupled weight decay.
 
+    `steps` and `buffers`, arrays that change at every step, are all that it remembers.
+
     Decoupled decay shrinks each array by learning_rate * weight_decay * array, apart from the
     gradient step. For SGD without momentum that is the L2 penalty; for Adam it is not.
     """
@@ -108,12 +110,19 @@ class Optimizer:
             float_array(f"arrays[{k}]", array)
         self.learning_rate = _positive("learning_rate", learning_rate)
         self.weight_decay = _not_negative("weight_decay", weight_decay)
+        self.steps = 0
+
+    @property
+    def buffers(self) -> list[Array]:
+        """What the optimizer remembers of earlier gradients."""
+        raise NotImplementedError
 
     def step(self, grads: Sequence[Array]) -> None:
         """Change the arrays in place, given gradients of the same shapes in the same order."""
         _same_shapes(self.arrays, grads)
         for k, grad in enumerate(grads):
             finite(f"grads[{k}]", grad)  # before any array has changed
+        self.steps += 1
         for array, change in zip(self.arrays, self._changes(grads), strict=True):
             array -= self.learning_rate * (change + self.weight_decay * array)
 
@@ -158,6 +167,11 @@ class SGD(Optimizer):
         super().__init__(arrays, learning_rate, weight_decay)
         self.momentum = _share("momentum", momentum)
         self.velocity = [np.zeros_like(array) for array in self.arrays]
+
+    @property
+    def buffers(self) -> list[Array]:
+        """The velocities."""
+        return self.velocity
 
     def _changes(self, grads: Sequence[Array]) -> list[Array]:
         for velocity, grad in zip(self.velocity, grads, strict=True):
@@ -217,12 +231,15 @@ class Adam(Optimizer):
         super().__init__(arrays, learning_rate, weight_decay)
         self.beta1, self.beta2 = _share("beta1", beta1), _share("beta2", beta2)
         self.eps = _positive("eps", eps)
-        self.steps = 0
         self.mean = [np.zeros_like(array) for array in self.arrays]
         self.square = [np.zeros_like(array) for array in self.arrays]
 
+    @property
+    def buffers(self) -> list[Array]:
+        """The running means, of gradients and of their squares."""
+        return self.mean + self.square
+
     def _changes(self, grads: Sequence[Array]) -> list[Array]:
-        self.steps += 1
         changes = []
         for mean, square, grad in zip(self.mean, self.square, grads, strict=True):
             mean *= self.beta1

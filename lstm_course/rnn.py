@@ -1,12 +1,13 @@
 """The plain recurrent network that the LSTM is compared with."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm_course._checks import Array, finite, float_array, float_dtype, generator, size, state
+from lstm_course.layers import Layer, check_lengths, check_recurrent, inside, orthogonal
 from lstm_course.pointwise import tanh
 
 
@@ -275,6 +276,88 @@ def rnn_backward(
         for total, part in zip(grads.arrays(), parts, strict=True):
             total += part
     return dxs, dh, grads
+
+
+class RNN(Layer):
+    """The plain recurrent cell as a layer, with the interface of a one-layer `LSTM`.
+
+    Parameters
+    ----------
+    input_size, hidden_size
+        D and H.
+    rng
+        The source of randomness.
+    recurrent
+        "uniform", or "orthogonal": the recurrent matrix a random orthogonal one.
+    dtype
+        float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is out of its range.
+
+    Examples
+    --------
+    >>> layer = RNN(3, 2, rng=np.random.default_rng(0))
+    >>> hs, (h_T,), cache = layer.forward(np.ones((5, 4, 3)), lengths=[5, 2, 1, 5])
+    >>> hs.shape, h_T.shape
+    ((5, 4, 2), (1, 4, 2))
+    >>> layer.backward(np.ones_like(hs), cache)[0].shape
+    (5, 4, 3)
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        rng: np.random.Generator,
+        recurrent: str = "uniform",
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        check_recurrent(recurrent)
+        self.params = RNNParams.init(input_size, hidden_size, rng=rng, dtype=dtype)
+        self.input_size, self.hidden_size = input_size, hidden_size
+        if recurrent == "orthogonal":
+            self.params.weight_hh[:] = orthogonal(hidden_size, rng=rng)
+        self.arrays = list(self.params.arrays())
+        self.grads = [np.zeros_like(array) for array in self.arrays]
+
+    def forward(
+        self, xs: Array, h0: Array | None = None, lengths: Any = None, training: bool = True
+    ) -> tuple[Array, tuple[Array], Any]:
+        """Run the cell over xs (T, N, D), from h0 (1, N, H).
+
+        Returns
+        -------
+        hs
+            (T, N, H) hidden states; 0 behind a sequence's end.
+        (h_T,)
+            (1, N, H) hidden state at each sequence's end.
+        cache
+            For `backward`.
+        """
+        dtype, H = self.params.bias.dtype, self.hidden_size
+        xs = float_array("xs", xs, ("T", "N", self.input_size), dtype)
+        T, N, _ = xs.shape
+        lengths = check_lengths(lengths, T, N)
+        xs = np.where(inside(T, lengths), xs, 0)
+        start = state("h0", h0, (1, N, H), dtype)[0]
+        hs, _ = rnn_forward(xs, self.params, start)
+        h_T = hs[lengths - 1, np.arange(N)][None]
+        return hs * inside(T, lengths), (h_T,), (xs, hs, start, lengths)
+
+    def backward(self, dhs: Array, cache: Any, dh_T: Array | None = None) -> tuple[Array, Array]:
+        """Add to the gradients; return dxs (T, N, D) and dh0 (1, N, H)."""
+        xs, hs, start, lengths = cache
+        (T, N, H), dtype = hs.shape, hs.dtype
+        dhs = float_array("dhs", dhs, (T, N, H), dtype) * inside(T, lengths)
+        dhs[lengths - 1, np.arange(N)] += state("dh_T", dh_T, (1, N, H), dtype)[0]
+        dxs, dh0, grads = rnn_backward(dhs, xs, hs, self.params, start)
+        for total, part in zip(self.grads, grads.arrays(), strict=True):
+            total += part
+        return dxs, dh0[None]
 
 
 def _step(x: Array, h_prev: Array, params: RNNParams) -> Array:

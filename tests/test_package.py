@@ -22,7 +22,7 @@ def test_import_loads_numpy_alone():
         run("import lstm_course, json, sys; print(json.dumps(sorted(sys.modules)))")
     )
     assert "numpy" in loaded
-    assert not {"matplotlib", "torch", "IPython", "scipy"} & set(loaded)
+    assert not {"matplotlib", "torch", "IPython", "scipy", "tqdm"} & set(loaded)
 
 
 def test_every_public_name_is_there():
@@ -48,6 +48,9 @@ def test_modules_import_only_what_stands_above_them():
         "losses",
         "optim",
         "gradcheck",
+        "models",
+        "training",
+        "tasks",
         "figures",
         "diagram",
         "exercises",

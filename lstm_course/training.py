@@ -1,0 +1,375 @@
+"""Training: batches, truncated backpropagation, history, early stopping, and checkpoints.
+
+A batch is a function of the step's number. So a run that was killed meets the same batches again,
+and goes on from its checkpoint as if nothing had happened.
+"""
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lstm_course._checks import Array, size
+from lstm_course.losses import softmax_cross_entropy
+from lstm_course.models import SequenceModel
+from lstm_course.optim import Optimizer, clip_by_global_norm, global_norm, l2_penalty
+
+
+class Batch(NamedTuple):
+    """What one update sees: what goes in, and what should come out."""
+
+    inputs: Array  # (T, N, D), or (T, N) words
+    targets: Array  # (T, N) classes or (T, N, K) values, as the loss wants them
+    mask: Array | None = None  # which of the targets count; all if None
+    lengths: Array | None = None  # (N,) steps of each sequence; T if None
+    goes_on: bool = False  # whether it continues the batch before: the state is carried over
+
+
+class MiniBatches:
+    """A fixed set of sequences in batches, shuffled anew in every epoch.
+
+    Parameters
+    ----------
+    data
+        All sequences as one Batch, side by side.
+    batch_size
+        How many go into a batch; what is left over at an epoch's end is left out of that epoch.
+    seed
+        A whole number; it and the epoch's number determine the order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A size below 1, or above the number of sequences.
+
+    Examples
+    --------
+    >>> data = Batch(np.arange(5.0).reshape(1, 5, 1), np.arange(5).reshape(1, 5))
+    >>> batches = MiniBatches(data, 2, seed=0)
+    >>> [batches(step).targets.tolist() for step in range(3)]  # the third starts an epoch
+    [[[2, 4]], [[3, 0]], [[1, 4]]]
+    """
+
+    def __init__(self, data: Batch, batch_size: int, *, seed: int) -> None:
+        self.data, self.batch_size = data, size("batch_size", batch_size)
+        self.seed = seed
+        self.count = data.inputs.shape[1]
+        if batch_size > self.count:
+            raise ValueError(f"batch_size is {batch_size}, expected at most {self.count}")
+
+    def __call__(self, step: int) -> Batch:
+        """Return the batch of a step, counted from 0."""
+        epoch, k = divmod(step, self.count // self.batch_size)
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
+        rows = order[k * self.batch_size : (k + 1) * self.batch_size]
+        inputs, targets, mask, lengths, _ = self.data
+        return Batch(
+            inputs[:, rows],
+            targets[:, rows],
+            None if mask is None else mask[:, rows],
+            None if lengths is None else lengths[rows],
+        )
+
+
+class Chunks:
+    """Long sequences cut along time, for truncated backpropagation with carried state.
+
+    Parameters
+    ----------
+    data
+        The sequences as one Batch, without lengths.
+    chunk
+        Steps of a chunk; the last of each round may be shorter.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A chunk below 1 step, or data with lengths.
+
+    References
+    ----------
+    Williams and Peng (1990), doi:10.1162/neco.1990.2.4.490.
+
+    Examples
+    --------
+    >>> data = Batch(np.zeros((5, 1, 1)), np.arange(5).reshape(5, 1))
+    >>> for step in range(4):
+    ...     batch = Chunks(data, 2)(step)
+    ...     print(batch.targets.ravel(), batch.goes_on)
+    [0 1] False
+    [2 3] True
+    [4] True
+    [0 1] False
+    """
+
+    def __init__(self, data: Batch, chunk: int) -> None:
+        self.data, self.chunk = data, size("chunk", chunk)
+        if data.lengths is not None:
+            raise ValueError("data has lengths, expected sequences that are cut at the same steps")
+
+    def __call__(self, step: int) -> Batch:
+        """Return the chunk of a step, counted from 0."""
+        inputs, targets, mask, _, _ = self.data
+        k = step % -(-len(inputs) // self.chunk)
+        steps = slice(k * self.chunk, (k + 1) * self.chunk)
+        cut = None if mask is None else mask[steps]
+        return Batch(inputs[steps], targets[steps], cut, goes_on=k > 0)
+
+
+@dataclass
+class History:
+    """What a run went through."""
+
+    loss: list[float] = field(default_factory=list)
+    """Loss of every update, penalty included."""
+    norm: list[float] = field(default_factory=list)
+    """Global norm of the gradient of every update, before clipping."""
+    validation: list[tuple[int, float]] = field(default_factory=list)
+    """Updates done so far, and what `validate` said then."""
+
+    def best(self) -> tuple[int, float] | None:
+        """Return the validation with the lowest value, the first if several are equal."""
+        known = [one for one in self.validation if not np.isnan(one[1])]
+        return min(known, key=lambda one: one[1]) if known else None
+
+
+class Trainer:
+    """Trains a model, update by update.
+
+    Parameters
+    ----------
+    model
+        A SequenceModel.
+    optimizer
+        An optimizer of the model's arrays.
+    loss
+        Takes outputs, targets and mask; returns the loss and the gradient of the outputs.
+    clip
+        The largest global norm of the gradient; None for no clipping.
+    l2
+        Strength of the L2 penalty on all matrices (biases are left out).
+
+    Raises
+    ------
+    ValueError
+        The optimizer holds other arrays than the model.
+
+    Examples
+    --------
+    >>> from lstm_course.layers import Linear
+    >>> from lstm_course.optim import Adam
+    >>> from lstm_course.rnn import RNN
+    >>> rng = np.random.default_rng(0)
+    >>> model = SequenceModel(RNN(1, 4, rng=rng), Linear(4, 2, rng=rng))
+    >>> trainer = Trainer(model, Adam(model.arrays, learning_rate=0.1), clip=1.0)
+    >>> xs = rng.normal(size=(3, 8, 1))
+    >>> data = Batch(xs, (xs[:, :, 0] > 0).astype(int))  # is the input positive?
+    >>> history = trainer.fit(lambda step: data, steps=50, progress=False)
+    >>> history.loss[0] > 0.5, history.loss[-1] < 0.1
+    (True, True)
+    """
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        optimizer: Optimizer,
+        loss: Callable[..., tuple[float, Array]] = softmax_cross_entropy,
+        *,
+        clip: float | None = None,
+        l2: float = 0.0,
+    ) -> None:
+        mine, theirs = ([id(a) for a in one.arrays] for one in (model, optimizer))
+        if mine != theirs:
+            raise ValueError("optimizer holds other arrays than model, expected model.arrays")
+        self.model, self.optimizer, self.loss = model, optimizer, loss
+        self.clip, self.l2 = clip, l2
+        self.history = History()
+        self.state: tuple[Array, ...] = ()
+        self.best = [array.copy() for array in model.arrays]
+
+    def update(self, batch: Batch) -> float:
+        """Take one step down the gradient of one batch; return the loss before it.
+
+        Raises
+        ------
+        ValueError
+            Something does not fit, or is NaN or infinite; nothing has changed then.
+        """
+        if batch.goes_on and not self.state:
+            raise ValueError("batch goes on from an earlier one, but none came before")
+        model, start = self.model, self.state if batch.goes_on else ()
+        outputs, state, cache = model.forward(batch.inputs, start, batch.lengths)
+        loss, doutputs = self.loss(outputs, batch.targets, batch.mask)
+        model.zero_grads()
+        model.backward(doutputs, cache)
+        if self.l2:
+            pairs = zip(model.arrays, model.grads, strict=True)
+            weights, grads = zip(*(pair for pair in pairs if pair[0].ndim > 1), strict=True)
+            loss += l2_penalty(weights, grads, self.l2)
+        if self.clip is None:
+            norm = global_norm(model.grads)
+        else:
+            norm = clip_by_global_norm(model.grads, self.clip)
+        self.optimizer.step(model.grads)
+        self.state = state
+        self.history.loss.append(loss)
+        self.history.norm.append(norm)
+        return loss
+
+    def fit(
+        self,
+        batches: Callable[[int], Batch],
+        steps: int,
+        *,
+        validate: Callable[[SequenceModel], float] | None = None,
+        every: int = 100,
+        patience: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        progress: bool = True,
+    ) -> History:
+        """Update until `steps` updates are done, those before this call included.
+
+        Parameters
+        ----------
+        batches
+            Returns the batch of a step, counted from 0.
+        steps
+            How many updates in all.
+        validate
+            Called after every `every` updates; returns a number, the lower the better.
+        every
+            Updates between two validations, and between two checkpoints.
+        patience
+            Stop after so many validations in a row without a new best.
+        checkpoint
+            A file. It is written after every `every` updates and at the end. If it exists when
+            a run begins, the run goes on from there: after a kill, make the same call again.
+        progress
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        The history, of earlier calls too. `restore_best` puts back the arrays of the best
+        validation.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument is out of its range, or the checkpoint is none of this run.
+        """
+        steps, every = size("steps", steps), size("every", every)
+        if patience is not None:
+            patience = size("patience", patience)
+            if validate is None:
+                raise ValueError("patience is given and validate is not, expected both")
+        if checkpoint is not None and not self.history.loss and Path(checkpoint).exists():
+            self.load(checkpoint)
+        with _bar(steps, len(self.history.loss), progress) as bar:
+            while len(self.history.loss) < steps and not self._out_of(patience):
+                loss = self.update(batches(len(self.history.loss)))
+                bar.update()
+                done = len(self.history.loss)
+                if done % every == 0 or done == steps:
+                    bar.set_postfix(loss=f"{loss:.3g}")
+                    if validate is not None:
+                        self._note(done, validate(self.model))
+                    if checkpoint is not None:
+                        self.save(checkpoint)
+        return self.history
+
+    def restore_best(self) -> None:
+        """Put back the arrays that the best validation saw."""
+        for array, best in zip(self.model.arrays, self.best, strict=True):
+            array[...] = best
+
+    def _note(self, done: int, value: float) -> None:
+        before = self.history.best()
+        self.history.validation.append((done, float(value)))
+        if self.history.best() != before:
+            self.best = [array.copy() for array in self.model.arrays]
+
+    def _out_of(self, patience: int | None) -> bool:
+        if patience is None or not self.history.validation:
+            return False
+        best = self.history.best()
+        at = self.history.validation.index(best) if best else -1
+        return len(self.history.validation) - 1 - at >= patience
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all that the next update depends on to a file.
+
+        The file is written under another name and then renamed, so that at every moment `path`
+        holds a whole checkpoint, the old one or the new one.
+        """
+        path = Path(path)
+        rngs = [rng.bit_generator.state for rng in self.model.rngs]
+        about = {"settings": self._settings(), "history": asdict(self.history), "rngs": rngs}
+        packed = io.BytesIO()
+        arrays: dict[str, Any] = {"about": np.array(json.dumps(about)), **self._arrays()}
+        np.savez(packed, **arrays)
+        beside = path.with_name(path.name + ".part")
+        with beside.open("wb") as file:
+            file.write(packed.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Go back to where a checkpoint was written.
+
+        Raises
+        ------
+        ValueError
+            The file is no checkpoint, or one of another run; nothing has changed then.
+        """
+        try:
+            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+                stored = {name: file[name] for name in file.files}
+            about = json.loads(str(stored.pop("about")))
+            settings, history, rngs = about["settings"], about["history"], about["rngs"]
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} is no checkpoint that can be read: {error}") from None
+        for name, mine in self._settings().items():
+            if settings.get(name) != mine:
+                raise ValueError(
+                    f"{path} was written with {name} = {settings.get(name)}, this run has {mine}"
+                )
+        self.state = tuple(stored.pop(name) for name in sorted(stored) if name[:5] == "state")
+        for name, array in self._arrays().items():
+            if name in stored:
+                array[...] = stored[name]
+        validation = [(int(done), value) for done, value in history["validation"]]
+        self.history = History(history["loss"], history["norm"], validation)
+        self.optimizer.steps = len(self.history.loss)
+        for rng, state in zip(self.model.rngs, rngs, strict=True):
+            rng.bit_generator.state = state
+
+    def _arrays(self) -> dict[str, Array]:
+        groups = {
+            "array": self.model.arrays,
+            "best": self.best,
+            "buffer": self.optimizer.buffers,
+            "state": self.state,
+        }
+        return {f"{name} {k}": a for name, group in groups.items() for k, a in enumerate(group)}
+
+    def _settings(self) -> dict[str, Any]:
+        """Return what must be the same in the run that wrote a checkpoint and its reader."""
+        arrays = [f"{array.dtype} {array.shape}" for array in self.model.arrays]
+        numbers = {k: v for k, v in vars(self.optimizer).items() if isinstance(v, float)}
+        kind = type(self.optimizer).__name__
+        loss = getattr(self.loss, "__name__", type(self.loss).__name__)
+        own = {"arrays": arrays, "optimizer": kind, "loss": loss, "clip": self.clip, "l2": self.l2}
+        return own | numbers
+
+
+def _bar(steps: int, done: int, progress: bool) -> Any:
+    from tqdm import tqdm  # here, since importing the package needs NumPy alone
+
+    return tqdm(total=steps, initial=done, disable=not progress, unit="update")
