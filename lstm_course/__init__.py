@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lstm_course import (
     cell,
+    fast,
     gates,
     gradcheck,
     layers,
@@ -43,6 +44,7 @@ __all__ = [
     "diagram",
     "example",
     "exercises",
+    "fast",
     "figures",
     "gates",
     "gradcheck",

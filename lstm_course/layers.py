@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from lstm_course._checks import Array, finite, float_array, float_dtype, generator, size, state
-from lstm_course.cell import LSTMParams, StepCache
-from lstm_course.sequence import lstm_backward, lstm_forward
+from lstm_course.cell import LSTMParams
+from lstm_course.fast import SequenceCache, lstm_backward, lstm_forward
 
 
 class Layer:
@@ -349,7 +349,7 @@ class LSTM(Layer):
         """
         caches, drops, lengths = cache
         dtype, H = self.arrays[0].dtype, self.hidden_size
-        T, N = len(caches[0]), len(lengths)
+        T, N, _ = caches[0].xs.shape
         dhs = finite("dhs", float_array("dhs", dhs, (T, N, self.directions * H), dtype))
         shape = (len(self.params), N, H)
         dh_T, dc_T = state("dh_T", dh_T, shape, dtype), state("dc_T", dc_T, shape, dtype)
@@ -372,20 +372,20 @@ class LSTM(Layer):
 
 def _run(
     xs: Array, params: LSTMParams, h0: Array, c0: Array, lengths: Array
-) -> tuple[Array, tuple[Array, Array], list[StepCache]]:
+) -> tuple[Array, tuple[Array, Array], SequenceCache]:
     """Run one cell; hidden states behind a sequence's end are 0, final states those at its end."""
     hs, _, cache = lstm_forward(xs, params, h0, c0)
     last, rows = lengths - 1, np.arange(len(lengths))
-    finals = hs[last, rows], np.stack([step.c for step in cache])[last, rows]
+    finals = hs[last, rows], cache.cs[lengths, :, rows]
     return hs * inside(len(xs), lengths), finals, cache
 
 
 def _run_backward(
-    dhs: Array, cache: list[StepCache], dh_T: Array, dc_T: Array, lengths: Array
+    dhs: Array, cache: SequenceCache, dh_T: Array, dc_T: Array, lengths: Array
 ) -> tuple[Array, Array, Array, LSTMParams]:
     """Run one cell backward; the final states' gradients enter where each sequence ends."""
     last, rows = lengths - 1, np.arange(len(lengths))
-    dhs = dhs * inside(len(cache), lengths)
+    dhs = dhs * inside(len(dhs), lengths)
     dhs[last, rows] += dh_T
     dcs = np.zeros_like(dhs)
     dcs[last, rows] = dc_T

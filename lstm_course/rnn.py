@@ -126,7 +126,7 @@ def rnn_step(x: Array, h_prev: Array, params: RNNParams) -> Array:
     dtype, D, H = params.bias.dtype, params.input_size, params.hidden_size
     x = finite("x", float_array("x", x, ("N", D), dtype))
     h_prev = finite("h_prev", float_array("h_prev", h_prev, (x.shape[0], H), dtype))
-    return _step(x, h_prev, params)
+    return tanh(x @ params.weight_ih.T + h_prev @ params.weight_hh.T + params.bias)  # (N, H)
 
 
 def rnn_step_jacobian(h: Array, params: RNNParams) -> Array:
@@ -204,9 +204,10 @@ def rnn_forward(xs: Array, params: RNNParams, h0: Array | None = None) -> tuple[
     xs = finite("xs", float_array("xs", xs, ("T", "N", D), dtype))
     T, N, _ = xs.shape
     h = state("h0", h0, (N, H), dtype)
-    hs = np.empty((T, N, H), dtype)
+    hs = xs @ params.weight_ih.T + params.bias  # of all steps at once: it needs no state
+    U = params.weight_hh.T.copy()
     for t in range(T):
-        h = hs[t] = _step(xs[t], h, params)
+        h = hs[t] = np.tanh(hs[t] + h @ U)
     return hs, h
 
 
@@ -266,16 +267,13 @@ def rnn_backward(
     hs = finite("hs", float_array("hs", hs, (T, N, H), dtype))
     dhs = finite("dhs", float_array("dhs", dhs, (T, N, H), dtype))
     h0, dh = state("h0", h0, (N, H), dtype), state("dh_T", dh_T, (N, H), dtype)
-    dxs = np.empty_like(xs)
-    grads = RNNParams(*(np.zeros_like(array) for array in params.arrays()))
+    das = 1 - hs**2  # the slopes first
     for t in reversed(range(T)):
-        da = (dhs[t] + dh) * (1 - hs[t] ** 2)  # (N, H)
-        dxs[t], dh = da @ params.weight_ih, da @ params.weight_hh
-        h_prev = hs[t - 1] if t else h0
-        parts = da.T @ xs[t], da.T @ h_prev, da.sum(axis=0)
-        for total, part in zip(grads.arrays(), parts, strict=True):
-            total += part
-    return dxs, dh, grads
+        das[t] *= dhs[t] + dh
+        dh = das[t] @ params.weight_hh
+    da, h_prev = das.reshape(-1, H), np.concatenate([h0[None], hs[:-1]]).reshape(-1, H)
+    grads = RNNParams(da.T @ xs.reshape(-1, D), da.T @ h_prev, da.sum(axis=0))
+    return das @ params.weight_ih, dh, grads
 
 
 class RNN(Layer):
@@ -358,10 +356,6 @@ class RNN(Layer):
         for total, part in zip(self.grads, grads.arrays(), strict=True):
             total += part
         return dxs, dh0[None]
-
-
-def _step(x: Array, h_prev: Array, params: RNNParams) -> Array:
-    return tanh(x @ params.weight_ih.T + h_prev @ params.weight_hh.T + params.bias)  # (N, H)
 
 
 def _check_params(params: object) -> None:
