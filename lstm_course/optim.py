@@ -10,6 +10,8 @@ import numpy as np
 
 from lstm_course._checks import Array, finite, float_array
 
+_NUMBERS = (int, float, np.integer, np.floating)
+
 
 def global_norm(grads: Sequence[Array]) -> float:
     """Return the length of all gradients taken together as one vector.
@@ -19,7 +21,11 @@ def global_norm(grads: Sequence[Array]) -> float:
     >>> global_norm([np.array([3.0]), np.array([[4.0]])])
     5.0
     """
-    return float(np.sqrt(sum(float((np.asarray(grad, float) ** 2).sum()) for grad in grads)))
+    largest = max((float(np.abs(grad).max(initial=0)) for grad in grads), default=0.0)
+    if largest == 0 or not np.isfinite(largest):
+        return largest
+    shares = (np.asarray(grad, float) / largest for grad in grads)  # whose squares cannot overflow
+    return largest * float(np.sqrt(sum(float((share**2).sum()) for share in shares)))
 
 
 def clip_by_global_norm(grads: Sequence[Array], limit: float) -> float:
@@ -40,6 +46,8 @@ def clip_by_global_norm(grads: Sequence[Array], limit: float) -> float:
 
     Raises
     ------
+    TypeError
+        A gradient is no array of floats.
     ValueError
         `limit` is not above 0, or a gradient holds NaN or infinity, which no scaling mends.
 
@@ -55,7 +63,7 @@ def clip_by_global_norm(grads: Sequence[Array], limit: float) -> float:
     """
     _positive("limit", limit)
     for k, grad in enumerate(grads):
-        finite(f"grads[{k}]", grad)
+        finite(f"grads[{k}]", _float_ndarray(f"grads[{k}]", grad))
     norm = global_norm(grads)
     if norm > limit:
         for grad in grads:
@@ -96,8 +104,8 @@ class Optimizer:
 
     `steps` and `buffers`, arrays that change at every step, are all that it remembers.
 
-    Decoupled decay shrinks each array by learning_rate * weight_decay * array, apart from the
-    gradient step. For SGD without momentum that is the L2 penalty; for Adam it is not.
+    Decoupled decay shrinks each array, biases too, by learning_rate * weight_decay * array, apart
+    from the gradient step. For SGD without momentum that is the L2 penalty; for Adam it is not.
     """
 
     def __init__(
@@ -105,9 +113,7 @@ class Optimizer:
     ) -> None:
         self.arrays = list(arrays)
         for k, array in enumerate(self.arrays):
-            if not isinstance(array, np.ndarray):
-                raise TypeError(f"arrays[{k}] must be an array, got {type(array).__name__}")
-            float_array(f"arrays[{k}]", array)
+            _float_ndarray(f"arrays[{k}]", array)
         self.learning_rate = _positive("learning_rate", learning_rate)
         self.weight_decay = _not_negative("weight_decay", weight_decay)
         self.steps = 0
@@ -256,22 +262,31 @@ def _same_shapes(arrays: Sequence[Array], grads: Sequence[Array]) -> None:
     if len(grads) != len(arrays):
         raise ValueError(f"grads has {len(grads)} arrays, expected {len(arrays)}")
     for k, (array, grad) in enumerate(zip(arrays, grads, strict=True)):
-        float_array(f"grads[{k}]", grad, array.shape, array.dtype)
+        name = f"grads[{k}]"
+        float_array(name, _float_ndarray(name, grad), array.shape, array.dtype)
+
+
+def _float_ndarray(name: str, value: object) -> Array:
+    """Return `value`, which must be an array that can be changed in place."""
+    if not isinstance(value, np.ndarray) or value.dtype not in (np.float32, np.float64):
+        came = f"{value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise TypeError(f"{name} must be an array of float32 or float64, got {came}")
+    return value
 
 
 def _positive(name: str, value: float) -> float:
-    if not (isinstance(value, int | float | np.number) and 0 < value < np.inf):
+    if not (isinstance(value, _NUMBERS) and 0 < value < np.inf):
         raise ValueError(f"{name} must be a number above 0, got {value!r}")
     return float(value)
 
 
 def _not_negative(name: str, value: float) -> float:
-    if not (isinstance(value, int | float | np.number) and 0 <= value < np.inf):
+    if not (isinstance(value, _NUMBERS) and 0 <= value < np.inf):
         raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
     return float(value)
 
 
 def _share(name: str, value: float) -> float:
-    if not (isinstance(value, int | float | np.number) and 0 <= value < 1):
+    if not (isinstance(value, _NUMBERS) and 0 <= value < 1):
         raise ValueError(f"{name} must be from 0 to below 1, got {value!r}")
     return float(value)

@@ -168,9 +168,10 @@ def _check_cache(cache: object) -> None:
     elif not cache:
         raise ValueError("cache is empty, expected one StepCache a step")
     else:
-        came = f"a {type(cache).__name__} of {type(cache[0]).__name__}"
-        if all(isinstance(one, StepCache) for one in cache):
+        others = [type(one).__name__ for one in cache if not isinstance(one, StepCache)]
+        if not others:
             return
+        came = f"a {type(cache).__name__} with {others[0]}"
     raise TypeError(
         f"cache must be what lstm_forward returns third, a list of StepCache, got {came}"
     )

@@ -163,6 +163,17 @@ def test_gradients_left_out_are_zeros():
     np.testing.assert_array_equal(one, rnn_backward(d.dhs, d.xs, hs, d.rnn, zeros, zeros)[1])
 
 
+def test_a_sequence_of_one_step_goes_back_as_the_step_does():
+    d = Draw(1, 3, 4, 2, 0)
+    cache = lstm_forward(d.xs, d.params, d.h0, d.c0)[2]
+    (dx,), *states, grads = lstm_backward(d.dhs, cache, dc_T=d.dc_T)
+    expected = lstm_step_backward(d.dhs[0], d.dc_T, cache[0])
+    for one, other in zip((dx, *states), expected[:3], strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(grads.arrays(), expected[3].arrays(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_nothing_given_is_changed():
     d = Draw(4, 2, 3, 2, 0)
     cache = lstm_forward(d.xs, d.params, d.h0, d.c0)[2]
@@ -187,7 +198,9 @@ def test_float32_stays_float32():
 def test_bad_input_gets_one_sentence():
     d = Draw(4, 2, 3, 5, 0)
     cache = lstm_forward(d.xs, d.params, d.h0, d.c0)[2]
-    with pytest.raises(TypeError, match="cache must be a StepCache, got list"):
+    with pytest.raises(TypeError, match=r"^cache must be a StepCache, got list$"):
         lstm_step_backward(d.dh_T, d.dc_T, cache)
-    with pytest.raises(ValueError, match="cache is empty"):
+    with pytest.raises(ValueError, match=r"dhs has shape \(4, 2, 1\), expected \(4, 2, 5\)"):
+        lstm_backward(d.dhs[..., :1], cache)
+    with pytest.raises(ValueError, match=r"^cache is empty, expected one StepCache a step$"):
         lstm_backward(d.dhs, [])

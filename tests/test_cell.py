@@ -124,6 +124,18 @@ def test_init(H, D, bias):
     np.testing.assert_allclose(again.weight_ih, params.weight_ih, rtol=1e-6)
 
 
+def test_the_forget_bias_is_one_unless_said_otherwise():
+    params = LSTMParams.init(3, 2, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(params.gate("f")[2], 1)
+
+
+def test_lists_of_whole_numbers_become_float_arrays():
+    params = LSTMParams([[1]] * 4, [[2]] * 4, [3] * 4)
+    for array, value in zip(params.arrays(), (1, 2, 3), strict=True):
+        assert array.dtype == np.float64
+        assert (array == value).all()
+
+
 def test_gate_slices_are_in_the_order_i_f_g_o():
     params = LSTMParams(np.arange(8.0)[:, None], np.zeros((8, 2)), np.arange(8.0))
     for k, name in enumerate("ifgo"):
@@ -135,7 +147,7 @@ def test_gate_slices_are_in_the_order_i_f_g_o():
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda params: params.gate("z"), "name must be one of i, f, g, o, got 'z'"),
+        (lambda params: params.gate("z"), "^name must be one of i, f, g, o, got 'z'$"),
         (lambda _: LSTMParams(np.ones((8, 3)), np.ones((8, 3)), np.ones(8)), r"weight_hh has shape \(8, 3\), expected \(12, 3\)"),
         (lambda _: LSTMParams(np.ones((4, 3)), np.ones((8, 2)), np.ones(8)), r"weight_ih has shape \(4, 3\), expected \(8, D\)"),
         (lambda _: LSTMParams(np.ones((8, 3)), np.ones((8, 2)), np.ones(4)), r"bias has shape \(4,\), expected \(8,\)"),

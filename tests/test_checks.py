@@ -78,6 +78,36 @@ def test_shape(name, argument):
             call(name, **{argument: wrong})
 
 
+@pytest.mark.parametrize(
+    ("name", "argument", "expected"),
+    [
+        ("lstm_step", "x", r"\(N, 3\)"),
+        ("lstm_forward", "xs", r"\(T, N, 3\)"),
+        ("forget_gate", "W", r"\(H, D\)"),
+        ("forget_gate", "x", r"\(N, 3\)"),
+        ("LSTMParams", "weight_hh", r"\(4H, H\)"),
+        ("LSTMParams", "weight_ih", r"\(20, D\)"),
+    ],
+)
+def test_sizes_that_are_free_have_the_letters_of_the_docstring(name, argument, expected):
+    wrong = CALLS[name][1][argument][None]
+    with pytest.raises(ValueError, match=rf"{argument} has shape .*, expected {expected}"):
+        call(name, **{argument: wrong})
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        (name, argument)
+        for name, argument in ARGUMENTS
+        if CALLS[name][1][argument] is STATE and name != "rnn_step_jacobian"  # any N will do there
+    ],
+)
+def test_one_row_is_not_broadcast_over_the_batch(name, argument):
+    with pytest.raises(ValueError, match=rf"{argument} has shape \(1, 5\), expected \(2, 5\)"):
+        call(name, **{argument: STATE[:1]})
+
+
 @pytest.mark.parametrize(("name", "argument"), ARGUMENTS)
 def test_dtype(name, argument):
     array = CALLS[name][1][argument]
@@ -112,7 +142,7 @@ def test_params(name):
     kind = type(CALLS[name][2]["params"])
     for wrong in (None, STATE, RNN if kind is LSTMParams else PARAMS):
         with pytest.raises(
-            TypeError, match=f"params must be an {kind.__name__}, got {type(wrong).__name__}"
+            TypeError, match=f"^params must be an {kind.__name__}, got {type(wrong).__name__}$"
         ):
             call(name, params=wrong)
     for k, field in enumerate(("weight_ih", "weight_hh", "bias")):
@@ -142,15 +172,25 @@ def test_init(kind, changes, error, sentence):
 
 @pytest.mark.parametrize("wrong", [np.nan, None, "a", [1.0, 2.0]])
 def test_forget_bias(wrong):
-    with pytest.raises((TypeError, ValueError), match="forget_bias"):
+    with pytest.raises((TypeError, ValueError), match=r"^forget_bias (must|holds|has)"):
         LSTMParams.init(3, 2, rng=RNG, forget_bias=wrong)
 
 
-def test_a_cache_that_is_none():
-    for wrong in (lstm_forward(XS, PARAMS), CACHE[0], HS, None):
-        for function in (trace, lambda cache: lstm_backward(HS, cache)):
-            with pytest.raises(TypeError, match="cache must be what lstm_forward returns third"):
-                function(wrong)
+@pytest.mark.parametrize(
+    ("wrong", "came"),
+    [
+        (lstm_forward(XS, PARAMS), "a tuple with ndarray"),
+        (CACHE[0], "StepCache"),
+        (HS, "ndarray"),
+        (None, "NoneType"),
+        ([CACHE[0], None], "a list with NoneType"),
+    ],
+)
+def test_a_cache_that_is_none(wrong, came):
+    sentence = rf"^cache must be what lstm_forward returns third, a list of StepCache, got {came}$"
+    for function in (trace, lambda cache: lstm_backward(HS, cache)):
+        with pytest.raises(TypeError, match=sentence):
+            function(wrong)
 
 
 def test_an_object_whose_conversion_fails():

@@ -63,6 +63,21 @@ def test_squared_error_against_central_differences(**shape):
     assert report.passed, report
 
 
+def test_squared_error_against_torch(torch):
+    @given(**SHAPES)
+    def check(**shape):
+        outputs, _, _ = draw(**shape)
+        targets = outputs[::-1].copy() + 1
+        loss, doutputs = losses.mean_squared_error(outputs, targets)
+        theirs = torch.from_numpy(outputs).requires_grad_()
+        their_loss = torch.nn.functional.mse_loss(theirs, torch.from_numpy(targets))
+        their_loss.backward()
+        np.testing.assert_allclose(loss, their_loss.item(), rtol=1e-12)
+        assert relative_error(doutputs, theirs.grad.numpy()) <= 1e-11
+
+    check()
+
+
 def test_what_is_masked_does_not_matter():
     logits, targets, mask = draw(3, 3, 4, 0, True)
     other, wild = logits.copy(), targets.copy()
@@ -90,6 +105,15 @@ def test_uniform_scores_give_the_logarithm_of_the_number_of_classes():
     np.testing.assert_allclose(dlogits[0], np.array([-0.75, 0.25, 0.25, 0.25]) / 2)
 
 
+def test_lists_will_do():
+    logits, targets, mask = draw(2, 3, 4, 0, True)
+    lists = [array.tolist() for array in (logits, targets, mask)]
+    loss, dlogits = losses.softmax_cross_entropy(logits, targets, mask)
+    from_lists, dlogits_from_lists = losses.softmax_cross_entropy(*lists)
+    assert from_lists == loss
+    np.testing.assert_array_equal(dlogits_from_lists, dlogits)
+
+
 def test_float32_stays_float32():
     logits, targets, mask = draw(3, 3, 4, 0, True)
     narrow = logits.astype(np.float32)
@@ -111,13 +135,15 @@ LOGITS, TARGETS, MASK = draw(3, 2, 4, 0, True)
         (lambda: losses.softmax_cross_entropy(LOGITS, TARGETS * 1.0), TypeError, "targets must be an array of whole numbers, got dtype float64"),
         (lambda: losses.softmax_cross_entropy(LOGITS, TARGETS, MASK * 1), TypeError, "mask must be an array of booleans, got dtype int64"),
         (lambda: losses.softmax_cross_entropy(LOGITS, TARGETS, MASK[0]), ValueError, r"mask has shape \(2,\), expected \(3, 2\)"),
-        (lambda: losses.softmax_cross_entropy(LOGITS, TARGETS, MASK & False), ValueError, "mask is false everywhere"),
+        (lambda: losses.softmax_cross_entropy(LOGITS, TARGETS, MASK & False), ValueError, "^mask is false everywhere, expected at least one position that counts$"),
         (lambda: losses.softmax_cross_entropy(LOGITS * np.nan, TARGETS), ValueError, "logits holds nan"),
         (lambda: losses.softmax(np.zeros((3, 0))), ValueError, r"logits has shape \(3, 0\)"),
         (lambda: losses.softmax(np.float64(1)), ValueError, r"logits has shape \(\)"),
         (lambda: losses.mean_squared_error(LOGITS, LOGITS[0]), ValueError, r"targets has shape \(2, 4\), expected \(3, 2, 4\)"),
         (lambda: losses.mean_squared_error(LOGITS, LOGITS.astype("f")), TypeError, "targets is float32, expected float64"),
-        (lambda: losses.mean_squared_error(LOGITS, LOGITS * np.nan), ValueError, "holds nan"),
+        (lambda: losses.mean_squared_error(LOGITS, LOGITS * np.nan), ValueError, "^outputs - targets holds nan"),
+        (lambda: losses.mean_squared_error("text", LOGITS), TypeError, "^outputs must be an array"),
+        (lambda: losses.softmax("text"), TypeError, "^logits must be an array"),
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_sentence(call, error, sentence):

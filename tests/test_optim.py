@@ -42,6 +42,15 @@ def test_adam_against_torch(torch):
     )
 
 
+def test_adam_starts_from_the_settings_of_torch(torch):
+    run_beside_torch(torch, optim.Adam, torch.optim.Adam)
+
+
+@pytest.mark.parametrize("optimizer", [optim.Optimizer, optim.SGD, optim.Adam])
+def test_nothing_decays_unless_asked_to(optimizer):
+    assert optimizer(arrays(0), learning_rate=0.1).weight_decay == 0
+
+
 def test_adam_with_decay_against_torch(torch):
     run_beside_torch(
         torch,
@@ -73,6 +82,22 @@ def test_clipping_keeps_the_direction_and_bounds_the_norm(seed, limit):
         np.testing.assert_allclose(grad, was * min(1, limit / norm))
 
 
+def test_clipping_takes_all_arrays_or_none():
+    grads = [np.array([3.0]), np.array([4])]
+    with pytest.raises(
+        TypeError, match=r"grads\[1\] must be an array of float32 or float64, got int"
+    ):
+        optim.clip_by_global_norm(grads, 1.0)
+    assert grads[0][0] == 3
+
+
+def test_huge_gradients_are_clipped_and_not_lost():
+    grads = [np.array([3e200]), np.array([-4e200])]
+    np.testing.assert_allclose(optim.clip_by_global_norm(grads, 1.0), 5e200)
+    np.testing.assert_allclose(np.concatenate(grads), [0.6, -0.8])
+    assert optim.global_norm([np.zeros(2)]) == optim.global_norm([]) == 0
+
+
 def test_clipping_against_torch(torch):
     grads = arrays(0)
     tensors = [torch.nn.Parameter(torch.zeros(grad.shape, dtype=torch.float64)) for grad in grads]
@@ -84,6 +109,11 @@ def test_clipping_against_torch(torch):
         np.testing.assert_allclose(
             grad, tensor.grad.numpy(), rtol=1e-5
         )  # torch adds 1e-6 to the norm
+
+
+def test_the_norm_of_float32_gradients_is_taken_in_float64():
+    large = np.full((2, 2), 1e30, np.float32)  # its square is none of float32
+    np.testing.assert_allclose(optim.global_norm([large]), 2e30)
 
 
 def test_l2_penalty_is_its_own_gradient():
@@ -132,16 +162,26 @@ X = [np.zeros(2)]
     [
         (lambda: optim.SGD(X, learning_rate=0), ValueError, "learning_rate must be a number above 0, got 0"),
         (lambda: optim.SGD(X, learning_rate=np.nan), ValueError, "learning_rate must be a number above 0, got nan"),
+        (lambda: optim.SGD(X, learning_rate=np.inf), ValueError, "learning_rate must be a number above 0, got inf"),
         (lambda: optim.SGD(X, 0.1, momentum=1), ValueError, "momentum must be from 0 to below 1, got 1"),
         (lambda: optim.SGD(X, 0.1, weight_decay=-1), ValueError, "weight_decay must be a number of at least 0, got -1"),
+        (lambda: optim.SGD(X, 0.1, weight_decay=np.inf), ValueError, "weight_decay must be a number of at least 0, got inf"),
+        (lambda: optim.Adam(X, beta1=-0.1), ValueError, "^beta1 must be from 0 to below 1, got -0.1"),
         (lambda: optim.Adam(X, beta2=1.5), ValueError, "beta2 must be from 0 to below 1, got 1.5"),
         (lambda: optim.Adam(X, eps="small"), ValueError, "eps must be a number above 0, got 'small'"),
-        (lambda: optim.Adam([[1.0]]), TypeError, r"arrays\[0\] must be an array, got list"),
+        (lambda: optim.Adam([[1.0]]), TypeError, r"arrays\[0\] must be an array of float32 or float64, got list"),
+        (lambda: optim.SGD([np.zeros(2, int)], 0.1), TypeError, r"arrays\[0\] must be an array of float32 or float64, got int64"),
+        (lambda: optim.Adam(X).step([[0.0, 0.0]]), TypeError, r"grads\[0\] must be an array of float32 or float64, got list"),
+        (lambda: optim.SGD(X, 0.1j), ValueError, "learning_rate must be a number above 0, got 0.1j"),
+        (lambda: optim.l2_penalty(X, [[0.0, 0.0]], 1), TypeError, r"grads\[0\] must be an array of float32 or float64, got list"),
+        (lambda: optim.Adam([np.array("text")]), TypeError, r"^arrays\[0\] must be an array of float32 or float64"),
         (lambda: optim.Adam(X).step([]), ValueError, "grads has 0 arrays, expected 1"),
         (lambda: optim.Adam(X).step([np.zeros(3)]), ValueError, r"grads\[0\] has shape \(3,\), expected \(2,\)"),
+        (lambda: optim.Adam(X).step([np.zeros(2, np.float32)]), TypeError, r"grads\[0\] is float32, expected float64"),
         (lambda: optim.clip_by_global_norm(X, -1), ValueError, "limit must be a number above 0, got -1"),
         (lambda: optim.clip_by_global_norm([np.array([np.inf])], 1), ValueError, r"grads\[0\] holds inf"),
         (lambda: optim.l2_penalty(X, X, -1), ValueError, "strength must be a number of at least 0"),
+        (lambda: optim.l2_penalty(X, [np.zeros((3, 2))], 1), ValueError, r"grads\[0\] has shape \(3, 2\), expected \(2,\)"),
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_sentence(call, error, sentence):

@@ -123,6 +123,10 @@ def test_float32_stays_float32():
     ("call", "error", "sentence"),
     [
         (lambda: sigmoid("text"), TypeError, "x must be an array of float32 or float64, got dtype"),
+        (lambda: pointwise.sigmoid_derivative("text"), TypeError, "^x must be an array"),
+        (lambda: pointwise.tanh_derivative("text"), TypeError, "^x must be an array"),
+        (lambda: pointwise.product("text", [1.0]), TypeError, "^a must be an array"),
+        (lambda: pointwise.add([1.0], "text"), TypeError, "^b must be an array"),
         (lambda: tanh(None), TypeError, "x must be .* got NoneType"),
         (lambda: sigmoid(1j), TypeError, "got dtype complex128"),
         (lambda: sigmoid(np.ones(2, np.float16)), TypeError, "got dtype float16"),

@@ -12,7 +12,9 @@ from conftest import ROOT
 FILES = address.files()
 ELSEWHERE = (  # a form to fill in, and the bug reports that chapters cite
     "/OWNER/NAME",
+    "/awslabs/graphstorm",
     "/ddbourgin/numpy-ml",
+    "/google-research/flood-forecasting",
     "/nicklashansen/rnn_lstm_from_scratch",
     "/MartinuzziFrancesco/torchrecurrent",
     "/nicodjimenez/lstm",
