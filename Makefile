@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 
 .DELETE_ON_ERROR: # a virtual environment that was not finished is made again
 
-.PHONY: help venv book serve lab test lint bench notebooks address clean
+.PHONY: help venv book serve lab test lint bench experiments notebooks address clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-12s%s\n", $$1, $$2}' Makefile
@@ -53,6 +53,9 @@ test: lint book ## everything: lint, book build, unit tests, doctests, notebooks
 
 bench: venv ## run the benchmarks
 	@$(BIN)/python -m benchmarks
+
+experiments: venv ## repeat the long runs whose results the chapters load (an hour)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lstm_course.experiments.remembering
 
 notebooks: venv ## execute all notebooks in place and generate the student ones
 	@$(BIN)/python tools/notebooks.py

@@ -1,0 +1,169 @@
+"""Who learns to remember, over how many steps? Plain cells and LSTMs on two tasks of chapter 13.
+
+Every model gets the learning rate that served it best at the shortest length, on seeds that are
+not used again. Then it is trained at every length with several seeds, until it has solved the task
+or the updates are used up. Who solves a task with no seed is not tried at the next length, twice as
+long. Finished runs are kept in a file beside the record, so that an
+experiment that was interrupted goes on where it was.
+"""
+
+import json
+from collections.abc import Iterable
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lstm_course import tasks
+from lstm_course._checks import Array
+from lstm_course.experiments import record
+from lstm_course.layers import LSTM, Linear
+from lstm_course.losses import mean_squared_error, softmax_cross_entropy
+from lstm_course.models import SequenceModel
+from lstm_course.optim import Adam
+from lstm_course.rnn import RNN
+from lstm_course.training import Batch, Trainer
+
+TASKS = ("adding", "temporal order")
+MODELS = ("plain, uniform", "plain, orthogonal", "LSTM, bias 1", "LSTM, biases spread")
+LENGTHS = (50, 100, 200, 400)
+LEARNING_RATES = (0.01, 0.003, 0.001)
+SEEDS, TUNING_SEEDS = range(5), (100, 101)
+UPDATES, EVERY, BATCH, TEST = 2000, 50, 32, 500
+
+
+class Run(NamedTuple):
+    """What determines a run, to the last bit on one machine."""
+
+    task: str
+    model: str
+    T: int
+    learning_rate: float
+    seed: int
+
+
+def draw(task: str, T: int, N: int, *seed: int) -> Batch:
+    """Draw N sequences of a task, in float32."""
+    make = tasks.adding if task == "adding" else tasks.temporal_order
+    return make(T, N, rng=np.random.default_rng(seed), dtype=np.float32)
+
+
+def build(run: Run) -> SequenceModel:
+    """Make the model of a run: about 4,500 parameters in the recurrent layer of each.
+
+    "biases spread" draws each unit's forget bias so that it keeps for 1 to T - 1 steps, and closes
+    its input gate as far as the forget gate is open (Tallec and Ollivier 2018,
+    doi:10.48550/arXiv.1804.11188, section 3).
+    """
+    rng = np.random.default_rng(run.seed)
+    D, K = (2, 1) if run.task == "adding" else (6, 4)
+    units = 64 if run.model.startswith("plain") else 32
+    recurrent: RNN | LSTM
+    if run.model.startswith("plain"):
+        start = run.model.removeprefix("plain, ")
+        recurrent = RNN(D, units, rng=rng, recurrent=start, dtype=np.float32)
+    else:
+        recurrent = LSTM(D, units, rng=rng, dtype=np.float32)
+        if run.model == "LSTM, biases spread":
+            keep = np.log(rng.uniform(1, run.T - 1, units))
+            recurrent.params[0].gate("f")[2][:] = keep
+            recurrent.params[0].gate("i")[2][:] = -keep
+    return SequenceModel(recurrent, Linear(units, K, rng=rng, dtype=np.float32))
+
+
+def mistakes(model: SequenceModel, test: Batch) -> float:
+    """Return the mean squared error of the adding problem, or the share of wrong classes."""
+    outputs: Array = model.forward(test.inputs, training=False)[0][-1]
+    wanted = test.targets[-1]
+    if wanted.ndim == 1:
+        return float(np.mean(outputs.argmax(axis=1) != wanted))
+    return float(np.mean((outputs - wanted) ** 2))
+
+
+def train(run: Run) -> tuple[SequenceModel, dict[str, Any]]:
+    """Train until at most 0.01 of `mistakes` are left on 500 new sequences, or to the end.
+
+    Returns the model, and what is recorded: the run, `curve` with the mistakes after every 50
+    updates, `solved` with the updates until then, or None, and the mistakes on sequences two and
+    four times as long.
+    """
+    model = build(run)
+    loss = mean_squared_error if run.task == "adding" else softmax_cross_entropy
+    trainer = Trainer(model, Adam(model.arrays, learning_rate=run.learning_rate), loss, clip=1.0)
+    test = draw(run.task, run.T, TEST, run.seed, 1)
+    curve: list[float] = []
+    while len(curve) < UPDATES // EVERY and (not curve or curve[-1] > 0.01):
+        trainer.fit(
+            lambda step: draw(run.task, run.T, BATCH, run.seed, 0, step),
+            len(trainer.history.loss) + EVERY,
+            progress=False,
+        )
+        curve.append(mistakes(model, test))
+    longer = [mistakes(model, draw(run.task, k * run.T, TEST, run.seed, k)) for k in (2, 4)]
+    result = {
+        **run._asdict(),
+        "solved": EVERY * len(curve) if curve[-1] <= 0.01 else None,
+        "largest norm": float(np.max(trainer.history.norm)),
+        "curve": [round(value, 4) for value in curve],
+        "longer": [round(value, 4) for value in longer],
+    }
+    return model, result
+
+
+def _result(run: Run) -> dict[str, Any]:
+    return train(run)[1]
+
+
+def run_all(runs: Iterable[Run], kept: Path) -> list[dict[str, Any]]:
+    """Do the runs that `kept` does not hold yet, two at a time; return the results of all."""
+    lines = kept.read_text().splitlines() if kept.exists() else []
+    done = {Run(*(one[name] for name in Run._fields)): one for one in map(json.loads, lines)}
+    runs = list(runs)
+    with get_context("spawn").Pool(2) as pool:
+        for one in pool.imap_unordered(_result, [run for run in runs if run not in done]):
+            run = Run(*(one[name] for name in Run._fields))
+            done[run] = one
+            with kept.open("a") as file:
+                file.write(json.dumps(one) + "\n")
+            print(*run, "solved", one["solved"], "last", one["curve"][-1], flush=True)
+    return [done[run] for run in runs]
+
+
+def best_rate(tuning: list[dict[str, Any]], task: str, model: str) -> float:
+    """Return the learning rate that solved the task soonest, or came closest to it."""
+
+    def cost(rate: float) -> tuple[float, float]:
+        mine = [
+            one
+            for one in tuning
+            if (one["task"], one["model"], one["learning_rate"]) == (task, model, rate)
+        ]
+        updates = np.mean([one["solved"] or UPDATES for one in mine])
+        return float(updates), float(np.mean([one["curve"][-1] for one in mine]))
+
+    return min(LEARNING_RATES, key=cost)
+
+
+def main() -> None:
+    """Tune, run, and write the record."""
+    kept = Path(__file__).parent / "results" / "remembering.part"
+    pairs = [(task, model) for task in TASKS for model in MODELS]
+    tuning = run_all(
+        (Run(*p, LENGTHS[0], r, s) for p in pairs for r in LEARNING_RATES for s in TUNING_SEEDS),
+        kept,
+    )
+    rates = {pair: best_rate(tuning, *pair) for pair in pairs}
+    runs: list[dict[str, Any]] = []
+    for T in LENGTHS:
+        done = run_all((Run(*pair, T, rates[pair], s) for pair in pairs for s in SEEDS), kept)
+        solved = {(one["task"], one["model"]) for one in done if one["solved"]}
+        pairs = [pair for pair in pairs if pair in solved]
+        runs += done
+    command = "python -m lstm_course.experiments.remembering"
+    print(record("remembering", command, {"updates": UPDATES, "tuning": tuning, "runs": runs}))
+    kept.unlink()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+import json
+
+import numpy as np
+import pytest
+
+from lstm_course import experiments
+from lstm_course.experiments import remembering
+from lstm_course.experiments.remembering import Run
+
+
+def test_a_record_says_where_it_comes_from():
+    record = experiments.recorded("remembering")
+    assert {"command", "date", "machine", "versions"} <= set(record)
+    assert set(record["versions"]) == {"python", "numpy"}
+    with pytest.raises(ValueError, match="name is 'forgetting', and there is no record"):
+        experiments.recorded("forgetting")
+
+
+def test_what_is_recorded_can_be_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "__file__", str(tmp_path / "__init__.py"))
+    (tmp_path / "results").mkdir()
+    path = experiments.record("one", "make one", {"answer": [1, None]})
+    stored = json.loads(path.read_text())
+    assert stored["command"] == "make one"
+    assert stored["answer"] == [1, None]
+
+
+def test_the_record_holds_every_run_of_the_design():
+    record = experiments.recorded("remembering")
+    pairs = [(task, model) for task in remembering.TASKS for model in remembering.MODELS]
+    tuned = {
+        (one["task"], one["model"], one["learning_rate"], one["seed"]) for one in record["tuning"]
+    }
+    assert tuned == {
+        (*pair, rate, seed)
+        for pair in pairs
+        for rate in remembering.LEARNING_RATES
+        for seed in remembering.TUNING_SEEDS
+    }
+    assert not set(remembering.SEEDS) & set(remembering.TUNING_SEEDS)
+    for pair in pairs:
+        rate = remembering.best_rate(record["tuning"], *pair)
+        tried = True
+        for T in remembering.LENGTHS:
+            mine = [
+                one for one in record["runs"] if (one["task"], one["model"], one["T"]) == (*pair, T)
+            ]
+            assert [one["seed"] for one in mine] == (list(remembering.SEEDS) if tried else [])
+            assert all(one["learning_rate"] == rate for one in mine)
+            tried = any(one["solved"] for one in mine)
+    for one in record["runs"]:
+        limit = one["curve"][-1] <= 0.01
+        assert limit == (one["solved"] is not None)
+        assert len(one["curve"]) * remembering.EVERY == (one["solved"] or record["updates"])
+
+
+def test_a_run_repeats_itself_and_models_start_as_they_should(monkeypatch):
+    monkeypatch.setattr(remembering, "UPDATES", 100)
+    run = Run("temporal order", "LSTM, biases spread", 20, 0.01, 3)
+    (model, result), (_, again) = remembering.train(run), remembering.train(run)
+    assert result == again
+    assert len(result["curve"]) <= 2
+    test = remembering.draw("temporal order", 20, remembering.TEST, 3, 1)
+    np.testing.assert_allclose(remembering.mistakes(model, test), result["curve"][-1], atol=1e-4)
+    fresh = remembering.build(run).recurrent.params[0]
+    forget, write = fresh.gate("f")[2], fresh.gate("i")[2]
+    np.testing.assert_array_equal(write, -forget)
+    assert forget.min() >= 0
+    assert np.exp(forget).max() <= 19.001
+    U = remembering.build(run._replace(model="plain, orthogonal")).recurrent.params.weight_hh
+    np.testing.assert_allclose(U @ U.T, np.eye(64), atol=1e-5)
+
+
+def test_the_best_rate_solves_soonest_or_comes_closest():
+    def one(rate, solved, last):
+        return {"task": "t", "model": "m", "learning_rate": rate, "solved": solved, "curve": [last]}
+
+    tuning = [one(0.01, None, 0.1), one(0.003, None, 0.2), one(0.001, None, 0.3)]
+    assert remembering.best_rate(tuning, "t", "m") == 0.01
+    tuning = [one(0.01, None, 0.1), one(0.003, 900, 0.009), one(0.001, 300, 0.01)]
+    assert remembering.best_rate(tuning, "t", "m") == 0.001
+
+
+def test_finished_runs_are_kept_and_not_repeated(tmp_path, monkeypatch):
+    kept = tmp_path / "runs.part"
+    runs = [Run("adding", "LSTM, bias 1", 10, 0.01, seed) for seed in (0, 1)]
+    first = remembering.run_all(runs[:1], kept)
+    both = remembering.run_all(runs, kept)
+    assert both[0] == first[0]
+    assert [one["seed"] for one in both] == [0, 1]
+    lines = kept.read_text().splitlines()
+    assert len(lines) == 2
+
+    def must_not_run(run):
+        raise AssertionError(run)
+
+    monkeypatch.setattr(remembering, "train", must_not_run)
+    assert remembering.run_all(runs, kept) == both
