@@ -61,7 +61,7 @@ def clip_by_global_norm(grads: Sequence[Array], limit: float) -> float:
     >>> clip_by_global_norm(grads, 1.0), grads
     (5.0, [array([0.6]), array([0.8])])
     """
-    _positive("limit", limit)
+    positive("limit", limit)
     for k, grad in enumerate(grads):
         finite(f"grads[{k}]", _float_ndarray(f"grads[{k}]", grad))
     norm = global_norm(grads)
@@ -92,7 +92,7 @@ def l2_penalty(weights: Sequence[Array], grads: Sequence[Array], strength: float
     >>> l2_penalty([np.array([1.0, 2.0])], grads, 0.1), grads
     (0.25, [array([0.1, 0.2])])
     """
-    _not_negative("strength", strength)
+    not_negative("strength", strength)
     _same_shapes(weights, grads)
     for weight, grad in zip(weights, grads, strict=True):
         grad += strength * weight
@@ -114,8 +114,8 @@ class Optimizer:
         self.arrays = list(arrays)
         for k, array in enumerate(self.arrays):
             _float_ndarray(f"arrays[{k}]", array)
-        self.learning_rate = _positive("learning_rate", learning_rate)
-        self.weight_decay = _not_negative("weight_decay", weight_decay)
+        self.learning_rate = positive("learning_rate", learning_rate)
+        self.weight_decay = not_negative("weight_decay", weight_decay)
         self.steps = 0
 
     @property
@@ -236,7 +236,7 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(arrays, learning_rate, weight_decay)
         self.beta1, self.beta2 = _share("beta1", beta1), _share("beta2", beta2)
-        self.eps = _positive("eps", eps)
+        self.eps = positive("eps", eps)
         self.mean = [np.zeros_like(array) for array in self.arrays]
         self.square = [np.zeros_like(array) for array in self.arrays]
 
@@ -274,13 +274,15 @@ def _float_ndarray(name: str, value: object) -> Array:
     return value
 
 
-def _positive(name: str, value: float) -> float:
+def positive(name: str, value: float) -> float:
+    """Return `value` as a float, which must be a finite number above 0."""
     if not (isinstance(value, _NUMBERS) and 0 < value < np.inf):
         raise ValueError(f"{name} must be a number above 0, got {value!r}")
     return float(value)
 
 
-def _not_negative(name: str, value: float) -> float:
+def not_negative(name: str, value: float) -> float:
+    """Return `value` as a float, which must be a finite number of at least 0."""
     if not (isinstance(value, _NUMBERS) and 0 <= value < np.inf):
         raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
     return float(value)

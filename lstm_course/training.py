@@ -9,6 +9,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +17,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstm_course._checks import Array, size
+from lstm_course.layers import check_lengths
 from lstm_course.losses import softmax_cross_entropy
 from lstm_course.models import SequenceModel
-from lstm_course.optim import Optimizer, clip_by_global_norm, global_norm, l2_penalty
+from lstm_course.optim import (
+    Optimizer,
+    clip_by_global_norm,
+    global_norm,
+    l2_penalty,
+    not_negative,
+    positive,
+)
 
 
 class Batch(NamedTuple):
@@ -41,12 +50,13 @@ class MiniBatches:
     batch_size
         How many go into a batch; what is left over at an epoch's end is left out of that epoch.
     seed
-        A whole number; it and the epoch's number determine the order.
+        A whole number, not negative; it and the epoch's number determine the order.
 
     Raises
     ------
     TypeError, ValueError
-        A size below 1, or above the number of sequences.
+        A size below 1, or above the number of sequences; another seed; data whose parts do not
+        fit together.
 
     Examples
     --------
@@ -57,8 +67,10 @@ class MiniBatches:
     """
 
     def __init__(self, data: Batch, batch_size: int, *, seed: int) -> None:
-        self.data, self.batch_size = data, size("batch_size", batch_size)
-        self.seed = seed
+        self.data, self.batch_size = _checked(data), size("batch_size", batch_size)
+        if not isinstance(seed, int | np.integer) or seed < 0:
+            raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+        self.seed = int(seed)
         self.count = data.inputs.shape[1]
         if batch_size > self.count:
             raise ValueError(f"batch_size is {batch_size}, expected at most {self.count}")
@@ -80,6 +92,8 @@ class MiniBatches:
 class Chunks:
     """Long sequences cut along time, for truncated backpropagation with carried state.
 
+    Every chunk needs targets that count. A task that reads the last step alone cannot be cut.
+
     Parameters
     ----------
     data
@@ -90,7 +104,7 @@ class Chunks:
     Raises
     ------
     TypeError, ValueError
-        A chunk below 1 step, or data with lengths.
+        A chunk below 1 step, data with lengths, or data whose parts do not fit together.
 
     References
     ----------
@@ -109,7 +123,7 @@ class Chunks:
     """
 
     def __init__(self, data: Batch, chunk: int) -> None:
-        self.data, self.chunk = data, size("chunk", chunk)
+        self.data, self.chunk = _checked(data), size("chunk", chunk)
         if data.lengths is not None:
             raise ValueError("data has lengths, expected sequences that are cut at the same steps")
 
@@ -120,6 +134,19 @@ class Chunks:
         steps = slice(k * self.chunk, (k + 1) * self.chunk)
         cut = None if mask is None else mask[steps]
         return Batch(inputs[steps], targets[steps], cut, goes_on=k > 0)
+
+
+def _checked(data: Batch) -> Batch:
+    """Return the data, whose parts must have the same steps and sequences, lengths as an array."""
+    shape = np.shape(data.inputs)
+    if len(shape) < 2 or 0 in shape[:2]:
+        raise ValueError(f"inputs has shape {shape}, expected (T, N, ...) with no size 0")
+    for name, array in (("targets", data.targets), ("mask", data.mask)):
+        if array is not None and np.shape(array)[:2] != shape[:2]:
+            raise ValueError(f"{name} has shape {np.shape(array)}, expected {shape[:2]} first")
+    if data.lengths is None:
+        return data
+    return data._replace(lengths=check_lengths(data.lengths, *shape[:2]))
 
 
 @dataclass
@@ -158,7 +185,7 @@ class Trainer:
     Raises
     ------
     ValueError
-        The optimizer holds other arrays than the model.
+        The optimizer holds other arrays than the model, or a number is out of its range.
 
     Examples
     --------
@@ -188,10 +215,12 @@ class Trainer:
         if mine != theirs:
             raise ValueError("optimizer holds other arrays than model, expected model.arrays")
         self.model, self.optimizer, self.loss = model, optimizer, loss
-        self.clip, self.l2 = clip, l2
+        self.clip = None if clip is None else positive("clip", clip)
+        self.l2 = not_negative("l2", l2)
         self.history = History()
         self.state: tuple[Array, ...] = ()
         self.best = [array.copy() for array in model.arrays]
+        self._written: Path | None = None
 
     def update(self, batch: Batch) -> float:
         """Take one step down the gradient of one batch; return the loss before it.
@@ -201,9 +230,27 @@ class Trainer:
         ValueError
             Something does not fit, or is NaN or infinite; nothing has changed then.
         """
+        rngs = [(rng.bit_generator, rng.bit_generator.state) for rng in self.model.rngs]
+        try:
+            loss, norm, state = self._gradient(batch)
+            self.optimizer.step(self.model.grads)
+        except Exception:
+            for generator, before in rngs:
+                generator.state = before
+            raise
+        self.state = state
+        self.history.loss.append(loss)
+        self.history.norm.append(norm)
+        return loss
+
+    def _gradient(self, batch: Batch) -> tuple[float, float, tuple[Array, ...]]:
+        """Put the gradient into model.grads, clipped; return loss, norm and final states."""
+        model = self.model
         if batch.goes_on and not self.state:
             raise ValueError("batch goes on from an earlier one, but none came before")
-        model, start = self.model, self.state if batch.goes_on else ()
+        if batch.goes_on and getattr(model.recurrent, "directions", 1) == 2:
+            raise ValueError("batch goes on from an earlier one, but model reads from both ends")
+        start = self.state if batch.goes_on else ()
         outputs, state, cache = model.forward(batch.inputs, start, batch.lengths)
         loss, doutputs = self.loss(outputs, batch.targets, batch.mask)
         model.zero_grads()
@@ -213,14 +260,8 @@ class Trainer:
             weights, grads = zip(*(pair for pair in pairs if pair[0].ndim > 1), strict=True)
             loss += l2_penalty(weights, grads, self.l2)
         if self.clip is None:
-            norm = global_norm(model.grads)
-        else:
-            norm = clip_by_global_norm(model.grads, self.clip)
-        self.optimizer.step(model.grads)
-        self.state = state
-        self.history.loss.append(loss)
-        self.history.norm.append(norm)
-        return loss
+            return float(loss), global_norm(model.grads), state
+        return float(loss), clip_by_global_norm(model.grads, self.clip), state
 
     def fit(
         self,
@@ -244,12 +285,13 @@ class Trainer:
         validate
             Called after every `every` updates; returns a number, the lower the better.
         every
-            Updates between two validations, and between two checkpoints.
+            Updates between two validations, and between two checkpoints. Both come after the
+            last update too.
         patience
             Stop after so many validations in a row without a new best.
         checkpoint
-            A file. It is written after every `every` updates and at the end. If it exists when
-            a run begins, the run goes on from there: after a kill, make the same call again.
+            A file. If it exists when a run begins, the run goes on from there: after a kill,
+            make the same call again, with the same settings.
         progress
             Whether to show a progress bar.
 
@@ -261,15 +303,22 @@ class Trainer:
         Raises
         ------
         TypeError, ValueError
-            An argument is out of its range, or the checkpoint is none of this run.
+            An argument is out of its range, or the checkpoint is none of this run, and left
+            alone.
         """
         steps, every = size("steps", steps), size("every", every)
         if patience is not None:
             patience = size("patience", patience)
             if validate is None:
                 raise ValueError("patience is given and validate is not, expected both")
-        if checkpoint is not None and not self.history.loss and Path(checkpoint).exists():
-            self.load(checkpoint)
+        if checkpoint is not None:
+            path = Path(checkpoint).absolute()
+            if not path.parent.is_dir():
+                raise ValueError(f"checkpoint is {checkpoint}, and there is no such folder")
+            if path.exists() and not self.history.loss:
+                self.load(path)
+            elif path.exists() and path != self._written:
+                raise ValueError(f"checkpoint is {checkpoint}, which another run has written")
         with _bar(steps, len(self.history.loss), progress) as bar:
             while len(self.history.loss) < steps and not self._out_of(patience):
                 loss = self.update(batches(len(self.history.loss)))
@@ -284,7 +333,15 @@ class Trainer:
         return self.history
 
     def restore_best(self) -> None:
-        """Put back the arrays that the best validation saw."""
+        """Put back the arrays that the best validation saw.
+
+        Raises
+        ------
+        ValueError
+            There was no validation, or none with a number.
+        """
+        if self.history.best() is None:
+            raise ValueError("there is no validation yet, expected one to go back to")
         for array, best in zip(self.model.arrays, self.best, strict=True):
             array[...] = best
 
@@ -307,18 +364,25 @@ class Trainer:
         The file is written under another name and then renamed, so that at every moment `path`
         holds a whole checkpoint, the old one or the new one.
         """
-        path = Path(path)
+        path = Path(path).absolute()
         rngs = [rng.bit_generator.state for rng in self.model.rngs]
         about = {"settings": self._settings(), "history": asdict(self.history), "rngs": rngs}
+        text = json.dumps(about, default=np.ndarray.tolist)  # some generators hold arrays
         packed = io.BytesIO()
-        arrays: dict[str, Any] = {"about": np.array(json.dumps(about)), **self._arrays()}
+        arrays: dict[str, Any] = {"about": np.array(text), **self._arrays()}
         np.savez(packed, **arrays)
-        beside = path.with_name(path.name + ".part")
-        with beside.open("wb") as file:
-            file.write(packed.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            with beside.open("wb") as file:
+                file.write(packed.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                beside.unlink()
+            raise
+        self._written = path
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Go back to where a checkpoint was written.
@@ -328,11 +392,17 @@ class Trainer:
         ValueError
             The file is no checkpoint, or one of another run; nothing has changed then.
         """
+        path = Path(path).absolute()
         try:
-            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 stored = {name: file[name] for name in file.files}
             about = json.loads(str(stored.pop("about")))
-            settings, history, rngs = about["settings"], about["history"], about["rngs"]
+            settings, rngs = dict(about["settings"]), list(about["rngs"])
+            history = History(
+                [float(loss) for loss in about["history"]["loss"]],
+                [float(norm) for norm in about["history"]["norm"]],
+                [(int(done), float(value)) for done, value in about["history"]["validation"]],
+            )
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} is no checkpoint that can be read: {error}") from None
         for name, mine in self._settings().items():
@@ -340,15 +410,16 @@ class Trainer:
                 raise ValueError(
                     f"{path} was written with {name} = {settings.get(name)}, this run has {mine}"
                 )
-        self.state = tuple(stored.pop(name) for name in sorted(stored) if name[:5] == "state")
-        for name, array in self._arrays().items():
-            if name in stored:
-                array[...] = stored[name]
-        validation = [(int(done), value) for done, value in history["validation"]]
-        self.history = History(history["loss"], history["norm"], validation)
-        self.optimizer.steps = len(self.history.loss)
-        for rng, state in zip(self.model.rngs, rngs, strict=True):
-            rng.bit_generator.state = state
+        state = tuple(stored.pop(name) for name in sorted(stored) if name.startswith("state"))
+        arrays = {name: a for name, a in self._arrays().items() if not name.startswith("state")}
+        if {n: a.shape for n, a in stored.items()} != {n: a.shape for n, a in arrays.items()}:
+            raise ValueError(f"{path} is no checkpoint that can be read: other arrays in it")
+        for name, array in arrays.items():
+            array[...] = stored[name]
+        for rng, was in zip(self.model.rngs, rngs, strict=True):
+            rng.bit_generator.state = was
+        self.state, self.history, self._written = state, history, path
+        self.optimizer.steps = len(history.loss)
 
     def _arrays(self) -> dict[str, Array]:
         groups = {
@@ -361,12 +432,16 @@ class Trainer:
 
     def _settings(self) -> dict[str, Any]:
         """Return what must be the same in the run that wrote a checkpoint and its reader."""
-        arrays = [f"{array.dtype} {array.shape}" for array in self.model.arrays]
         numbers = {k: v for k, v in vars(self.optimizer).items() if isinstance(v, float)}
-        kind = type(self.optimizer).__name__
-        loss = getattr(self.loss, "__name__", type(self.loss).__name__)
-        own = {"arrays": arrays, "optimizer": kind, "loss": loss, "clip": self.clip, "l2": self.l2}
-        return own | numbers
+        return {
+            "arrays": [f"{array.dtype} {array.shape}" for array in self.model.arrays],
+            "optimizer": type(self.optimizer).__name__,
+            "loss": getattr(self.loss, "__name__", type(self.loss).__name__),
+            "clip": self.clip,
+            "l2": self.l2,
+            "dropout": getattr(getattr(self.model.recurrent, "dropout", None), "rate", 0.0),
+            "generators": [type(rng.bit_generator).__name__ for rng in self.model.rngs],
+        } | numbers
 
 
 def _bar(steps: int, done: int, progress: bool) -> Any:

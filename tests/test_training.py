@@ -155,17 +155,18 @@ class TestRNNLayer:
 class TestBatches:
     def test_an_epoch_shows_every_sequence_once_and_the_next_in_another_order(self):
         inputs = np.arange(12.0).reshape(2, 6, 1)
-        data = Batch(inputs, inputs[:, :, 0] * 10, inputs[:, :, 0] > 3, np.arange(6))
+        lengths = np.array([1, 2, 2, 1, 1, 2])
+        data = Batch(inputs, inputs[:, :, 0] * 10, inputs[:, :, 0] > 3, lengths)
         batches = MiniBatches(data, 2, seed=3)
         epochs = [[batches(3 * epoch + k) for k in range(3)] for epoch in range(2)]
-        orders = [np.concatenate([b.lengths for b in epoch]) for epoch in epochs]
+        orders = [np.concatenate([b.inputs[0, :, 0] for b in epoch]) for epoch in epochs]
         for order in orders:
             assert sorted(order) == list(range(6))
         assert list(orders[0]) != list(orders[1])
         for batch in epochs[0]:  # what belongs together stays together
             np.testing.assert_array_equal(batch.targets, batch.inputs[:, :, 0] * 10)
             np.testing.assert_array_equal(batch.mask, batch.inputs[:, :, 0] > 3)
-            np.testing.assert_array_equal(batch.inputs[0, :, 0], batch.lengths)
+            np.testing.assert_array_equal(batch.lengths, lengths[batch.inputs[0, :, 0].astype(int)])
             assert not batch.goes_on
 
     def test_what_is_left_over_waits_for_another_epoch(self):
@@ -197,6 +198,25 @@ class TestBatches:
             Chunks(data, 0)
         with pytest.raises(ValueError, match="data has lengths"):
             Chunks(data._replace(lengths=np.array([4, 2, 1])), 2)
+        with pytest.raises(
+            ValueError, match=r"targets has shape \(4, 2\), expected \(4, 3\) first"
+        ):
+            MiniBatches(data._replace(targets=np.zeros((4, 2))), 2, seed=0)
+        with pytest.raises(ValueError, match=r"mask has shape \(5, 3\), expected \(4, 3\) first"):
+            Chunks(data._replace(mask=np.ones((5, 3), bool)), 2)
+        with pytest.raises(
+            ValueError, match=r"inputs has shape \(0, 3, 1\), expected \(T, N, ...\)"
+        ):
+            Chunks(Batch(np.zeros((0, 3, 1)), np.zeros((0, 3))), 2)
+        with pytest.raises(ValueError, match="seed must be a whole number of at least 0, got -1"):
+            MiniBatches(data, 2, seed=-1)
+        with pytest.raises(ValueError, match=r"lengths has shape \(2,\), expected \(3,\)"):
+            MiniBatches(data._replace(lengths=[4, 1]), 2, seed=0)
+
+    def test_lengths_may_be_a_list(self):
+        data = Batch(np.zeros((4, 3, 1)), np.zeros((4, 3)), lengths=[4, 2, 1])
+        seen = MiniBatches(data, 3, seed=0)(0).lengths
+        assert sorted(seen) == [1, 2, 4]
 
 
 class TestUpdate:
@@ -255,6 +275,37 @@ class TestUpdate:
         assert_same(values(trainer), before)
         assert trainer.history.loss == history
 
+    def test_a_bad_batch_leaves_the_generator_where_it_was(self):
+        trainer, other = (small_trainer(small_model(dropout=0.5)) for _ in range(2))
+        bad = adding_batches(0)
+        with pytest.raises(ValueError, match="targets has shape"):
+            trainer.update(bad._replace(targets=bad.targets[1:]))
+        for one in (trainer, other):
+            one.update(adding_batches(1))
+        assert_same(values(trainer), values(other))
+
+    def test_a_model_that_reads_from_both_ends_cannot_go_on(self):
+        draws = rng()
+        model = models.SequenceModel(
+            layers.LSTM(2, 3, bidirectional=True, rng=draws), layers.Linear(6, 1, rng=draws)
+        )
+        trainer = small_trainer(model)
+        trainer.update(adding_batches(0))
+        with pytest.raises(ValueError, match="but model reads from both ends"):
+            trainer.update(adding_batches(1)._replace(goes_on=True))
+
+    @pytest.mark.parametrize(
+        ("options", "sentence"),
+        [
+            ({"clip": 0}, "clip must be a number above 0, got 0"),
+            ({"clip": np.nan}, "clip must be a number above 0, got nan"),
+            ({"l2": -1}, "l2 must be a number of at least 0, got -1"),
+        ],
+    )
+    def test_settings_out_of_range_get_one_sentence(self, options, sentence):
+        with pytest.raises(ValueError, match=sentence):
+            small_trainer(**options)
+
     def test_nothing_to_go_on_from_is_an_error(self):
         with pytest.raises(ValueError, match="batch goes on from an earlier one, but none came"):
             small_trainer().update(adding_batches(0)._replace(goes_on=True))
@@ -303,6 +354,14 @@ class TestFit:
             adding_batches, 7, validate=lambda model: 0.0, every=5, progress=False
         )
         assert [done for done, _ in history.validation] == [5, 7]
+
+    def test_without_a_validation_there_is_nothing_to_restore(self):
+        trainer = small_trainer()
+        trainer.fit(adding_batches, 3, progress=False)
+        before = values(trainer)
+        with pytest.raises(ValueError, match="there is no validation yet"):
+            trainer.restore_best()
+        assert_same(values(trainer), before)
 
     def test_nothing_known_has_no_best(self):
         assert training.History().best() is None
@@ -376,14 +435,61 @@ class TestCheckpoint:
             with pytest.raises(KeyboardInterrupt):
                 trainer.save(path)
         assert path.read_bytes() == before
-        (beside,) = set(tmp_path.iterdir()) - {path}
-        beside.write_bytes(beside.read_bytes()[:100])  # as if killed within the write
+        assert list(tmp_path.iterdir()) == [path]
         again = small_trainer()
         again.fit(adding_batches, 9, checkpoint=path, progress=False)
         straight = small_trainer()
         straight.fit(adding_batches, 9, progress=False)
         assert_same(values(again), values(straight))
         assert list(tmp_path.iterdir()) == [path]
+
+    def test_two_processes_that_write_the_same_file_leave_a_whole_one(self, tmp_path):
+        path = tmp_path / "run.npz"
+        code = (
+            f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r})\n"
+            "from test_training import adding_batches, small_trainer\n"
+            "trainer = small_trainer()\n"
+            "trainer.fit(adding_batches, 2, progress=False)\n"
+            f"for _ in range(150): trainer.save({str(path)!r})\n"
+        )
+        processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
+        while any(process.poll() is None for process in processes):
+            if path.exists():
+                small_trainer().load(path)
+        assert [process.returncode for process in processes] == [0, 0]
+
+    @pytest.mark.parametrize("kind", [np.random.MT19937, np.random.Philox, np.random.SFC64])
+    def test_every_generator_and_number_can_be_stored(self, tmp_path, kind):
+        def loss(outputs, targets, mask):
+            value, doutputs = losses.mean_squared_error(outputs, targets, mask)
+            return np.float32(value), doutputs
+
+        def fresh():
+            draws = np.random.Generator(kind(3))
+            recurrent = layers.LSTM(2, 3, 2, dropout=0.5, rng=draws)
+            model = models.SequenceModel(recurrent, layers.Linear(3, 1, rng=draws))
+            return small_trainer(model, loss=loss, clip=np.float32(1), l2=np.float64(0.1))
+
+        path, straight = tmp_path / "run.npz", fresh()
+        straight.fit(adding_batches, 6, progress=False)
+        for steps in (3, 6):
+            resumed = fresh()
+            resumed.fit(adding_batches, steps, checkpoint=path, progress=False)
+        assert_same(values(resumed), values(straight))
+        with pytest.raises(ValueError, match="was written with generators"):
+            small_trainer(small_model(dropout=0.5), loss=loss, clip=1.0, l2=0.1).load(path)
+
+    def test_a_checkpoint_of_somebody_else_is_not_overwritten(self, tmp_path):
+        path = tmp_path / "run.npz"
+        small_trainer().fit(adding_batches, 3, checkpoint=path, progress=False)
+        before, other = path.read_bytes(), small_trainer()
+        other.fit(adding_batches, 2, progress=False)
+        with pytest.raises(ValueError, match=r"run\.npz, which another run has written"):
+            other.fit(adding_batches, 5, checkpoint=path, progress=False)
+        assert path.read_bytes() == before
+        assert len(other.history.loss) == 2
+        with pytest.raises(ValueError, match=r"nowhere/run\.npz, and there is no such folder"):
+            other.fit(adding_batches, 5, checkpoint="nowhere/run.npz", progress=False)
 
     def test_a_run_that_is_killed_again_and_again_arrives_where_it_should(self, tmp_path):
         program = """
@@ -426,6 +532,7 @@ print(trainer.history.loss[-1].hex(), [float(a.sum()).hex() for a in trainer.mod
             (lambda: small_trainer(optimizer=optim.SGD), "was written with optimizer = Adam, this run has SGD"),
             (lambda: small_trainer(optimizer=lambda a, learning_rate: optim.Adam(a, 0.5)), r"was written with learning_rate = 0\.01, this run has 0\.5"),
             (lambda: small_trainer(loss=losses.softmax_cross_entropy), "was written with loss = mean_squared_error, this run has softmax_cross_entropy"),
+            (lambda: small_trainer(small_model(dropout=0.3)), r"was written with dropout = 0\.0, this run has 0\.3"),
             (lambda: small_trainer(small_model(dtype=np.float32)), "was written with arrays = .*float64.* this run has .*float32"),
         ],
     )  # fmt: skip
@@ -440,7 +547,8 @@ print(trainer.history.loss[-1].hex(), [float(a.sum()).hex() for a in trainer.mod
         assert path.read_bytes() == before
 
     @pytest.mark.parametrize(
-        "damage", ["empty", "cut", "flipped", "text", "other arrays", "pickle"]
+        "damage",
+        ["empty", "cut", "flipped", "text", "other arrays", "pickle", "list", "one missing"],
     )
     def test_a_damaged_checkpoint_gets_one_sentence(self, tmp_path, damage):
         path = tmp_path / "run.npz"
@@ -448,7 +556,12 @@ print(trainer.history.loss[-1].hex(), [float(a.sum()).hex() for a in trainer.mod
         trainer.fit(adding_batches, 3, checkpoint=path, progress=False)
         whole = path.read_bytes()
         middle = len(whole) // 2
-        if damage == "other arrays":
+        if damage == "one missing":
+            with np.load(path) as file:
+                np.savez(path, **{name: file[name] for name in file.files if name != "array 0"})
+        elif damage == "list":
+            np.savez(path, about=np.array('{"settings": [1], "history": {}, "rngs": []}'))
+        elif damage == "other arrays":
             np.savez(path, weights=np.ones(3))
         elif damage == "pickle":
             np.savez(path, about=np.array([{"a": 1}], dtype=object))

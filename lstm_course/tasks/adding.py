@@ -37,8 +37,9 @@ def adding(T: int, N: int, *, rng: np.random.Generator, dtype: DTypeLike = np.fl
 
     References
     ----------
-    Hochreiter and Schmidhuber (1997), doi:10.1162/neco.1997.9.8.1735, experiment 4; in the form
-    of Le, Jaitly and Hinton (2015), doi:10.48550/arXiv.1504.00941, section 4.1.
+    After Hochreiter and Schmidhuber (1997), doi:10.1162/neco.1997.9.8.1735, experiment 4, where
+    numbers lie between -1 and 1 and lengths vary; numbers from 0 to 1 and their plain sum as in Le,
+    Jaitly and Hinton (2015), doi:10.48550/arXiv.1504.00941.
 
     Examples
     --------

@@ -45,9 +45,9 @@ def temporal_order(
 
     References
     ----------
-    Hochreiter and Schmidhuber (1997), doi:10.1162/neco.1997.9.8.1735, experiment 6a, where the
-    sequences begin and end with symbols of their own; with the signals at shares of the length as
-    in Martens and Sutskever (2011), https://icml.cc/2011/papers/532_icmlpaper.pdf, section 4.1.2.
+    After Hochreiter and Schmidhuber (1997), doi:10.1162/neco.1997.9.8.1735, experiment 6a, where
+    sequences have 100 to 110 steps and begin and end with symbols of their own; here the signals
+    stand at the same shares of any length.
 
     Examples
     --------
