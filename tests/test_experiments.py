@@ -52,6 +52,7 @@ def test_the_record_holds_every_run_of_the_design():
         limit = one["curve"][-1] <= 0.01
         assert limit == (one["solved"] is not None)
         assert len(one["curve"]) * remembering.EVERY == (one["solved"] or record["updates"])
+        assert ("longer at the end" in one) == (one["T"] == min(remembering.LENGTHS))
 
 
 def test_a_run_repeats_itself_and_models_start_as_they_should(monkeypatch):
@@ -60,13 +61,21 @@ def test_a_run_repeats_itself_and_models_start_as_they_should(monkeypatch):
     (model, result), (_, again) = remembering.train(run), remembering.train(run)
     assert result == again
     assert len(result["curve"]) <= 2
-    test = remembering.draw("temporal order", 20, remembering.TEST, 3, 1)
+    test = remembering.draw("temporal order", 20, remembering.TEST, 3, remembering.TESTING)
     np.testing.assert_allclose(remembering.mistakes(model, test), result["curve"][-1], atol=1e-4)
     fresh = remembering.build(run).recurrent.params[0]
     forget, write = fresh.gate("f")[2], fresh.gate("i")[2]
     np.testing.assert_array_equal(write, -forget)
     assert forget.min() >= 0
     assert np.exp(forget).max() <= 19.001
+    equal = remembering.build(run._replace(model="LSTM, biases equal")).recurrent.params[0]
+    np.testing.assert_allclose(equal.gate("f")[2], np.log(10), rtol=1e-6)
+    np.testing.assert_allclose(equal.gate("i")[2], -np.log(10), rtol=1e-6)
+    plain = remembering.build(run._replace(model="LSTM, bias 1")).recurrent.params[0]
+    for other in (equal, fresh):  # nothing but these biases differs
+        np.testing.assert_array_equal(other.weight_ih, plain.weight_ih)
+        np.testing.assert_array_equal(other.weight_hh, plain.weight_hh)
+        np.testing.assert_array_equal(other.gate("g")[2], plain.gate("g")[2])
     U = remembering.build(run._replace(model="plain, orthogonal")).recurrent.params.weight_hh
     np.testing.assert_allclose(U @ U.T, np.eye(64), atol=1e-5)
 
@@ -75,21 +84,25 @@ def test_the_best_rate_solves_soonest_or_comes_closest():
     def one(rate, solved, last):
         return {"task": "t", "model": "m", "learning_rate": rate, "solved": solved, "curve": [last]}
 
-    tuning = [one(0.01, None, 0.1), one(0.003, None, 0.2), one(0.001, None, 0.3)]
-    assert remembering.best_rate(tuning, "t", "m") == 0.01
-    tuning = [one(0.01, None, 0.1), one(0.003, 900, 0.009), one(0.001, 300, 0.01)]
-    assert remembering.best_rate(tuning, "t", "m") == 0.001
+    rates = remembering.LEARNING_RATES
+    unsolved = [
+        one(rate, None, last) for rate, last in zip(rates, (0.3, 0.1, 0.2, 0.4, 0.5), strict=True)
+    ]
+    assert remembering.best_rate(unsolved, "t", "m") == rates[1]
+    solved = [one(rates[2], 900, 0.009), one(rates[3], 300, 0.01)]
+    assert remembering.best_rate(unsolved[:2] + solved + unsolved[4:], "t", "m") == rates[3]
 
 
 def test_finished_runs_are_kept_and_not_repeated(tmp_path, monkeypatch):
     kept = tmp_path / "runs.part"
     runs = [Run("adding", "LSTM, bias 1", 10, 0.01, seed) for seed in (0, 1)]
     first = remembering.run_all(runs[:1], kept)
+    with kept.open("a") as file:
+        file.write('\n{"task": "add')  # killed while it wrote
     both = remembering.run_all(runs, kept)
     assert both[0] == first[0]
     assert [one["seed"] for one in both] == [0, 1]
-    lines = kept.read_text().splitlines()
-    assert len(lines) == 2
+    assert kept.read_text().count('"solved"') == 2
 
     def must_not_run(run):
         raise AssertionError(run)

@@ -1,10 +1,11 @@
 """Who learns to remember, over how many steps? Plain cells and LSTMs on two tasks of chapter 13.
 
 Every model gets the learning rate that served it best at the shortest length, on seeds that are
-not used again. Then it is trained at every length with several seeds, until it has solved the task
-or the updates are used up. Who solves a task with no seed is not tried at the next length, twice as
-long. Finished runs are kept in a file beside the record, so that an
-experiment that was interrupted goes on where it was.
+not used again: the one that solved the task soonest or, if none did, had the least mistakes left.
+Then it is trained at every length with several seeds, until it has solved the task or the updates
+are used up. Who solves a task with no seed is not tried at the next length, twice as long. Finished
+runs are kept in a file beside the record, so that an experiment that was interrupted goes on where
+it was.
 """
 
 import json
@@ -26,11 +27,18 @@ from lstm_course.rnn import RNN
 from lstm_course.training import Batch, Trainer
 
 TASKS = ("adding", "temporal order")
-MODELS = ("plain, uniform", "plain, orthogonal", "LSTM, bias 1", "LSTM, biases spread")
+MODELS = (
+    "plain, uniform",
+    "plain, orthogonal",
+    "LSTM, bias 1",
+    "LSTM, biases equal",
+    "LSTM, biases spread",
+)
 LENGTHS = (50, 100, 200, 400)
-LEARNING_RATES = (0.01, 0.003, 0.001)
+LEARNING_RATES = (0.03, 0.01, 0.003, 0.001, 0.0003)
 SEEDS, TUNING_SEEDS = range(5), (100, 101)
 UPDATES, EVERY, BATCH, TEST = 2000, 50, 32, 500
+WEIGHTS, BIASES, TRAINING, TESTING, LONGER = range(1, 6)  # each draws from a stream of its own
 
 
 class Run(NamedTuple):
@@ -52,11 +60,12 @@ def draw(task: str, T: int, N: int, *seed: int) -> Batch:
 def build(run: Run) -> SequenceModel:
     """Make the model of a run: about 4,500 parameters in the recurrent layer of each.
 
-    "biases spread" draws each unit's forget bias so that it keeps for 1 to T - 1 steps, and closes
-    its input gate as far as the forget gate is open (Tallec and Ollivier 2018,
-    doi:10.48550/arXiv.1804.11188, section 3).
+    All LSTMs of one seed have the same weights; they differ in biases. "biases spread" draws a u
+    between 1 and T - 1 for each unit, and starts its forget bias at log u and its input bias at
+    -log u, after Tallec and Ollivier (2018), doi:10.48550/arXiv.1804.11188, with T as the longest
+    time that matters. "biases equal" does the same with u = T / 2 for all.
     """
-    rng = np.random.default_rng(run.seed)
+    rng = np.random.default_rng([run.seed, WEIGHTS])
     D, K = (2, 1) if run.task == "adding" else (6, 4)
     units = 64 if run.model.startswith("plain") else 32
     recurrent: RNN | LSTM
@@ -65,10 +74,12 @@ def build(run: Run) -> SequenceModel:
         recurrent = RNN(D, units, rng=rng, recurrent=start, dtype=np.float32)
     else:
         recurrent = LSTM(D, units, rng=rng, dtype=np.float32)
-        if run.model == "LSTM, biases spread":
-            keep = np.log(rng.uniform(1, run.T - 1, units))
-            recurrent.params[0].gate("f")[2][:] = keep
-            recurrent.params[0].gate("i")[2][:] = -keep
+        if run.model != "LSTM, bias 1":
+            u = np.full(units, run.T / 2)
+            if run.model == "LSTM, biases spread":
+                u = np.random.default_rng([run.seed, BIASES]).uniform(1, run.T - 1, units)
+            recurrent.params[0].gate("f")[2][:] = np.log(u)
+            recurrent.params[0].gate("i")[2][:] = -np.log(u)
     return SequenceModel(recurrent, Linear(units, K, rng=rng, dtype=np.float32))
 
 
@@ -81,51 +92,72 @@ def mistakes(model: SequenceModel, test: Batch) -> float:
     return float(np.mean((outputs - wanted) ** 2))
 
 
-def train(run: Run) -> tuple[SequenceModel, dict[str, Any]]:
+def train(run: Run, to_the_end: bool = False) -> tuple[SequenceModel, dict[str, Any]]:
     """Train until at most 0.01 of `mistakes` are left on 500 new sequences, or to the end.
 
-    Returns the model, and what is recorded: the run, `curve` with the mistakes after every 50
-    updates, `solved` with the updates until then, or None, and the mistakes on sequences two and
-    four times as long.
+    The same 500 are looked at after every 50 updates, and decide when to stop.
+
+    Returns the model, and what is recorded: the run, `curve` with the mistakes at every look,
+    `solved` with the updates until then, or None, and `longer`, the mistakes on sequences two and
+    four times as long. With `to_the_end` a run that has solved the task goes on all the same, and
+    `longer at the end` is recorded too.
     """
     model = build(run)
     loss = mean_squared_error if run.task == "adding" else softmax_cross_entropy
     trainer = Trainer(model, Adam(model.arrays, learning_rate=run.learning_rate), loss, clip=1.0)
-    test = draw(run.task, run.T, TEST, run.seed, 1)
-    curve: list[float] = []
-    while len(curve) < UPDATES // EVERY and (not curve or curve[-1] > 0.01):
+    test = draw(run.task, run.T, TEST, run.seed, TESTING)
+
+    def beyond() -> list[float]:
+        return [
+            round(mistakes(model, draw(run.task, k * run.T, TEST, run.seed, LONGER, k)), 4)
+            for k in (2, 4)
+        ]
+
+    def look() -> None:
         trainer.fit(
-            lambda step: draw(run.task, run.T, BATCH, run.seed, 0, step),
+            lambda step: draw(run.task, run.T, BATCH, run.seed, TRAINING, step),
             len(trainer.history.loss) + EVERY,
             progress=False,
         )
         curve.append(mistakes(model, test))
-    longer = [mistakes(model, draw(run.task, k * run.T, TEST, run.seed, k)) for k in (2, 4)]
+
+    curve: list[float] = []
+    while len(curve) < UPDATES // EVERY and (not curve or curve[-1] > 0.01):
+        look()
     result = {
         **run._asdict(),
         "solved": EVERY * len(curve) if curve[-1] <= 0.01 else None,
-        "largest norm": float(np.max(trainer.history.norm)),
+        "largest norm": round(float(np.max(trainer.history.norm)), 2),
         "curve": [round(value, 4) for value in curve],
-        "longer": [round(value, 4) for value in longer],
+        "longer": beyond(),
     }
+    if to_the_end:
+        while len(curve) < UPDATES // EVERY:
+            look()
+        result["longer at the end"] = beyond()
     return model, result
 
 
 def _result(run: Run) -> dict[str, Any]:
-    return train(run)[1]
+    return train(run, to_the_end=run.seed in SEEDS and min(LENGTHS) == run.T)[1]
 
 
 def run_all(runs: Iterable[Run], kept: Path) -> list[dict[str, Any]]:
     """Do the runs that `kept` does not hold yet, two at a time; return the results of all."""
-    lines = kept.read_text().splitlines() if kept.exists() else []
-    done = {Run(*(one[name] for name in Run._fields)): one for one in map(json.loads, lines)}
+    done = {}
+    for line in kept.read_text().splitlines() if kept.exists() else []:
+        try:
+            one = json.loads(line)
+        except ValueError:
+            continue  # an empty line, or one that was cut short
+        done[Run(*(one[name] for name in Run._fields))] = one
     runs = list(runs)
     with get_context("spawn").Pool(2) as pool:
         for one in pool.imap_unordered(_result, [run for run in runs if run not in done]):
             run = Run(*(one[name] for name in Run._fields))
             done[run] = one
             with kept.open("a") as file:
-                file.write(json.dumps(one) + "\n")
+                file.write("\n" + json.dumps(one))  # behind a line that was cut short
             print(*run, "solved", one["solved"], "last", one["curve"][-1], flush=True)
     return [done[run] for run in runs]
 
