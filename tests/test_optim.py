@@ -98,6 +98,14 @@ def test_huge_gradients_are_clipped_and_not_lost():
     assert optim.global_norm([np.zeros(2)]) == optim.global_norm([]) == 0
 
 
+def test_the_norm_of_tiny_of_no_and_of_many_gradients():
+    np.testing.assert_allclose(optim.global_norm([np.array([3e-200, 4e-200])]), 5e-200)
+    assert optim.global_norm([np.zeros((0, 2)), np.array([2.0])]) == 2
+    many = np.random.default_rng(0).normal(size=1000).astype(np.float32)
+    exact = np.sqrt((many.astype(float) ** 2).sum())
+    np.testing.assert_allclose(optim.global_norm([many]), exact, rtol=1e-12)
+
+
 def test_clipping_against_torch(torch):
     grads = arrays(0)
     tensors = [torch.nn.Parameter(torch.zeros(grad.shape, dtype=torch.float64)) for grad in grads]
