@@ -6,13 +6,11 @@ from torch.nn.LSTM? Ratios of medians are what counts; the spread says how far t
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 # Before NumPy and torch load: two threads stall whenever anything else runs.
@@ -22,6 +20,7 @@ import numpy as np
 import torch
 
 import lstm_course as lc
+from lstm_course import experiments
 
 RESULTS = Path(__file__).parent / "results" / "cpu.json"
 SIZES = {"S1": (50, 1, 32, 32), "S2": (100, 32, 64, 128), "S3": (100, 64, 256, 256)}  # T, N, D, H
@@ -104,29 +103,16 @@ def main() -> None:
             )
             print(f"{name} {dtype.__name__}: {columns}   ratio {ratio:.2f}")
     RESULTS.parent.mkdir(exist_ok=True)
+    about = experiments.provenance("make bench")
+    about["machine"]["threads used"] = 1
+    about["versions"]["torch"] = torch.__version__
     record = {
-        "command": "make bench",
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": {"processor": processor(), "cores": os.cpu_count(), "threads used": 1},
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-        },
+        **about,
         "import": {**started, "added_ms": round(added, 1)},
         "forward": table,
     }
     RESULTS.write_text(json.dumps(record, indent=2) + "\n")
     print(f"\nwritten to {RESULTS.relative_to(Path(__file__).parent.parent)}")
-
-
-def processor() -> str:
-    """Return the processor's name where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "unknown")
 
 
 if __name__ == "__main__":

@@ -117,7 +117,8 @@ def lstm_backward(
     dhs = finite("dhs", float_array("dhs", dhs, (T, N, H), dtype))
     dh = state("dh_T", dh_T, (N, H), dtype).T.copy()
     dc = state("dc_T", dc_T, (N, H), dtype).T.copy()
-    dcs = state("dcs", dcs, (T, N, H), dtype)
+    if dcs is not None:
+        dcs = finite("dcs", float_array("dcs", dcs, (T, N, H), dtype)).swapaxes(1, 2)
 
     U_T, from_h = _padded(params.weight_hh.T), np.empty((H, N), dtype)
     dxs = np.empty_like(xs)
@@ -131,10 +132,11 @@ def lstm_backward(
         das[:, 2] = i * (1 - g * g)
         das[:, 3] = tanh_c * o * (1 - o)
         slopes = o * (1 - tanh_c * tanh_c)
-        dhs_T, dcs_T = dhs[block].swapaxes(1, 2).copy(), dcs[block].swapaxes(1, 2).copy()
+        dhs_T = dhs[block].swapaxes(1, 2).copy()
         for k in reversed(range(len(das))):
             np.add(dh, dhs_T[k], out=dh)
-            np.add(dc, dcs_T[k], out=dc)
+            if dcs is not None:
+                np.add(dc, dcs[block.start + k], out=dc)
             np.multiply(dh, slopes[k], out=from_h)
             np.add(dc, from_h, out=dc)  # the two flows meet
             np.multiply(das[k, :3], dc, out=das[k, :3])

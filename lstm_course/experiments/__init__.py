@@ -36,15 +36,19 @@ def recorded(name: str) -> dict[str, Any]:
 
 def record(name: str, command: str, results: Mapping[str, Any]) -> Path:
     """Write what a command has measured beside what others have; return the file."""
-    about = {
+    path = Path(__file__).parent / "results" / f"{name}.json"
+    path.write_text(json.dumps(provenance(command) | dict(results), indent=1) + "\n")
+    return path
+
+
+def provenance(command: str) -> dict[str, Any]:
+    """Return command, date, machine and versions, as every record states them."""
+    return {
         "command": command,
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {"processor": _processor(), "cores": os.cpu_count()},
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
     }
-    path = Path(__file__).parent / "results" / f"{name}.json"
-    path.write_text(json.dumps(about | dict(results), indent=1) + "\n")
-    return path
 
 
 def _processor() -> str:
