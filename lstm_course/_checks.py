@@ -52,9 +52,9 @@ def float_array(
 
 def finite(name: str, array: Array) -> Array:
     """Return `array`, or name the first place where it holds NaN or infinity."""
-    bad = ~np.isfinite(array)
-    if bad.any():
-        place = tuple(int(k) for k in np.argwhere(bad)[0])
+    good = np.isfinite(array)
+    if not good.all():
+        place = tuple(int(k) for k in np.argwhere(~good)[0])
         raise ValueError(f"{name} holds {array[place]} at index {place}, expected finite numbers")
     return array
 

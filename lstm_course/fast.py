@@ -1,32 +1,41 @@
 """The cell over a sequence, as fast as NumPy can go: the results of `sequence`, other loops.
 
-Three ideas. What does not depend on the state leaves the loop: the input's product before it, the
-weights' gradients after it. A column is one sequence, as in the equations, so that each gate is one
-contiguous block (H, N). And every squashing is an exponential: sigmoid(a) = 1 / (1 + exp(-a)) and
-tanh(a) = 2 sigmoid(2a) - 1, with the signs and the 2 multiplied into the weights beforehand. That
-is exact to rounding of 1, not of the result: a candidate of 1e-7 is lost in float32.
+Four ideas. What does not depend on the state leaves the loop: the input's product before it, the
+weights' gradients and most of the factors of the gates' gradients after it. Within a step each
+gate is one block of memory, (N, H), and no array is made. Blocks that meet stand side by side: one
+call multiplies (i, f) by (g, c). And a sigmoid is an exponential, 1 / (1 + exp(-a)), with the sign
+multiplied into the weights beforehand.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import DTypeLike
 
 from lstm_course._checks import Array, finite, float_array, state
 from lstm_course.cell import LSTMParams, check_params
 
 COLUMNS = 512
-"""About so many columns, steps times sequences, are worked on at a time outside the loop."""
+"""About so many inputs, steps times sequences, enter one product outside the loop."""
+PADDING = 16
+"""Rows that enter a product are longer by this, so that they do not start a power of two apart."""
 
 
 class SequenceCache(NamedTuple):
     """What a forward run keeps for its backward run."""
 
     xs: Array  # (T, N, D)
-    hs: Array  # (T + 1, N, H), the initial state first
-    cs: Array  # (T + 1, H, N), the initial state first
-    tanh_cs: Array  # (T, H, N)
-    gates: Array  # (T, 4, H, N), in the order i, f, g, o
+    hs: Array  # (T + 1, N, H + 1), the initial state first; the last column holds ones
+    blocks: Array  # (T + 1, 5, N, H): i, f, o, g of each step and the cell state it started from
+    tanh_cs: Array  # (T, N, H)
     params: LSTMParams
+
+    @property
+    def cs(self) -> Array:
+        """(T + 1, N, H) cell states, the initial one first."""
+        return self.blocks[:, 4]
 
 
 def lstm_forward(
@@ -52,42 +61,78 @@ def lstm_forward(
     >>> c_T.round(4)
     array([[0.9412, 0.309 ]])
     """
+    return _run(xs, params, h0, c0, keep=True)
+
+
+def lstm_infer(
+    xs: Array, params: LSTMParams, h0: Array | None = None, c0: Array | None = None
+) -> tuple[Array, tuple[Array, Array]]:
+    """Run the cell as `lstm_forward` does, and keep nothing for a backward run.
+
+    Memory beyond the results does not grow with T. Parameters, errors, results: as there.
+
+    Examples
+    --------
+    >>> from lstm_course import example
+    >>> hs, (h_T, c_T) = lstm_infer(example.xs, example.params, example.h0, example.c0)
+    >>> c_T.round(4)
+    array([[0.9412, 0.309 ]])
+    """
+    return _run(xs, params, h0, c0, keep=False)[:2]
+
+
+def _run(
+    xs: Array, params: LSTMParams, h0: Array | None, c0: Array | None, keep: bool
+) -> tuple[Array, tuple[Array, Array], SequenceCache]:
     check_params(params)
     dtype, D, H = params.bias.dtype, params.input_size, params.hidden_size
     xs = finite("xs", float_array("xs", xs, ("T", "N", D), dtype))
     T, N, _ = xs.shape
-    hs, cs = np.empty((T + 1, N, H), dtype), np.empty((T + 1, H, N), dtype)
-    hs[0], cs[0] = state("h0", h0, (N, H), dtype), state("c0", c0, (N, H), dtype).T
-    tanh_cs, gates = np.empty((T, H, N), dtype), np.empty((T, 4, H, N), dtype)
+    hs, tanh_cs = np.empty((T, N, H), dtype), _steps(keep, (T, N, H), dtype)
+    hs_1 = _steps(keep, (T + 1, N, H + PADDING), dtype)[..., : H + 1]
+    blocks = _steps(keep, (T + 1, 5, N, H), dtype)
+    hs_1[..., H] = 1
+    hs_1[0, :, :H], blocks[0, 4] = state("h0", h0, (N, H), dtype), state("c0", c0, (N, H), dtype)
 
-    sign = np.repeat(np.array([-1, -1, -2, -1], dtype), H)[:, None]  # i, f, g, o
-    W, b = sign * params.weight_ih, sign * params.bias[:, None]
-    U = _padded(sign * params.weight_hh)
-    h, product = hs[0].T.copy(), np.empty((4 * H, N), dtype)
+    W, U = _columns(params.weight_ih), np.empty((H + 1, 4 * H), dtype)
+    U[:H], U[H:] = _columns(params.weight_hh), _columns(params.bias)  # the bias weighs the ones
+    product, one = np.empty((N, 4 * H), dtype), np.ones((), dtype)
+    of_h = product.reshape(N, 4, H).swapaxes(0, 1)  # (4, N, H)
+    terms = np.empty((2, N, H), dtype)
+    new, kept = terms
+    add, multiply, divide, matmul, exp = np.add, np.multiply, np.divide, np.matmul, np.exp
+    tanh = np.tanh if dtype == np.float32 else _tanh
+    now, then = blocks[:-1], blocks[1:]
+    views = zip(
+        _inputs(xs, W),
+        hs_1[:-1],
+        now[:, :4],
+        now[:, :3],
+        now[:, 3],
+        now[:, :2],
+        now[:, 3:],
+        then[:, 4],
+        tanh_cs,
+        now[:, 2],
+        hs,
+        hs_1[1:, :, :H],
+        strict=True,
+    )
     with np.errstate(over="ignore"):  # exp(-a) may be infinite, and 1 / (1 + exp(-a)) is 0 then
-        for block in _blocks(T, N):
-            inputs = W @ xs[block].reshape(-1, D).T  # (4H, steps * N)
-            inputs = inputs.reshape(4 * H, -1, N).transpose(1, 0, 2)
-            np.add(inputs, b, out=gates[block].reshape(-1, 4 * H, N))
-            for t in range(T)[block]:
-                np.matmul(U, h, out=product)
-                a = gates[t].reshape(4 * H, N)
-                np.add(a, product, out=a)
-                np.exp(a, out=a)
-                np.add(a, 1, out=a)
-                np.divide(1, a, out=a)
-                i, f, g, o = gates[t]
-                np.multiply(g, 2, out=g)
-                np.subtract(g, 1, out=g)
-                c, tanh_c = cs[t + 1], tanh_cs[t]
-                np.multiply(i, g, out=tanh_c)
-                np.multiply(f, cs[t], out=c)
-                np.add(c, tanh_c, out=c)
-                np.tanh(c, out=tanh_c)
-                np.multiply(o, tanh_c, out=h)
-                hs[t + 1] = h.T
-    cache = SequenceCache(xs, hs, cs, tanh_cs, gates, params)
-    return hs[1:].copy(), (hs[T].copy(), cs[T].T.copy()), cache  # the cache stays as it is
+        for of_x, h_1, a, ifo, g, i_f, g_c, c, tanh_c, o, h, h_next in views:
+            matmul(h_1, U, product)
+            add(of_x, of_h, a)
+            exp(ifo, ifo)
+            add(ifo, one, ifo)
+            divide(one, ifo, ifo)
+            tanh(g, g)
+            multiply(i_f, g_c, terms)  # i * g and f * c
+            add(new, kept, c)
+            tanh(c, tanh_c)
+            multiply(o, tanh_c, h)
+            h_next[...] = h
+    cache = SequenceCache(xs, hs_1, blocks, tanh_cs, params)
+    return hs, (hs[-1].copy(), blocks[-1, 4].copy()), cache
 
 
 def lstm_backward(
@@ -112,43 +157,63 @@ def lstm_backward(
     """
     if not isinstance(cache, SequenceCache):
         raise TypeError(f"cache must be a SequenceCache, got {type(cache).__name__}")
-    xs, hs, cs, tanh_cs, gates, params = cache
+    xs, hs_1, blocks, tanh_cs, params = cache
     (T, N, D), H, dtype = xs.shape, params.hidden_size, params.bias.dtype
     dhs = finite("dhs", float_array("dhs", dhs, (T, N, H), dtype))
-    dh = state("dh_T", dh_T, (N, H), dtype).T.copy()
-    dc = state("dc_T", dc_T, (N, H), dtype).T.copy()
+    dh, dc = state("dh_T", dh_T, (N, H), dtype).copy(), state("dc_T", dc_T, (N, H), dtype).copy()
     if dcs is not None:
-        dcs = finite("dcs", float_array("dcs", dcs, (T, N, H), dtype)).swapaxes(1, 2)
+        dcs = finite("dcs", float_array("dcs", dcs, (T, N, H), dtype))
 
-    U_T, from_h = _padded(params.weight_hh.T), np.empty((H, N), dtype)
-    dxs = np.empty_like(xs)
-    dW, dU, db = grads = [np.zeros_like(array) for array in params.arrays()]
+    W, U = params.weight_ih, params.weight_hh
+    dW, dU_1, dxs = np.zeros_like(W), np.zeros((4 * H, H + 1), dtype), np.empty(xs.shape, dtype)
+    add, multiply, subtract, matmul = np.add, np.multiply, np.subtract, np.matmul
+    from_h, one = np.empty((N, H), dtype), np.ones((), dtype)
+    K = _blocks(T, N)[0].stop
+    factors_of_block, slopes_of_block = np.empty((K, 4, N, H), dtype), np.empty((K, N, H), dtype)
+    das_of_block = np.empty((K, N, 4 * H + PADDING), dtype)[..., : 4 * H]
     for block in reversed(_blocks(T, N)):
         # All factors that do not depend on what comes back from later steps, for the whole block.
-        (i, f, g, o), tanh_c = gates[block].swapaxes(0, 1), tanh_cs[block]
-        das = np.empty_like(gates[block])
-        das[:, 0] = g * i * (1 - i)
-        das[:, 1] = cs[:-1][block] * f * (1 - f)
-        das[:, 2] = i * (1 - g * g)
-        das[:, 3] = tanh_c * o * (1 - o)
-        slopes = o * (1 - tanh_c * tanh_c)
-        dhs_T = dhs[block].swapaxes(1, 2).copy()
-        for k in reversed(range(len(das))):
-            np.add(dh, dhs_T[k], out=dh)
+        i_f, o, g, g_c = blocks[block, :2], blocks[block, 2], blocks[block, 3], blocks[block, 3:]
+        tanh_c, K = tanh_cs[block], block.stop - block.start
+        factors, slopes, das = factors_of_block[:K], slopes_of_block[:K], das_of_block[:K]
+        for values, factor in ((i_f, factors[:, :2]), (o, factors[:, 3])):
+            subtract(one, values, factor)
+            multiply(factor, values, factor)  # the sigmoid's slope
+        multiply(factors[:, :2], g_c, factors[:, :2])
+        multiply(factors[:, 3], tanh_c, factors[:, 3])
+        for values, other, factor in ((g, i_f[:, 0], factors[:, 2]), (tanh_c, o, slopes)):
+            multiply(values, values, factor)
+            subtract(one, factor, factor)  # the slope of tanh
+            multiply(factor, other, factor)
+
+        da_by_gate = das.reshape(K, N, 4, H).swapaxes(1, 2)
+        views = zip(
+            range(block.start, block.stop)[::-1],
+            dhs[block][::-1],
+            slopes[::-1],
+            factors[::-1, :3],
+            factors[::-1, 3],
+            i_f[::-1, 1],
+            da_by_gate[::-1, :3],
+            da_by_gate[::-1, 3],
+            das[::-1],
+            strict=True,
+        )
+        for t, dh_t, slope, factor_ifg, factor_o, f, da_ifg, da_o, da in views:
+            add(dh, dh_t, dh)
             if dcs is not None:
-                np.add(dc, dcs[block.start + k], out=dc)
-            np.multiply(dh, slopes[k], out=from_h)
-            np.add(dc, from_h, out=dc)  # the two flows meet
-            np.multiply(das[k, :3], dc, out=das[k, :3])
-            np.multiply(das[k, 3], dh, out=das[k, 3])
-            np.multiply(dc, f[k], out=dc)
-            np.matmul(U_T, das[k].reshape(4 * H, N), out=dh)
-        da = das.reshape(-1, 4 * H, N).swapaxes(0, 1).reshape(4 * H, -1)  # (4H, steps * N)
-        dW += da @ xs[block].reshape(-1, D)
-        dU += da @ hs[:-1][block].reshape(-1, H)
-        db += da.sum(axis=1)
-        dxs[block] = (da.T @ params.weight_ih).reshape(-1, N, D)
-    return dxs, dh.T.copy(), dc.T.copy(), LSTMParams(*grads)
+                add(dc, dcs[t], dc)
+            multiply(dh, slope, from_h)
+            add(dc, from_h, dc)  # the two flows meet
+            multiply(factor_ifg, dc, da_ifg)
+            multiply(factor_o, dh, da_o)
+            multiply(dc, f, dc)
+            matmul(da, U, dh)
+        da = das.reshape(-1, 4 * H)
+        dW += da.T @ xs[block].reshape(-1, D)
+        dU_1 += da.T @ hs_1[block].reshape(-1, H + 1)
+        matmul(da, W, dxs[block].reshape(-1, D))
+    return dxs, dh, dc, LSTMParams(dW, dU_1[:, :H].copy(), dU_1[:, H].copy())
 
 
 def _blocks(T: int, N: int) -> list[slice]:
@@ -156,9 +221,32 @@ def _blocks(T: int, N: int) -> list[slice]:
     return [slice(start, min(start + steps, T)) for start in range(0, T, steps)]
 
 
-def _padded(matrix: Array) -> Any:
-    """Return a copy whose rows do not start a power of two apart, where caches would collide."""
-    rows, columns = matrix.shape
-    copy = np.empty((rows, columns + 16), matrix.dtype)[:, :columns]
-    copy[...] = matrix
-    return copy
+def _columns(matrix: Array) -> Array:
+    """Return (4H, K) as (K, 4H), in the order i, f, o, g, negative where a sigmoid follows."""
+    gates = matrix.reshape(4, len(matrix) // 4, -1)[[0, 1, 3, 2]]
+    np.negative(gates[:3], gates[:3])
+    return gates.reshape(len(matrix), -1).T
+
+
+def _inputs(xs: Array, W: Array) -> Iterator[Array]:
+    """Yield what the input adds to the gates, step by step, (4, N, H), from one product a block."""
+    T, N, D = xs.shape
+    for block in _blocks(T, N):
+        yield from (xs[block].reshape(-1, D) @ W).reshape(-1, N, 4, W.shape[1] // 4).swapaxes(1, 2)
+
+
+def _steps(keep: bool, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """Return an array with memory for every step, or one where all steps share the same."""
+    if keep:
+        return np.empty(shape, dtype)
+    shared = np.empty(shape[1:], dtype)
+    return as_strided(shared, shape, (0, *shared.strides))
+
+
+def _tanh(a: Array, out: Array) -> None:
+    """Write tanh(a) = 2 / (1 + exp(-2a)) - 1; in float64 in a third of the time of np.tanh."""
+    np.multiply(a, -2, out)
+    np.exp(out, out)
+    np.add(out, 1, out)
+    np.divide(2, out, out)
+    np.subtract(out, 1, out)

@@ -376,7 +376,7 @@ def _run(
     """Run one cell; hidden states behind a sequence's end are 0, final states those at its end."""
     hs, _, cache = lstm_forward(xs, params, h0, c0)
     last, rows = lengths - 1, np.arange(len(lengths))
-    finals = hs[last, rows], cache.cs[lengths, :, rows]
+    finals = hs[last, rows], cache.cs[lengths, rows]
     return hs * inside(len(xs), lengths), finals, cache
 
 
