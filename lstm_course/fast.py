@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
 from lstm_course._checks import Array, finite, float_array, state
+from lstm_course._memory import empty
 from lstm_course.cell import LSTMParams, check_params
 
 COLUMNS = 512
@@ -88,14 +89,15 @@ def _run(
     dtype, D, H = params.bias.dtype, params.input_size, params.hidden_size
     xs = finite("xs", float_array("xs", xs, ("T", "N", D), dtype))
     T, N, _ = xs.shape
-    hs, tanh_cs = np.empty((T, N, H), dtype), _steps(keep, (T, N, H), dtype)
+    hs, tanh_cs = empty((T, N, H), dtype), _steps(keep, (T, N, H), dtype)
     hs_1 = _steps(keep, (T + 1, N, H + PADDING), dtype)[..., : H + 1]
     blocks = _steps(keep, (T + 1, 5, N, H), dtype)
     hs_1[..., H] = 1
     hs_1[0, :, :H], blocks[0, 4] = state("h0", h0, (N, H), dtype), state("c0", c0, (N, H), dtype)
 
-    W, U = _columns(params.weight_ih), np.empty((H + 1, 4 * H), dtype)
-    U[:H], U[H:] = _columns(params.weight_hh), _columns(params.bias)  # the bias weighs the ones
+    W, U = empty((4 * H, D), dtype).T, empty((H + 1, 4 * H), dtype)
+    for columns, rows in zip((W, U[:H], U[H]), params.arrays(), strict=True):
+        _prepare(rows, columns.T)  # the bias weighs the ones
     product, one = np.empty((N, 4 * H), dtype), np.ones((), dtype)
     of_h = product.reshape(N, 4, H).swapaxes(0, 1)  # (4, N, H)
     terms = np.empty((2, N, H), dtype)
@@ -165,12 +167,12 @@ def lstm_backward(
         dcs = finite("dcs", float_array("dcs", dcs, (T, N, H), dtype))
 
     W, U = params.weight_ih, params.weight_hh
-    dW, dU_1, dxs = np.zeros_like(W), np.zeros((4 * H, H + 1), dtype), np.empty(xs.shape, dtype)
+    dW, dU_1, dxs = np.zeros_like(W), np.zeros((4 * H, H + 1), dtype), empty(xs.shape, dtype)
     add, multiply, subtract, matmul = np.add, np.multiply, np.subtract, np.matmul
     from_h, one = np.empty((N, H), dtype), np.ones((), dtype)
     K = _blocks(T, N)[0].stop
-    factors_of_block, slopes_of_block = np.empty((K, 4, N, H), dtype), np.empty((K, N, H), dtype)
-    das_of_block = np.empty((K, N, 4 * H + PADDING), dtype)[..., : 4 * H]
+    factors_of_block, slopes_of_block = empty((K, 4, N, H), dtype), empty((K, N, H), dtype)
+    das_of_block = empty((K, N, 4 * H + PADDING), dtype)[..., : 4 * H]
     for block in reversed(_blocks(T, N)):
         # All factors that do not depend on what comes back from later steps, for the whole block.
         i_f, o, g, g_c = blocks[block, :2], blocks[block, 2], blocks[block, 3], blocks[block, 3:]
@@ -221,25 +223,29 @@ def _blocks(T: int, N: int) -> list[slice]:
     return [slice(start, min(start + steps, T)) for start in range(0, T, steps)]
 
 
-def _columns(matrix: Array) -> Array:
-    """Return (4H, K) as (K, 4H), in the order i, f, o, g, negative where a sigmoid follows."""
-    gates = matrix.reshape(4, len(matrix) // 4, -1)[[0, 1, 3, 2]]
-    np.negative(gates[:3], gates[:3])
-    return gates.reshape(len(matrix), -1).T
+def _prepare(rows: Array, out: Array) -> None:
+    """Copy rows i, f, g, o to the order i, f, o, g, with a minus where a sigmoid follows."""
+    H = len(rows) // 4
+    np.negative(rows[: 2 * H], out[: 2 * H])
+    np.negative(rows[3 * H :], out[2 * H : 3 * H])
+    out[3 * H :] = rows[2 * H : 3 * H]
 
 
 def _inputs(xs: Array, W: Array) -> Iterator[Array]:
     """Yield what the input adds to the gates, step by step, (4, N, H), from one product a block."""
-    T, N, D = xs.shape
-    for block in _blocks(T, N):
-        yield from (xs[block].reshape(-1, D) @ W).reshape(-1, N, 4, W.shape[1] // 4).swapaxes(1, 2)
+    blocks, (_, N, D), columns = _blocks(*xs.shape[:2]), xs.shape, W.shape[1]
+    out = empty((blocks[0].stop * N, columns), xs.dtype)
+    for block in blocks:
+        x = xs[block].reshape(-1, D)
+        product = np.matmul(x, W, out=out[: len(x)])
+        yield from product.reshape(-1, N, 4, columns // 4).swapaxes(1, 2)
 
 
 def _steps(keep: bool, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """Return an array with memory for every step, or one where all steps share the same."""
     if keep:
-        return np.empty(shape, dtype)
-    shared = np.empty(shape[1:], dtype)
+        return empty(shape, dtype)
+    shared = empty(shape[1:], dtype)
     return as_strided(shared, shape, (0, *shared.strides))
 
 

@@ -374,7 +374,9 @@ def _run(
     xs: Array, params: LSTMParams, h0: Array, c0: Array, lengths: Array
 ) -> tuple[Array, tuple[Array, Array], SequenceCache]:
     """Run one cell; hidden states behind a sequence's end are 0, final states those at its end."""
-    hs, _, cache = lstm_forward(xs, params, h0, c0)
+    hs, finals, cache = lstm_forward(xs, params, h0, c0)
+    if (lengths == len(xs)).all():
+        return hs, finals, cache  # nothing to mask
     last, rows = lengths - 1, np.arange(len(lengths))
     finals = hs[last, rows], cache.cs[lengths, rows]
     return hs * inside(len(xs), lengths), finals, cache
@@ -384,6 +386,8 @@ def _run_backward(
     dhs: Array, cache: SequenceCache, dh_T: Array, dc_T: Array, lengths: Array
 ) -> tuple[Array, Array, Array, LSTMParams]:
     """Run one cell backward; the final states' gradients enter where each sequence ends."""
+    if (lengths == len(dhs)).all():
+        return lstm_backward(dhs, cache, dh_T, dc_T)
     last, rows = lengths - 1, np.arange(len(lengths))
     dhs = dhs * inside(len(dhs), lengths)
     dhs[last, rows] += dh_T

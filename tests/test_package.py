@@ -38,6 +38,7 @@ def test_unknown_name_is_an_attribute_error():
 def test_modules_import_only_what_stands_above_them():
     order = [
         "_checks",
+        "_memory",
         "pointwise",
         "gates",
         "cell",
