@@ -52,7 +52,7 @@ test: lint book ## everything: lint, book build, unit tests, doctests, notebooks
 	@$(BIN)/python -m pytest -n 2 -q -rs
 
 bench: venv ## run the benchmarks
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.cpu
 
 experiments: venv ## repeat the long runs whose results the chapters load (an hour)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lstm_course.experiments.remembering

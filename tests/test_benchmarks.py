@@ -1,0 +1,110 @@
+import json
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+import lstm_course as lc
+from lstm_course import experiments
+
+pytest.importorskip("torch")
+pytest.importorskip("onnxruntime")
+
+from benchmarks import cpu, rivals, timing
+
+SMALL = (5, 3, 4, 6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("build", [rivals.forward, rivals.training])
+def test_all_rivals_compute_the_same(build, dtype):
+    runs = build(rivals.Case(SMALL, dtype))
+    assert {"readable", "fast", "torch.nn.LSTM", "LSTMCell loop", rivals.FLOOR} <= set(runs)
+    rivals.check(runs, dtype)
+
+
+@pytest.mark.parametrize("build", [rivals.forward, rivals.training])
+def test_a_rival_that_computes_something_else_is_refused(build):
+    runs = build(rivals.Case(SMALL, np.float64))
+    honest = runs["fast"]
+    runs["fast"] = lambda: [array * 1.001 for array in honest()]
+    with pytest.raises(RuntimeError, match="fast differs from the readable version"):
+        rivals.check(runs, np.float64)
+
+
+def test_the_floor_multiplies_what_the_cell_multiplies(monkeypatch):
+    T, N, D, H = SMALL
+    operations = []
+
+    def product(case, left, right):
+        return lambda: operations.append(2 * left[0] * left[1] * right[1])
+
+    monkeypatch.setattr(rivals, "_fastest", product)
+    case = rivals.Case(SMALL, np.float32)
+    rivals.forward(case)[rivals.FLOOR]()
+    forward = T * 2 * N * (D + H) * 4 * H
+    assert sum(operations) == forward
+    operations.clear()
+    rivals.training(case)[rivals.FLOOR]()
+    assert sum(operations) == 3 * forward
+
+
+def test_rivals_take_turns_and_ratios_are_those_of_a_round(monkeypatch):
+    monkeypatch.setattr(timing, "TURN", 0)
+    calls = []
+    runs = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
+    seconds = timing.alternate(runs, rounds=3)
+    assert calls == ["a", "b"] * 4  # the first round warms up
+    assert len(seconds["a"]) == len(seconds["b"]) == 3
+    assert timing.ratios([2.0, 4.0, 600.0], [1.0, 2.0, 300.0]) == [2.0, 2.0, 2.0]
+
+
+def test_a_short_run_is_repeated_and_its_time_is_that_of_one():
+    calls = []
+
+    def run():
+        calls.append(1)
+        time.sleep(0.002)
+
+    seconds = timing.alternate({"a": run}, rounds=2)
+    assert len(calls) >= 7
+    assert all(0.002 <= one < 0.02 for one in seconds["a"])
+
+
+def test_a_noisy_machine_is_named(capsys):
+    rows = {"S1 float32": {"milliseconds": {rivals.FLOOR: [0.9, 1.0, 1.3]}}}
+    assert cpu.noise(rows) == 0.4
+    assert "spread by 40% (S1 float32)" in capsys.readouterr().out
+    rows["S1 float32"]["milliseconds"][rivals.FLOOR] = [0.99, 1.0, 1.01]
+    assert cpu.noise(rows) == 0.02
+    assert capsys.readouterr().out == ""
+
+
+def test_the_chapter_has_the_rungs_and_they_compute_the_cell():
+    rungs = cpu.rungs()
+    case = rivals.Case(SMALL, np.float64)
+    hs, _, cache = lc.lstm_forward(case.xs, case.params)
+    for name in cpu.FORWARD:
+        np.testing.assert_allclose(rungs[name](case.xs, case.params), hs, rtol=0, atol=1e-13)
+    right = lc.lstm_backward(case.dhs, cache)
+    for name in cpu.BACKWARD:
+        ours = rungs[name](case.dhs, cache)
+        for one, other in zip(
+            (*ours[:3], *ours[3].arrays()), (*right[:3], *right[3].arrays()), strict=True
+        ):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
+
+
+def test_the_record_is_complete():
+    record = experiments.recorded("speed")
+    assert record["command"] == "python -m benchmarks.cpu"
+    assert {s: tuple(sizes) for s, sizes in record["sizes T N D H"].items()} == rivals.SIZES
+    for table in ("forward", "training"):
+        for size in rivals.SIZES:
+            for dtype in ("float32", "float64"):
+                row = record[table][f"{size} {dtype}"]
+                assert set(row["over torch.nn.LSTM"]) == set(row["milliseconds"])
+                assert row["rounds"] >= 5
+    text = json.dumps(record)
+    assert str(ROOT) not in text
