@@ -1,7 +1,7 @@
 """LSTM, Gate by Gate: the long short-term memory cell from scratch in NumPy.
 
 The modules are written in the order in which the book teaches them. Importing the package needs
-NumPy alone; the parts that draw or give feedback load when first used.
+NumPy alone; the parts that draw, give feedback or use PyTorch load when first used.
 """
 
 import importlib
@@ -29,7 +29,7 @@ from lstm_course.rnn import RNN, RNNParams, rnn_backward, rnn_forward, rnn_step,
 from lstm_course.sequence import lstm_backward, lstm_forward, trace
 
 if TYPE_CHECKING:
-    from lstm_course import diagram, example, exercises, figures
+    from lstm_course import diagram, example, exercises, figures, pytorch
     from lstm_course.exercises import check
 
 __version__ = "0.1.0"
@@ -57,6 +57,7 @@ __all__ = [
     "models",
     "optim",
     "pointwise",
+    "pytorch",
     "rnn",
     "rnn_backward",
     "rnn_forward",
@@ -70,7 +71,14 @@ __all__ = [
     "training",
 ]
 
-_ON_FIRST_USE = {"check": "exercises", "diagram": "", "example": "", "exercises": "", "figures": ""}
+_ON_FIRST_USE = {
+    "check": "exercises",
+    "diagram": "",
+    "example": "",
+    "exercises": "",
+    "figures": "",
+    "pytorch": "",
+}
 
 
 def __dir__() -> list[str]:

@@ -25,9 +25,18 @@ def test_import_loads_numpy_alone():
     assert not {"matplotlib", "torch", "IPython", "scipy", "tqdm"} & set(loaded)
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_is_there(torch):
     for name in lstm_course.__all__:
         assert getattr(lstm_course, name) is not None
+
+
+def test_without_pytorch_its_part_says_what_it_needs():
+    code = "import sys; sys.modules['torch'] = None; import lstm_course as lc; lc.pytorch"
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        run(code)
+    assert caught.value.stderr.endswith(
+        "ImportError: lstm_course.pytorch needs PyTorch; to install it: pip install torch\n"
+    )
 
 
 def test_unknown_name_is_an_attribute_error():
@@ -53,6 +62,7 @@ def test_modules_import_only_what_stands_above_them():
         "models",
         "training",
         "tasks",
+        "pytorch",
         "experiments",
         "figures",
         "diagram",

@@ -1,0 +1,147 @@
+"""The fast backend without kernels of its own: forward and backward over time, written by hand.
+
+Only what depends on the state stays in the loops. The product with the inputs stands before the
+forward loop; the gradients of the parameters are single products after the backward loop. The
+pointwise part of a step comes as a pair of functions, so that `fused` can bring other ones.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from lstm_course.pytorch.loop import Weights, last
+
+
+class Pointwise(Protocol):
+    """What a step does besides its products, there and back. Both write where they are told."""
+
+    def forward(self, a: Tensor, c_prev: Tensor, c: Tensor, m: Tensor) -> None:
+        """Turn `a` (n, 4H) into the gates; write the cell state c and m = o * tanh(c), (n, H)."""
+
+    def backward(
+        self, dm: Tensor, dc: Tensor, gates: Tensor, c_prev: Tensor, c: Tensor, da: Tensor
+    ) -> None:
+        """Write `da` (n, 4H); turn `dc` (n, H), the gradient of c from later, into that of c_prev.
+
+        Neither `gates` nor the states may change: a backward run can be repeated.
+        """
+
+
+class Eager:
+    """The pointwise part in PyTorch's own operations."""
+
+    @staticmethod
+    def forward(a: Tensor, c_prev: Tensor, c: Tensor, m: Tensor) -> None:
+        """Write the gates over `a`, and the new cell state and hidden state."""
+        i, f, g, o = a.chunk(4, dim=1)
+        i.sigmoid_()
+        f.sigmoid_()
+        g.tanh_()
+        o.sigmoid_()
+        torch.mul(f, c_prev, out=c).addcmul_(i, g)
+        torch.tanh(c, out=m).mul_(o)
+
+    @staticmethod
+    def backward(
+        dm: Tensor, dc: Tensor, gates: Tensor, c_prev: Tensor, c: Tensor, da: Tensor
+    ) -> None:
+        """Write `da`, and the gradient of `c_prev` over `dc`."""
+        i, f, g, o = gates.chunk(4, dim=1)
+        da_i, da_f, da_g, da_o = da.chunk(4, dim=1)
+        tanh_c = c.tanh()
+        dc += dm * o * (1 - tanh_c**2)  # the two flows meet
+        torch.mul(dc * g, i * (1 - i), out=da_i)
+        torch.mul(dc * c_prev, f * (1 - f), out=da_f)
+        torch.mul(dc * i, 1 - g**2, out=da_g)
+        torch.mul(dm * tanh_c, o * (1 - o), out=da_o)
+        dc *= f
+
+
+class Recurrence(torch.autograd.Function):
+    """One layer in one direction over the whole sequence; arguments and results as of `loop`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        pointwise: Pointwise,
+        sizes: list[int],
+        xs: Tensor,
+        h0: Tensor,
+        c0: Tensor,
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias: Tensor | None,
+        weight_hr: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run forward, and keep gates and cell states."""
+        c0 = c0.contiguous()
+        gates = linear(xs, weight_ih, bias)  # (rows, 4H), all steps at once
+        cs = xs.new_empty(len(xs), c0.shape[1])
+        hs = xs.new_empty(len(xs), h0.shape[1])
+        ms = hs if weight_hr is None else torch.empty_like(cs)  # before the projection
+        h_blocks, c_blocks = ([s, *ss.split(sizes)] for s, ss in ((h0, hs), (c0, cs)))
+        for t, (a, m) in enumerate(zip(gates.split(sizes), ms.split(sizes), strict=True)):
+            a.addmm_(h_blocks[t][: len(a)], weight_hh.T)
+            pointwise.forward(a, c_blocks[t][: len(a)], c_blocks[t + 1], m)
+            if weight_hr is not None:
+                torch.mm(m, weight_hr.T, out=h_blocks[t + 1])
+        ctx.pointwise, ctx.sizes = pointwise, sizes
+        ctx.save_for_backward(xs, h0, c0, weight_ih, weight_hh, weight_hr, hs, cs, gates)
+        return hs, last(h_blocks[1:]), last(c_blocks[1:])
+
+    @staticmethod
+    def backward(ctx: Any, dhs: Tensor, dh: Tensor, dc: Tensor) -> tuple[Any, ...]:
+        """Run backward: the rows of `dh` and `dc` beyond a step's are of sequences that ended."""
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                'the backends "hoisted" and "fused" have no second derivative, which '
+                'create_graph=True asks for; expected backend="loop"'
+            )
+        xs, h0, c0, weight_ih, weight_hh, weight_hr, hs, cs, gates = ctx.saved_tensors
+        pointwise, sizes = ctx.pointwise, ctx.sizes
+        _, _, to_xs, _, _, _, _, to_bias, to_weight_hr = ctx.needs_input_grad
+        h_blocks, c_blocks = [h0, *hs.split(sizes)], [c0, *cs.split(sizes)]
+        dh, dc, dhs = (d.clone(memory_format=torch.contiguous_format) for d in (dh, dc, dhs))
+        das = torch.empty_like(gates)
+        steps = zip(dhs.split(sizes), gates.split(sizes), das.split(sizes), strict=True)
+        for t, (dh_t, gates_t, da) in reversed(list(enumerate(steps))):
+            n = len(da)
+            dh_t += dh[:n]
+            dm = dh_t if weight_hr is None else dh_t @ weight_hr
+            pointwise.backward(dm, dc[:n], gates_t, c_blocks[t][:n], c_blocks[t + 1], da)
+            torch.mm(da, weight_hh, out=dh[:n])
+        before = torch.cat([h[:n] for h, n in zip(h_blocks, sizes, strict=False)])
+        d_weight_hr = None
+        if to_weight_hr:
+            o = gates.chunk(4, dim=1)[3]
+            d_weight_hr = dhs.T @ (o * cs.tanh())
+        return (
+            None,
+            None,
+            das @ weight_ih if to_xs else None,
+            dh,
+            dc,
+            das.T @ xs,
+            das.T @ before,
+            das.sum(0) if to_bias else None,
+            d_weight_hr,
+        )
+
+
+def hoisted(
+    xs: Tensor, sizes: Sequence[int], h: Tensor, c: Tensor, weights: Weights
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run the cell over a batch of sequences; as `loop`, but it can be differentiated only once.
+
+    Examples
+    --------
+    >>> weights = Weights(torch.ones(8, 3), torch.ones(8, 2))
+    >>> h = c = torch.zeros(4, 2)
+    >>> hs, h_n, c_n = hoisted(torch.ones(7, 3), [4, 2, 1], h, c, weights)
+    >>> hs.shape, h_n.shape
+    (torch.Size([7, 2]), torch.Size([4, 2]))
+    """
+    return Recurrence.apply(Eager, list(sizes), xs, h, c, *weights)

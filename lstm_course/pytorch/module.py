@@ -1,0 +1,459 @@
+"""Modules in the shape of torch.nn.LSTMCell and torch.nn.LSTM, made of the course's own step."""
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from lstm_course._checks import size
+from lstm_course.pytorch.fused import fused
+from lstm_course.pytorch.hoisted import hoisted
+from lstm_course.pytorch.loop import Weights, loop, step
+
+Run = Callable[
+    [Tensor, Sequence[int], Tensor, Tensor, Weights],
+    tuple[Tensor, Tensor, Tensor],
+]
+BACKENDS: dict[str, Run] = {"loop": loop, "hoisted": hoisted, "fused": fused}
+"""The backends of the course. "cudnn" is none of them: it is what PyTorch itself would run."""
+
+FASTEST = {"cpu": "hoisted", "cuda": "cudnn"}
+"""What "auto" means on a device: the fastest of what has run there; elsewhere "loop"."""
+
+
+class LSTMCell(nn.Module):
+    """One step of the LSTM cell, in place of torch.nn.LSTMCell: the same parameters and results.
+
+    Parameters
+    ----------
+    input_size, hidden_size
+        D and H.
+    bias
+        Whether there are biases.
+    device, dtype
+        Of the parameters.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is out of its range.
+
+    Examples
+    --------
+    >>> cell = LSTMCell(3, 2)
+    >>> h, c = cell(torch.ones(4, 3))
+    >>> h.shape, c.shape
+    (torch.Size([4, 2]), torch.Size([4, 2]))
+    """
+
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor
+    bias_hh: Tensor
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_size = size("input_size", input_size)
+        self.hidden_size = H = size("hidden_size", hidden_size)
+        self.bias = _flag("bias", bias)
+        shapes = {"weight_ih": [4 * H, input_size], "weight_hh": [4 * H, H]}
+        if bias:
+            shapes |= {"bias_ih": [4 * H], "bias_hh": [4 * H]}
+        for name, shape in shapes.items():
+            parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+            self.register_parameter(name, parameter)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters uniformly from -1/sqrt(H) to 1/sqrt(H), as PyTorch does."""
+        _draw(self)
+
+    def forward(
+        self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Take one step.
+
+        Parameters
+        ----------
+        input
+            (N, D) or, without a batch, (D,).
+        hx
+            h and c, (N, H) or (H,); zeros if not given.
+
+        Returns
+        -------
+        h, c
+            The new states, of the same shapes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument has the wrong type, shape, dtype or device.
+        """
+        D, H = self.input_size, self.hidden_size
+        _check_input(input, self.weight_ih, (("N", D), (D,)))
+        states = (*input.shape[:-1], H)
+        h, c = _states(hx, input, states, states)
+        x, h, c = (row.reshape(-1, row.shape[-1]) for row in (input, h, c))
+        bias = self.bias_ih + self.bias_hh if self.bias else None
+        h, c = step(x, h, c, Weights(self.weight_ih, self.weight_hh, bias))
+        return h.view(states), c.view(states)
+
+    def extra_repr(self) -> str:
+        """Say the sizes."""
+        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+
+
+class LSTM(nn.Module):
+    """LSTM layers over a sequence, in place of torch.nn.LSTM: the same parameters and results.
+
+    The parameters carry PyTorch's names, so either module loads the other's `state_dict`; drawn
+    from one seed they are equal. Under autocast the layers run in autocast's dtype, states
+    included, as cuDNN's do; float64 stays.
+
+    Parameters
+    ----------
+    input_size, hidden_size
+        D and H.
+    num_layers
+        How many layers, each reading the hidden states of the one below.
+    bias
+        Whether there are biases.
+    batch_first
+        Whether inputs and outputs are (N, T, ...) instead of (T, N, ...). States never are.
+    dropout
+        Share of the hidden states dropped between layers while training.
+    bidirectional
+        Whether each layer reads in both directions.
+    proj_size
+        P, the size to which hidden states are projected; 0 for none, and P is H then.
+    device, dtype
+        Of the parameters: float64, float32, bfloat16 or float16.
+    backend
+        "loop", one step after the other, with PyTorch's autograd for the way back: the one to
+        read, and the one that has second derivatives. "hoisted", forward and backward written by
+        hand, what does not depend on the state out of the loops. "fused", the same with Triton
+        kernels; not yet run on a GPU. "cudnn", PyTorch's own, for comparison: cuDNN on a GPU,
+        oneDNN or ATen on a CPU. "auto", what is fastest on the device; see `picked`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is out of its range.
+
+    References
+    ----------
+    As for `step`; two directions: Graves and Schmidhuber (2005),
+    doi:10.1016/j.neunet.2005.06.042.
+
+    Examples
+    --------
+    >>> lstm = LSTM(3, 2, num_layers=2, bidirectional=True)
+    >>> hs, (h_n, c_n) = lstm(torch.ones(5, 4, 3))
+    >>> hs.shape, h_n.shape
+    (torch.Size([5, 4, 4]), torch.Size([4, 4, 2]))
+    >>> lstm.picked
+    'hoisted'
+    >>> theirs = torch.nn.LSTM(3, 2, num_layers=2, bidirectional=True)
+    >>> theirs.load_state_dict(lstm.state_dict())
+    <All keys matched successfully>
+    >>> torch.allclose(theirs(torch.ones(5, 4, 3))[0], hs, atol=1e-6)
+    True
+    """
+
+    weight_hh_l0: Tensor
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        backend: str = "auto",
+    ) -> None:
+        super().__init__()
+        self.input_size = size("input_size", input_size)
+        self.hidden_size = H = size("hidden_size", hidden_size)
+        self.num_layers = size("num_layers", num_layers)
+        self.bias = _flag("bias", bias)
+        self.batch_first = _flag("batch_first", batch_first)
+        self.dropout = _share("dropout", dropout)
+        self.bidirectional = _flag("bidirectional", bidirectional)
+        self.proj_size = proj_size if proj_size == 0 else size("proj_size", proj_size)
+        if proj_size >= hidden_size:
+            raise ValueError(f"proj_size must be below hidden_size, {H}, got {proj_size}")
+        if backend not in ("auto", *BACKENDS, "cudnn"):
+            names = ", ".join(("auto", *BACKENDS, "cudnn"))
+            raise ValueError(f"backend must be one of {names}, got {backend!r}")
+        self.backend = backend
+        if dropout and num_layers == 1:
+            warnings.warn(
+                f"dropout acts between layers, and there is one layer: {dropout} does nothing",
+                stacklevel=2,
+            )
+        self.directions = 2 if bidirectional else 1
+        P = proj_size or H
+        for layer in range(num_layers):
+            shapes = {
+                "weight_ih": [4 * H, input_size if layer == 0 else self.directions * P],
+                "weight_hh": [4 * H, P],
+                "bias_ih": [4 * H],
+                "bias_hh": [4 * H],
+                "weight_hr": [P, H],
+            }
+            for direction in range(self.directions):
+                for kind in self._kinds():
+                    parameter = nn.Parameter(torch.empty(shapes[kind], device=device, dtype=dtype))
+                    self.register_parameter(_name(kind, layer, direction), parameter)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters uniformly from -1/sqrt(H) to 1/sqrt(H), as PyTorch does."""
+        _draw(self)
+
+    @property
+    def picked(self) -> str:
+        """The backend that runs: the constructor's, or what "auto" means on the device."""
+        if self.backend != "auto":
+            return self.backend
+        return FASTEST.get(self.weight_hh_l0.device.type, "loop")
+
+    def forward(
+        self, input: Tensor | PackedSequence, hx: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor | PackedSequence, tuple[Tensor, Tensor]]:
+        """Run all layers. Values are not looked at: NaN goes in and comes out.
+
+        Parameters
+        ----------
+        input
+            (T, N, D); (N, T, D) if `batch_first`; (T, D) without a batch; or a PackedSequence.
+        hx
+            h_0 (layers * directions, N, P) and c_0 (layers * directions, N, H), without N where
+            the input has no batch; zeros if not given.
+
+        Returns
+        -------
+        hs
+            (T, N, directions * P) hidden states of the last layer, in the form of the input.
+        (h_n, c_n)
+            States after each sequence's last step, as `hx`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument has the wrong type, shape, dtype or device.
+        RuntimeError
+            The backend cannot run here.
+        """
+        weight, D = self.weight_hh_l0, self.input_size
+        if isinstance(input, PackedSequence):
+            _check_input(input.data, weight, (("sum of lengths", D),))
+            sizes, xs, batch = input.batch_sizes.tolist(), input.data, [int(input.batch_sizes[0])]
+        else:
+            axes = ("N", "T") if self.batch_first else ("T", "N")
+            _check_input(input, weight, ((*axes, D), ("T", D)))
+            xs = input.transpose(0, 1) if self.batch_first and input.dim() == 3 else input
+            T, *batch = xs.shape[:-1]
+            if T == 0:
+                raise ValueError(f"input has shape {tuple(input.shape)}, expected T at least 1")
+            sizes, xs = batch * T or [1] * T, xs.reshape(-1, D)
+        cells = self.num_layers * self.directions
+        h_shape = (cells, *batch, self.proj_size or self.hidden_size)
+        c_shape = (cells, *batch, self.hidden_size)
+        h, c = _states(hx, xs, h_shape, c_shape)
+        if not batch:
+            h, c = h.unsqueeze(1), c.unsqueeze(1)
+        if isinstance(input, PackedSequence) and input.sorted_indices is not None:
+            h, c = (s.index_select(1, input.sorted_indices) for s in (h, c))
+
+        run = self._own if self.picked == "cudnn" else self._layers
+        if _autocasts(weight):
+            dtype = torch.get_autocast_dtype(weight.device.type)
+            with torch.autocast(weight.device.type, enabled=False):
+                hs, h, c = run(xs.to(dtype), sizes, h.to(dtype), c.to(dtype))
+        else:
+            hs, h, c = run(xs, sizes, h, c)
+
+        if isinstance(input, PackedSequence):
+            _, batch_sizes, order, back = input
+            if back is not None:
+                h, c = (s.index_select(1, back) for s in (h, c))
+            return PackedSequence(hs, batch_sizes, order, back), (h, c)
+        hs = hs.view(T, *batch, hs.shape[1])
+        if self.batch_first and batch:
+            hs = hs.transpose(0, 1)
+        return hs, (h.view(h_shape), c.view(c_shape))
+
+    def extra_repr(self) -> str:
+        """Say the sizes, and what is not the default."""
+        defaults = {
+            "proj_size": 0,
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0.0,
+            "bidirectional": False,
+            "backend": "auto",
+        }
+        others = [
+            f"{name}={getattr(self, name)!r}"
+            for name, default in defaults.items()
+            if getattr(self, name) != default
+        ]
+        return ", ".join([str(self.input_size), str(self.hidden_size), *others])
+
+    def _kinds(self) -> list[str]:
+        """Return what parameters a direction has, in PyTorch's order."""
+        biases = ["bias_ih", "bias_hh"] if self.bias else []
+        return ["weight_ih", "weight_hh", *biases, *(["weight_hr"] if self.proj_size else [])]
+
+    def _parameters_of(self, layer: int, direction: int) -> dict[str, Tensor]:
+        """Return a direction's parameters; by attribute, since a replica's are not registered."""
+        return {kind: getattr(self, _name(kind, layer, direction)) for kind in self._kinds()}
+
+    def _layers(
+        self, xs: Tensor, sizes: list[int], h: Tensor, c: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run all layers with the picked backend, on rows laid out as in `loop`."""
+        run = BACKENDS[self.picked]
+        turns = [None, turned(sizes).to(xs.device)] if self.bidirectional else [None]
+        h_n, c_n = [], []
+        states = list(zip(h.unbind(0), c.unbind(0), strict=True))
+        for layer in range(self.num_layers):
+            if layer:
+                xs = nn.functional.dropout(xs, self.dropout, self.training)
+            sides = []
+            for direction, turn in enumerate(turns):
+                found = self._parameters_of(layer, direction)
+                if self.bias:
+                    found["bias"] = found.pop("bias_ih") + found.pop("bias_hh")
+                weights = Weights(**{kind: found[kind].to(xs.dtype) for kind in found})
+                read = xs if turn is None else xs.index_select(0, turn)
+                hs, *ends = run(read, sizes, *states[layer * self.directions + direction], weights)
+                sides.append(hs if turn is None else hs.index_select(0, turn))
+                h_n.append(ends[0])
+                c_n.append(ends[1])
+            xs = torch.cat(sides, dim=1) if len(sides) > 1 else sides[0]
+        return xs, torch.stack(h_n), torch.stack(c_n)
+
+    def _own(
+        self, xs: Tensor, sizes: list[int], h: Tensor, c: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run PyTorch's own layers, on rows laid out as in `loop`."""
+        found = [
+            parameter.to(xs.dtype)
+            for layer in range(self.num_layers)
+            for direction in range(self.directions)
+            for parameter in self._parameters_of(layer, direction).values()
+        ]
+        how = (found, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
+        if sizes[0] == sizes[-1]:
+            xs = xs.reshape(len(sizes), sizes[0], xs.shape[1])
+            hs, h, c = torch.lstm(xs, (h, c), *how, False)
+            return hs.flatten(0, 1), h, c
+        return torch.lstm(xs, torch.tensor(sizes), (h, c), *how)
+
+
+def turned(sizes: Sequence[int]) -> Tensor:
+    """Return for each row of a batch laid out as in `loop` where it stands, read from the end.
+
+    Each sequence is turned round within its own length, so that what is turned has the layout of
+    what is not, and turning twice does nothing.
+
+    Examples
+    --------
+    >>> turned([2, 2, 1])  # row 0 has steps 0, 2, 4, row 1 has steps 1, 3
+    tensor([4, 3, 2, 1, 0])
+    """
+    counts = torch.tensor(sizes)
+    starts = counts.cumsum(0) - counts
+    steps = torch.arange(len(sizes)).repeat_interleave(counts)
+    rows = torch.arange(len(steps)) - starts[steps]
+    lengths = (counts[:, None] > torch.arange(sizes[0])).sum(0)
+    return starts[lengths[rows] - 1 - steps] + rows
+
+
+def _name(kind: str, layer: int, direction: int) -> str:
+    return f"{kind}_l{layer}" + "_reverse" * direction
+
+
+def _draw(module: LSTMCell | LSTM) -> None:
+    bound = 1 / math.sqrt(module.hidden_size)
+    for parameter in module.parameters():
+        nn.init.uniform_(parameter, -bound, bound)
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return value
+
+
+def _share(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be from 0 to 1, got {value}")
+    return float(value)
+
+
+def _shape(shape: Sequence[int | str]) -> str:
+    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+
+
+def _autocasts(tensor: Tensor) -> bool:
+    """Return whether autocast is on and would cast the tensor."""
+    casts = tensor.is_floating_point() and tensor.dtype != torch.float64
+    return casts and torch.is_autocast_enabled(tensor.device.type)
+
+
+def _check_tensor(name: str, value: object, like: Tensor, what: str) -> Tensor:
+    """Return `value` if it is a tensor on the device and of the dtype of `like`."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a Tensor, got {type(value).__name__}")
+    if value.device != like.device:
+        raise ValueError(f"{name} is on {value.device}, expected {like.device} like {what}")
+    if value.dtype != like.dtype and not (_autocasts(value) and _autocasts(like)):
+        raise TypeError(f"{name} is {value.dtype}, expected {like.dtype} like {what}")
+    return value
+
+
+def _check_input(input: object, weight: Tensor, shapes: Sequence[Sequence[int | str]]) -> None:
+    """Raise unless the input has one of the shapes; a letter stands for any size."""
+    shape = _check_tensor("input", input, weight, "the parameters").shape
+    if not any(len(shape) == len(wanted) and shape[-1] == wanted[-1] for wanted in shapes):
+        expected = " or ".join(map(_shape, shapes))
+        raise ValueError(f"input has shape {tuple(shape)}, expected {expected}")
+
+
+def _states(
+    hx: object, input: Tensor, h_shape: Sequence[int], c_shape: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Return the initial states, of the shapes; zeros if none are given."""
+    if hx is None:
+        return input.new_zeros(h_shape), input.new_zeros(c_shape)
+    if not isinstance(hx, tuple | list) or len(hx) != 2:
+        came = f"{len(hx)} of them" if isinstance(hx, tuple | list) else type(hx).__name__
+        raise TypeError(f"hx must be a pair of Tensors, h and c, got {came}")
+    for name, state, shape in (("h", hx[0], h_shape), ("c", hx[1], c_shape)):
+        found = tuple(_check_tensor(name, state, input, "the input").shape)
+        if found != tuple(shape):
+            raise ValueError(f"{name} has shape {found}, expected {_shape(shape)}")
+    return hx[0], hx[1]
