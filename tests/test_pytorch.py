@@ -236,7 +236,7 @@ def test_first_and_second_derivatives_of_the_loop(form):
 
 def test_a_second_derivative_of_hoisted_is_refused_and_nothing_wrong_comes_back():
     x = torch.randn(3, 2, 2, requires_grad=True)
-    hs, _ = LSTM(2, 3)(x)
+    hs, _ = LSTM(2, 3, backend="hoisted")(x)
     with pytest.raises(RuntimeError, match=r'no second derivative.*expected backend="loop"'):
         torch.autograd.grad(hs.sum(), x, create_graph=True)
 
@@ -345,7 +345,7 @@ def test_float16(backend):
 
 
 def test_what_auto_picks():
-    assert LSTM(2, 3).picked == "hoisted"
+    assert LSTM(2, 3).picked == "cudnn"
     assert LSTM(2, 3, device="meta").picked == "loop"  # nothing has been measured there
     assert LSTM(2, 3, backend="loop").picked == "loop"
 
