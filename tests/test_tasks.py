@@ -57,6 +57,25 @@ def test_draws_depend_on_the_generator_alone_and_float32_stays(task):
     np.testing.assert_allclose(half.inputs, task(20, 3, rng=rng(1)).inputs, atol=1e-7)
 
 
+def test_text_survives_its_alphabet_and_windows_want_the_next_character():
+    text = tasks.python_reference()
+    alphabet = tasks.Alphabet(text)
+    numbers = alphabet.encode(text)
+    assert alphabet.decode(numbers) == text
+    assert set(np.unique(numbers)) == set(range(len(alphabet)))
+    inputs, targets, *_ = tasks.windows(numbers, 20, 300, rng=rng())
+    assert inputs.shape == targets.shape == (20, 300)
+    np.testing.assert_array_equal(inputs[1:], targets[:-1])
+    for n in range(300):
+        assert alphabet.decode([*inputs[:, n], targets[-1, n]]) in text
+
+
+def test_windows_reach_both_ends_of_a_text():
+    inputs, targets, *_ = tasks.windows(np.arange(5), 2, 200, rng=rng())
+    assert set(inputs[0]) == {0, 1, 2}
+    assert targets.max() == 4
+
+
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
@@ -65,6 +84,12 @@ def test_draws_depend_on_the_generator_alone_and_float32_stays(task):
         (lambda: tasks.adding(9, 0, rng=rng()), ValueError, "N must be at least 1, got 0"),
         (lambda: tasks.adding(9, 3, rng=0), TypeError, "rng must be a numpy.random.Generator"),
         (lambda: tasks.adding(9, 3, rng=rng(), dtype=int), TypeError, "dtype must be float32 or float64"),
+        (lambda: tasks.Alphabet(""), ValueError, "text is empty, expected at least one character"),
+        (lambda: tasks.Alphabet(b"cat"), TypeError, "text must be a string, got bytes"),
+        (lambda: tasks.Alphabet("cat").encode("cart"), ValueError, "text holds 'r', which is not in the alphabet"),
+        (lambda: tasks.windows(np.arange(3), 3, 1, rng=rng()), ValueError, r"numbers has shape \(3,\), expected more than T = 3"),
+        (lambda: tasks.windows(np.arange(9), 3, 0, rng=rng()), ValueError, "N must be at least 1, got 0"),
+        (lambda: tasks.windows(np.arange(9), 3, 1, rng=None), TypeError, "rng must be a numpy.random.Generator"),
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_sentence(call, error, sentence):

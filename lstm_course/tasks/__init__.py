@@ -2,5 +2,6 @@
 
 from lstm_course.tasks.adding import adding
 from lstm_course.tasks.temporal_order import temporal_order
+from lstm_course.tasks.text import Alphabet, python_reference, windows
 
-__all__ = ["adding", "temporal_order"]
+__all__ = ["Alphabet", "adding", "python_reference", "temporal_order", "windows"]
