@@ -1,4 +1,5 @@
 import json
+import sys
 import time
 
 import numpy as np
@@ -8,10 +9,10 @@ from conftest import ROOT
 import lstm_course as lc
 from lstm_course import experiments
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 
-from benchmarks import cpu, rivals, timing
+from benchmarks import cpu, processes, rivals, timing  # noqa: E402
 
 SMALL = (5, 3, 4, 6)
 
@@ -108,3 +109,20 @@ def test_the_record_is_complete():
                 assert row["rounds"] >= 5
     text = json.dumps(record)
     assert str(ROOT) not in text
+
+
+def test_processes_time_every_batch_and_all_stop_after_the_same_run(monkeypatch, capsys):
+    monkeypatch.setattr(processes, "BATCHES", (2, 4))
+    monkeypatch.setattr(processes, "SECONDS", 0.01)
+    monkeypatch.setattr(processes, "HIDDEN", 8)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # joining puts the rank before errors
+    threads = torch.get_num_threads()
+    try:
+        processes.worker()
+    finally:
+        torch.set_num_threads(threads)
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["seconds"].keys() == {"2", "4"}
+    for kinds in answer["seconds"].values():
+        assert kinds.keys() == {"update", "share", "averaging"}
+        assert all(0 < t < 10 for values in kinds.values() for t in values)

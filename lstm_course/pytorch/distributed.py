@@ -111,8 +111,7 @@ class Run:
 
     def update(self) -> float:
         """Take one step down the gradient of the whole batch; return its loss, in nats."""
-        seed = [self.settings.seed, len(self.losses)]
-        loss = self._loss(self.training, np.random.default_rng(seed))
+        loss = self.loss(self.training, len(self.losses))
         self.optimizer.zero_grad()
         loss.backward()  # here the processes average their gradients
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
@@ -123,11 +122,12 @@ class Run:
     def bits(self) -> float:
         """Return the bits per character of the text that is held out, on one batch of it."""
         with torch.no_grad():
-            loss = self._loss(self.held_out, np.random.default_rng(self.settings.seed))
+            loss = self.loss(self.held_out, 0)
         return self._mean(loss) / math.log(2)
 
-    def _loss(self, numbers: Any, rng: np.random.Generator) -> Tensor:
-        """Draw a batch as all processes do, and return the loss of this one's rows."""
+    def loss(self, numbers: Any, step: int) -> Tensor:
+        """Draw the batch of a step as all processes do; return the loss of this one's rows."""
+        rng = np.random.default_rng([self.settings.seed, step])
         batch = windows(numbers, self.settings.window, self.settings.batch, rng=rng)
         mine = slice(self.rank, None, self.world)
         x, y = (torch.from_numpy(a[:, mine]).to(self.device) for a in batch[:2])
