@@ -29,7 +29,7 @@ from lstm_course.rnn import RNN, RNNParams, rnn_backward, rnn_forward, rnn_step,
 from lstm_course.sequence import lstm_backward, lstm_forward, trace
 
 if TYPE_CHECKING:
-    from lstm_course import diagram, example, exercises, figures, pytorch
+    from lstm_course import diagram, example, exercises, figures, interop, pytorch
     from lstm_course.exercises import check
 
 __version__ = "0.1.0"
@@ -48,6 +48,7 @@ __all__ = [
     "figures",
     "gates",
     "gradcheck",
+    "interop",
     "layers",
     "losses",
     "lstm_backward",
@@ -77,6 +78,7 @@ _ON_FIRST_USE = {
     "example": "",
     "exercises": "",
     "figures": "",
+    "interop": "",
     "pytorch": "",
 }
 

@@ -63,6 +63,7 @@ def test_modules_import_only_what_stands_above_them():
         "training",
         "tasks",
         "pytorch",
+        "interop",
         "experiments",
         "figures",
         "diagram",

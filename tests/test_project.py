@@ -13,8 +13,10 @@ FILES = address.files()
 ELSEWHERE = (  # a form to fill in, and the bug reports that chapters cite
     "/OWNER/NAME",
     "/awslabs/graphstorm",
+    "/closeheat/pytorch-lstm-text-generation-tutorial",
     "/ddbourgin/numpy-ml",
     "/google-research/flood-forecasting",
+    "/ndrplz/ConvLSTM_pytorch",
     "/nicklashansen/rnn_lstm_from_scratch",
     "/MartinuzziFrancesco/torchrecurrent",
     "/nicodjimenez/lstm",

@@ -1,0 +1,196 @@
+import copy
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lstm_course as lc
+from lstm_course.gradcheck import relative_error
+from lstm_course.interop import from_pytorch, to_pytorch
+
+torch = pytest.importorskip("torch")
+
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence  # noqa: E402
+
+CASES = {
+    "D": st.integers(1, 4),
+    "H": st.integers(1, 4),
+    "layers": st.integers(1, 3),
+    "bidirectional": st.booleans(),
+    "dtype": st.sampled_from(["float64", "float32"]),
+    "seed": st.integers(0, 99),
+}
+CLASSES = st.sampled_from([torch.nn.LSTM, lc.pytorch.LSTM])
+TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
+
+
+def close(one, other, dtype):
+    one, other = (a.detach().numpy() if torch.is_tensor(a) else a for a in (one, other))
+    assert one.dtype == other.dtype == dtype
+    assert one.shape == other.shape
+    assert relative_error(one, other) <= TOLERANCE[dtype]
+
+
+def compare(lstm, module, dtype, seed):
+    """Run both, forward and backward, on sequences of drawn lengths from drawn states."""
+    rng = np.random.default_rng(seed)
+    T, N, D, H, cells = 4, 3, lstm.input_size, lstm.hidden_size, len(lstm.params)
+    width = H * lstm.directions
+    xs, h0, c0, dhs, dh, dc = (
+        rng.normal(size=shape).astype(dtype)
+        for shape in ((T, N, D), *[(cells, N, H)] * 2, (T, N, width), *[(cells, N, H)] * 2)
+    )
+    lengths = np.sort(rng.integers(1, T + 1, N))[::-1].copy()
+    hs, finals, cache = lstm.forward(xs, h0, c0, lengths, training=False)
+    dxs, dh0, dc0 = lstm.backward(dhs, cache, dh, dc)
+
+    inputs = [torch.tensor(a, requires_grad=True) for a in (xs, h0, c0)]
+    read = inputs[0].transpose(0, 1) if module.batch_first else inputs[0]
+    packed = pack_padded_sequence(read, torch.from_numpy(lengths), module.batch_first)
+    out, ends = module.eval()(packed, tuple(inputs[1:]))
+    out = pad_packed_sequence(out, total_length=T)[0]
+    torch.autograd.backward((out, *ends), [torch.from_numpy(a) for a in (dhs, dh, dc)])
+    for one, other in zip((hs, *finals), (out, *ends), strict=True):
+        close(one, other, dtype)
+    for one, other in zip((dxs, dh0, dc0), inputs, strict=True):
+        close(one, other.grad, dtype)
+    named = {name: parameter.grad for name, parameter in module.named_parameters()}
+    names = [name for name in named if not name.startswith("bias_hh")]
+    ours = [grad for k, grad in enumerate(lstm.grads) if module.bias or k % 3 < 2]
+    for name, grad in zip(names, ours, strict=True):
+        close(grad, named[name], dtype)
+
+
+@given(cls=CLASSES, bias=st.booleans(), batch_first=st.booleans(), **CASES)
+def test_from_pytorch_gives_the_same_results(
+    cls, D, H, layers, bias, batch_first, bidirectional, dtype, seed
+):
+    torch.manual_seed(seed)
+    module = cls(
+        D, H, layers, bias, batch_first, bidirectional=bidirectional, dtype=getattr(torch, dtype)
+    )
+    before = copy.deepcopy(module.state_dict())
+    compare(from_pytorch(module), module, dtype, seed)
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def drawn(D, H, layers, bidirectional, dtype, seed):
+    rng = np.random.default_rng(seed)
+    lstm = lc.LSTM(D, H, layers, bidirectional, dropout=0.25, rng=rng, dtype=dtype)
+    for array in lstm.arrays:
+        array[:] = rng.normal(size=array.shape)
+    return lstm
+
+
+@given(**CASES)
+def test_to_pytorch_gives_the_same_results(dtype, seed, **sizes):
+    lstm = drawn(**sizes, dtype=dtype, seed=seed)
+    compare(lstm, to_pytorch(lstm), dtype, seed)
+
+
+@given(**CASES)
+def test_there_and_back_nothing_is_lost(**case):
+    lstm = drawn(**case)
+    module = to_pytorch(lstm)
+    back = from_pytorch(module)
+    assert (back.input_size, back.hidden_size) == (lstm.input_size, lstm.hidden_size)
+    assert (back.num_layers, back.directions) == (lstm.num_layers, lstm.directions)
+    assert back.dropout.rate == module.dropout == (0.25 if lstm.num_layers > 1 else 0)
+    for one, other in zip(back.arrays, lstm.arrays, strict=True):
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)
+
+
+def test_parameters_are_copied():
+    lstm = drawn(3, 2, 1, False, "float64", 0)
+    before = [array.copy() for array in lstm.arrays]
+    module = to_pytorch(lstm)
+    back = from_pytorch(module)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += 1
+    for kept in (lstm.arrays, back.arrays):
+        for one, other in zip(kept, before, strict=True):
+            assert np.array_equal(one, other)
+
+
+def test_the_running_example_there_and_back():
+    example = lc.example
+    module = to_pytorch(example.params)
+    (params,) = from_pytorch(module).params
+    for one, other in zip(params.arrays(), example.params.arrays(), strict=True):
+        assert np.array_equal(one, other)
+    assert not module.bias_hh_l0.detach().numpy().any()
+
+
+def test_any_layout_of_an_array_is_read():
+    whole = lc.LSTMParams.init(3, 2, rng=np.random.default_rng(0))
+    params = lc.LSTMParams(
+        np.asfortranarray(whole.weight_ih), whole.weight_hh[::-1], np.broadcast_to(0.5, 8)
+    )
+    (back,) = from_pytorch(to_pytorch(params)).params
+    for one, other in zip(back.arrays(), params.arrays(), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_dropout_draws_from_the_given_generator():
+    module = torch.nn.LSTM(3, 4, 2, dropout=0.5)
+    xs = np.ones((5, 2, 3), np.float32)
+
+    def dropped(**rng):
+        return from_pytorch(module, **rng).forward(xs)[0]
+
+    assert np.array_equal(dropped(), dropped())
+    one, same, other = (dropped(rng=np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+    assert not np.array_equal(one, dropped())
+
+
+def test_reparametrized_weights_are_read_as_the_module_uses_them():
+    module = torch.nn.LSTM(3, 2, dtype=torch.float64)
+    torch.nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")
+    with torch.no_grad():
+        module.parametrizations.weight_hh_l0.original0.mul_(3)
+    assert np.array_equal(from_pytorch(module).params[0].weight_hh, module.weight_hh_l0.detach())
+
+
+def mixed():
+    module = torch.nn.LSTM(3, 2)
+    module.weight_ih_l0 = torch.nn.Parameter(module.weight_ih_l0.double())
+    return module
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda: from_pytorch(None), TypeError, "module must be a torch.nn.LSTM or lstm_course.pytorch.LSTM, got NoneType"),
+        (lambda: from_pytorch(torch.nn.GRU(3, 2)), TypeError, "module must be a torch.nn.LSTM or lstm_course.pytorch.LSTM, got GRU"),
+        (lambda: from_pytorch(torch.nn.LSTMCell(3, 2)), TypeError, "module must be a torch.nn.LSTM or lstm_course.pytorch.LSTM, got LSTMCell"),
+        (lambda: from_pytorch(torch.nn.LSTM(3, 2, proj_size=1)), ValueError, "module has proj_size 1, expected 0: lstm_course.LSTM does not project its hidden states"),
+        (lambda: from_pytorch(lc.pytorch.LSTM(3, 2, dtype=torch.bfloat16)), TypeError, "module has parameters of torch.bfloat16, expected torch.float32 or torch.float64"),
+        (lambda: from_pytorch(torch.nn.LSTM(3, 2).half()), TypeError, "module has parameters of torch.float16, expected torch.float32 or torch.float64"),
+        (lambda: from_pytorch(mixed()), TypeError, "module has parameters of torch.float32 and torch.float64, expected torch.float32 or torch.float64"),
+        (lambda: from_pytorch(torch.nn.LSTM(3, 2, device="meta")), ValueError, 'module is on the device "meta", expected parameters that have values'),
+        (lambda: from_pytorch(torch.nn.LSTM(3, 2, 2, dropout=1.0)), ValueError, "dropout rate must be from 0 to below 1, got 1.0"),
+        (lambda: from_pytorch(torch.nn.LSTM(3, 2), rng=0), TypeError, r"rng must be a numpy.random.Generator such as np.random.default_rng\(0\), got int"),
+        (lambda: to_pytorch(torch.nn.LSTM(3, 2)), TypeError, "lstm must be an lstm_course.LSTM or LSTMParams, got torch.nn.modules.rnn.LSTM"),
+        (lambda: to_pytorch([1.0]), TypeError, "lstm must be an lstm_course.LSTM or LSTMParams, got builtins.list"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_one_sentence(call, error, sentence):
+    with pytest.raises(error, match=f"^{sentence}$"):
+        call()
+
+
+@pytest.mark.parametrize("call", ["from_pytorch(None)", "to_pytorch(lc.example.params)"])
+def test_without_pytorch_it_says_what_it_needs(call):
+    code = f"import sys; sys.modules['torch'] = None; import lstm_course as lc; lc.interop.{call}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stderr.endswith(
+        "ImportError: lstm_course.pytorch needs PyTorch; to install it: pip install torch\n"
+    ), run.stderr
