@@ -30,7 +30,7 @@ from lstm_course.sequence import lstm_backward, lstm_forward, trace
 
 if TYPE_CHECKING:
     from lstm_course import diagram, example, exercises, figures, interop, pytorch
-    from lstm_course.exercises import check
+    from lstm_course.exercises import check, hint, progress
 
 __version__ = "0.1.0"
 
@@ -48,6 +48,7 @@ __all__ = [
     "figures",
     "gates",
     "gradcheck",
+    "hint",
     "interop",
     "layers",
     "losses",
@@ -58,6 +59,7 @@ __all__ = [
     "models",
     "optim",
     "pointwise",
+    "progress",
     "pytorch",
     "rnn",
     "rnn_backward",
@@ -78,7 +80,9 @@ _ON_FIRST_USE = {
     "example": "",
     "exercises": "",
     "figures": "",
+    "hint": "exercises",
     "interop": "",
+    "progress": "exercises",
     "pytorch": "",
 }
 

@@ -4,9 +4,9 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT
 
 import lstm_course as lc
+from conftest import ROOT
 from lstm_course import experiments
 
 torch = pytest.importorskip("torch")

@@ -1,318 +1,251 @@
-import contextlib
-import functools
-import math
-import re
+"""Every question of every exercise: right answers, known mistakes, and whatever else comes."""
+
+import importlib
 import signal
+import sys
 
 import numpy as np
 import pytest
 
 import lstm_course as lc
-from lstm_course.exercises import forget_gate as exercise
+from conftest import ROOT
+from lstm_course.exercises import MODULES, QUESTIONS
+from lstm_course.exercises.functions import FunctionExam
+
+sys.path.insert(0, str(ROOT / "tests/exercises"))
+
+RIGHT = {}
+for module in MODULES:
+    RIGHT |= importlib.import_module(f"right_{module.__name__.rpartition('.')[2]}").RIGHT
+
+FUNCTIONS = [name for name, q in QUESTIONS.items() if isinstance(q.exam, FunctionExam)]
+SEVERAL = [name for name in FUNCTIONS if len(QUESTIONS[name].exam.returns) > 1]
+EACH = pytest.mark.parametrize("name", QUESTIONS)
+EACH_FUNCTION = pytest.mark.parametrize("name", FUNCTIONS)
+
+CODE = ("@", ".T ", "np.", "lambda", "**", "->", ");")
 
 
-def check(answer):
-    return lc.check("forget-gate", answer)
-
-
-def with_loops(x, h_prev, c_prev, W, U, b):
-    result = np.empty_like(c_prev)
-    for n in range(len(x)):
-        for j in range(len(b)):
-            total = b[j]
-            for k in range(x.shape[1]):
-                total += W[j, k] * x[n, k]
-            for k in range(len(b)):
-                total += U[j, k] * h_prev[n, k]
-            result[n, j] = lc.sigmoid(total) * c_prev[n, j]
-    return result
-
-
-def with_einsum(x, h, c, W, U, b):
-    return c / (1 + np.exp(-(np.einsum("nd,hd->nh", x, W) + np.einsum("nk,hk->nh", h, U) + b)))
-
-
-def with_concatenation(x, h, c, W, U, b):
-    return lc.sigmoid(np.concatenate([h, x], 1) @ np.concatenate([U, W], 1).T + b) * c
-
-
-class Gate:
-    def __call__(self, x, h, c, W, U, b, scale=1):
-        return scale * exercise.solution(x, h, c, W, U, b)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        exercise.solution,
-        with_loops,
-        with_einsum,
-        with_concatenation,
-        Gate(),
-        functools.partial(Gate(), scale=1),
-        lambda *args: (
-            0.5
-            * (1 + np.tanh(0.5 * (args[0] @ args[3].T + args[1] @ args[4].T + args[5])))
-            * args[2]
-        ),
-    ],
-)
-def test_right_answers_pass(answer):
-    feedback = check(answer)
-    assert feedback.passed, feedback
-    assert feedback.points == 4
-
-
-@pytest.mark.parametrize(
-    ("mistake", "sentence"),
-    [(answer, sentence) for sentence, answers in exercise.MISTAKES.items() for answer in answers],
-)
-def test_known_mistakes_are_named(mistake, sentence):
-    feedback = check(mistake)
+def told(name, answer):
+    """Check a wrong answer and return the sentence."""
+    feedback = QUESTIONS[name].check(answer)
     assert not feedback.passed
     assert feedback.points == 0
-    assert feedback.message == sentence
+    assert feedback.answered
+    assert feedback.message
+    return feedback.message
 
 
-def test_sentences_give_no_solution():
-    assert len(exercise.MISTAKES) >= 20
-    assert not any("@" in sentence or ".T" in sentence for sentence in exercise.MISTAKES)
+def parameters(name):
+    return list(QUESTIONS[name].exam.cases[0].arguments)
 
 
-def mutating(x, h, c, W, U, b):
-    c *= lc.sigmoid(x @ W.T + h @ U.T + b)
-    return c
-
-
-def widening(x, h, c, W, U, b):
-    return np.array([[float(v) for v in row] for row in exercise.solution(x, h, c, W, U, b)])
-
-
-def squeezing(x, h, c, W, U, b):
-    return lc.sigmoid(W @ x.squeeze() + U @ h.squeeze() + b)[None] * c
-
-
-def reshaping(x, h, c, W, U, b):
-    return lc.sigmoid(W @ x.reshape(W.shape[1]) + U @ h.reshape(len(b)) + b)[None] * c
-
-
-def summing_over_the_batch(x, h, c, W, U, b):
-    return lc.sigmoid((x @ W.T + h @ U.T + b).sum(axis=0)) * c
-
-
-def losing_an_axis(x, h, c, W, U, b):
-    return exercise.solution(x, h, c, W, U, b)[0]
-
-
-def overflowing(x, h, c, W, U, b):
-    power = np.exp(x @ W.T + h @ U.T + b)
-    return power / (1 + power) * c
-
-
-def overflowing_and_without_bias(x, h, c, W, U, b):
-    power = np.exp(x @ W.T + h @ U.T)
-    return power / (1 + power) * c
-
-
-def only_zeros_in_float32(x, h, c, W, U, b):
-    return exercise.solution(x, h, c, W, U, b) * (x.dtype == np.float64)
-
-
-def always_float32(*args):
-    return exercise.solution(*args).astype(np.float32)
-
-
-def exchanged_parameters(x, h_prev, c_prev, U, W, b):
-    return exercise.solution(x, h_prev, c_prev, W, U, b)
-
-
-def sorted_parameters(U, W, b, c_prev, h_prev, x):
-    return exercise.solution(x, h_prev, c_prev, W, U, b)
-
-
-RANDOM = np.random.default_rng(0)
-
-
-def random(x, h, c, W, U, b):
-    return c * RANDOM.random(c.shape)
-
-
-def checking_itself(*args):
-    return lc.check("forget-gate", checking_itself)
-
-
-class Grumpy(Exception):
-    def __str__(self):
-        raise RuntimeError
-
-
-def grumpy(*args):
-    raise Grumpy
-
-
-class Stubborn:
-    def __array__(self, *args, **kwargs):
-        raise RuntimeError
-
-
-def endless(*args):
-    while True:
-        with contextlib.suppress(Exception):
-            while True:
-                pass
-
-
-def raising(x, h, c, W, U, b):
-    return x @ W @ np.ones(7)
-
-
-def quitting(*args):
-    raise SystemExit
-
-
-def with_math(x, h, c, W, U, b):
-    f = [[1 / (1 + math.exp(-a)) for a in row] for row in x @ W.T + h @ U.T + b]
-    return (np.array(f) * c).astype(x.dtype)
+def test_modules_stand_in_the_order_of_the_chapters_and_questions_have_one_name_each():
+    questions = [question for module in MODULES for question in module.QUESTIONS]
+    chapters = [question.chapter for question in questions]
+    assert chapters == sorted(chapters)
+    assert len({question.name for question in questions}) == len(questions)
+    assert RIGHT.keys() == QUESTIONS.keys()
 
 
 @pytest.mark.parametrize(
-    ("answer", "sentence"),
-    [
-        (mutating, "changes c_prev in place"),
-        (widening, "float32 arguments give a float64 result"),
-        (always_float32, "float64 arguments give a float32 result. Something .* always float32"),
-        (only_zeros_in_float32, "wrong values for float32"),
-        (squeezing, "Right for one sequence, N = 1, and wrong for batches"),
-        (reshaping, "Right for one sequence, N = 1, and wrong for batches"),
-        (summing_over_the_batch, "Right for one sequence, N = 1, and wrong for batches"),
-        (losing_an_axis, "The axis of the sequences is lost"),
-        (overflowing, "Right for small arguments. For large ones"),
-        (with_math, "Right for small arguments. For large ones"),
-        (overflowing_and_without_bias, "The bias b has no effect"),
-        (exchanged_parameters, "Your parameters stand in the order x, h_prev, c_prev, U, W, b"),
-        (sorted_parameters, "Your parameters stand in the order U, W, b, c_prev, h_prev, x"),
-        (random, "Called twice"),
-        (checking_itself, "lc.check stands inside your function"),
-        (grumpy, "raised Grumpy"),
-        (lambda *args: Stubborn(), "got Stubborn"),
-        (lambda *args: args[2] * 1j, "an array of dtype complex128"),
-        (
-            lambda *args: 0 * args[2],
-            "Your result does not depend on x, h_prev, c_prev, W, U, b",
-        ),
-        (lambda *args: exercise.solution(*args).round(4), "Close, but the check allows"),
-        (lambda *args: exercise.solution(*args) * (1 + 1e-5), "Close, but the check allows"),
-        (raising, r"raised ValueError: .*\nin the line: return x @ W @ np.ones\(7\)"),
-        (quitting, "raised SystemExit"),
-        (lambda x: x, "raised TypeError"),
-        (lambda *args: (args[0], args[1]), "got a tuple of 2"),
-        (lambda *args: "text", "got str"),
-        (lambda *args: args[2].sum(), "got shape"),
-        (lambda *args: args[2] * np.nan, "does not depend on|not a finite number"),
-        ("text", "got str"),
-        (np.ones((2, 2)), "got ndarray"),
-        (lambda *args: 0.123 * args[2], "Your result does not depend on x, h_prev, W, U, b"),
-        (
-            lambda *args: exercise.solution(*args) ** 3,
-            r"entry \(0, 0\) is .* expected .*\nThere x = ",
-        ),
-    ],
+    ("name", "k"), [(name, k) for name, answers in RIGHT.items() for k in range(len(answers))]
 )
-def test_whatever_comes_gets_a_sentence(answer, sentence):
-    feedback = check(answer)
-    assert not feedback.passed
+def test_right_answers_pass(name, k):
+    feedback = QUESTIONS[name].check(RIGHT[name][k])
+    assert feedback.passed, feedback
+    assert feedback.points == QUESTIONS[name].points > 0
     assert feedback.message
-    assert re.search(sentence, feedback.message), feedback
 
 
-def test_an_endless_answer_is_stopped(monkeypatch):
-    before = signal.getsignal(signal.SIGALRM)
-    monkeypatch.setattr("lstm_course.exercises.feedback.SECONDS", 0.2)
-    assert "did not end within 0.2 seconds" in check(endless).message
-    assert signal.getsignal(signal.SIGALRM) is before
-    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+@EACH
+def test_a_question_has_right_answers_mistakes_and_hints(name):
+    question = QUESTIONS[name]
+    assert len(RIGHT[name]) >= 2
+    assert len(question.exam.mistakes) >= 6
+    assert len(question.hints) == len(set(question.hints)) == 3
+    for text in (*question.hints, *question.exam.mistakes):
+        assert text.endswith((".", "?"))
+        assert not any(code in text for code in CODE), text
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"), [(name, s) for name, q in QUESTIONS.items() for s in q.exam.mistakes]
+)
+def test_known_mistakes_are_named(name, sentence):
+    for mistake in QUESTIONS[name].exam.mistakes[sentence]:
+        assert told(name, mistake) == sentence
+
+
+@EACH_FUNCTION
+def test_each_property_holds_for_right_answers_and_fails_for_a_wrong_one(name):
+    exam = QUESTIONS[name].exam
+    wrong = [
+        *(mistake for mistakes in exam.mistakes.values() for mistake in mistakes),
+        *(lambda *args, k=k: scaled(exam.solution(*args), k) for k in (-3, 3)),
+    ]
+    for sentence in {**exam.properties, **exam.demands}:
+        failed = []
+        for answer in (*RIGHT[name], *wrong):
+            try:
+                exam._check_properties(
+                    answer, {sentence: {**exam.properties, **exam.demands}[sentence]}
+                )
+                failed.append(False)
+            except Exception:
+                failed.append(True)
+        assert not any(failed[: len(RIGHT[name])]), sentence
+        assert any(failed), sentence
+
+
+def scaled(result, factor):
+    if isinstance(result, tuple | list):
+        return type(result)(scaled(one, factor) for one in result)
+    return result * factor
 
 
 def not_implemented(*args):
     raise NotImplementedError
 
 
+@EACH
+@pytest.mark.parametrize("stub", [None, ...])
+def test_a_stub_is_not_answered_yet(name, stub):
+    feedback = QUESTIONS[name].check(stub)
+    assert not feedback.answered
+    worth = f"{feedback.out_of} point{'s' if feedback.out_of > 1 else ''}"
+    assert repr(feedback).startswith(f"– {name}: not answered yet ({worth}).")
+
+
+@EACH_FUNCTION
+@pytest.mark.parametrize("stub", [lambda *args: None, lambda *args: ..., not_implemented])
+def test_a_stub_of_a_function_is_not_answered_yet(name, stub):
+    assert not QUESTIONS[name].check(stub).answered
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_dots_are_a_stub(name):
+    count = len(QUESTIONS[name].exam.returns)
+    assert not QUESTIONS[name].check(lambda *args: (...,) * count).answered
+
+
+@EACH
+@pytest.mark.parametrize("answer", ["text", {"a": 1}, object(), 3.5, np.ones(2)])
+def test_things_that_are_no_answer(name, answer):
+    assert "xpected" in told(name, answer)
+
+
+@EACH_FUNCTION
 @pytest.mark.parametrize(
-    "stub", [None, ..., lambda *args: None, lambda *args: ..., not_implemented]
+    "result", ["text", {"a": 1}, object(), np.ones((7, 7, 7)), np.array("text"), [[1], [2, 3]]]
 )
-def test_a_stub_is_not_answered_yet(stub):
-    assert repr(check(stub)).startswith("– forget-gate: not answered yet (4 points).")
-    assert not check(stub).answered
+def test_results_that_are_none(name, result):
+    assert "xpected" in told(name, lambda *args: result)
 
 
-def test_prints_and_warnings_of_an_answer_are_not_shown(capsys):
+@EACH_FUNCTION
+def test_functions_that_cannot_be_called_so(name):
+    names = parameters(name)
+    assert f"calls it with {', '.join(names)}" in told(name, lambda: 0)
+    more = eval(f"lambda {', '.join([*names, 'more'])}: 0")
+    assert f"takes {', '.join(names)}, more" in told(name, more)
+    if len(names) > 1:
+        backward = eval(f"lambda {', '.join(reversed(names))}: 0")
+        assert f"stand in the order {', '.join(reversed(names))}" in told(name, backward)
+
+
+@EACH_FUNCTION
+def test_a_function_that_raises(name):
+    def raising(*args):
+        raise KeyError("my own words")
+
+    assert "raised KeyError: 'my own words'\nin the line: raise KeyError" in told(name, raising)
+    assert "raised SystemExit" in told(name, lambda *args: sys.exit())
+
+
+@EACH_FUNCTION
+def test_a_function_that_prints_is_silenced(name, capsys):
     def noisy(*args):
         print("noise")
-        np.log(np.zeros(1))
-        return exercise.solution(*args)
+        print("noise", file=sys.stderr)
+        np.log(np.zeros(1))  # warns
+        return RIGHT[name][0](*args)
 
-    assert check(noisy).passed
+    demands = QUESTIONS[name].exam.demands
+    feedback = QUESTIONS[name].check(noisy)
+    assert feedback.passed or feedback.message in demands
     assert capsys.readouterr() == ("", "")
 
 
-V = np.concatenate([exercise.PUZZLE_C, exercise.PUZZLE_X])
-LOGIT = np.log(exercise.PUZZLE_F / (1 - exercise.PUZZLE_F))
+@EACH_FUNCTION
+def test_a_function_that_changes_its_arguments(name):
+    arguments = QUESTIONS[name].exam.cases[0].arguments
+    for k, (argument, value) in enumerate(arguments.items()):
+        if not isinstance(value, np.ndarray):
+            continue
+
+        def mutating(*args, k=k):
+            result = RIGHT[name][0](*args)
+            args[k][...] += 1
+            return result
+
+        assert f"changes {argument} in place" in told(name, mutating)
 
 
-def rows(a, v=V):
-    return np.outer(a, v) / (v @ v)
+def cast(result, dtype):
+    if isinstance(result, tuple | list):
+        return type(result)(cast(one, dtype) for one in result)
+    return np.asarray(result).astype(dtype)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        (rows(LOGIT), np.zeros(3)),
-        (rows(LOGIT - 1).tolist(), [1, 1, 1]),
-        [rows(LOGIT), (0, 0, 0)],
-    ],
-)
-def test_puzzle_accepts_every_solution(answer):
-    feedback = lc.check("forget-gate-puzzle", answer)
-    assert feedback.passed, feedback
+@EACH_FUNCTION
+def test_float32_and_float64_are_told_apart(name):
+    assert "float32" in told(name, lambda *args: cast(RIGHT[name][0](*args), np.float32))
+    assert "float32 arguments give a float64 result" in told(
+        name, lambda *args: cast(RIGHT[name][0](*args), np.float64)
+    )
 
 
-@pytest.mark.parametrize(
-    ("answer", "sentence"),
-    [
-        ((rows(exercise.PUZZLE_F), np.zeros(3)), "before the sigmoid"),
-        ((rows(np.log(exercise.PUZZLE_F)), np.zeros(3)), "invert the exponential"),
-        (
-            (rows(LOGIT, np.concatenate([exercise.PUZZLE_X, exercise.PUZZLE_C])), np.zeros(3)),
-            r"fit \[x; c\]",
-        ),
-        ((np.zeros((3, 6)), LOGIT), "row 0 of W is 0"),
-        ((rows(LOGIT), 0), r"b second, here \(3,\), got shape \(\)\.$"),
-        (rows(LOGIT), r"got an array of shape \(3, 6\)"),
-        ((np.zeros((3, 6)), LOGIT.round(2)), "Close"),
-        (
-            (np.zeros((6, 3)), LOGIT),
-            r"W first, here \(3, 6\), got shape \(6, 3\)",
-        ),
-        ((np.zeros((3, 6)), np.zeros(3)), "Wrong at unit 1"),
-        ((rows(-LOGIT), np.zeros(3)), "A sign is wrong"),
-        ((rows(LOGIT), LOGIT), "2 times what it must be"),
-        ((rows(np.arctanh(exercise.PUZZLE_F)), np.zeros(3)), "You invert tanh"),
-        (lambda: None, "Call it: puzzle"),
-        ((np.full((3, 6), np.nan), LOGIT), "finite"),
-        ((np.zeros((3, 6)), "text"), "got str"),
-        (LOGIT, r"Expected a pair \(W, b\)"),
-        ((1, 2, 3), r"Expected a pair \(W, b\)"),
-    ],
-)
-def test_puzzle_names_what_is_wrong(answer, sentence):
-    feedback = lc.check("forget-gate-puzzle", answer)
-    assert not feedback.passed
-    assert re.search(sentence, feedback.message), feedback
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_results(name):
+    right, names = RIGHT[name][0], [returned.name for returned in QUESTIONS[name].exam.returns]
+    assert QUESTIONS[name].check(lambda *args: list(right(*args))).passed
+    assert f"Expected {len(names)} results, {', '.join(names)}" in told(
+        name, lambda *args: right(*args)[0]
+    )
+    assert told(name, lambda *args: tuple(right(*args))[::-1])
+    for k, returned in enumerate(names):
+
+        def doubled(*args, k=k):
+            results = list(right(*args))
+            results[k] = scaled(results[k], 2)
+            return results
+
+        message = told(name, doubled)
+        assert returned in message or message in QUESTIONS[name].exam.mistakes, message
 
 
-@pytest.mark.parametrize("stub", [None, ..., (None, None), (np.zeros((3, 6)), None)])
-def test_puzzle_stub_is_not_answered_yet(stub):
-    assert not lc.check("forget-gate-puzzle", stub).answered
+@EACH_FUNCTION
+def test_an_endless_function_is_stopped(name, monkeypatch):
+    def endless(*args):
+        while True:
+            pass
+
+    before = signal.getsignal(signal.SIGALRM)
+    monkeypatch.setattr("lstm_course.exercises.feedback.SECONDS", 0.1)
+    assert told(name, endless) == "Your function did not end within 0.1 seconds."
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_hints_are_text():
+    for name, question in QUESTIONS.items():
+        for k in (1, 2, 3):
+            assert repr(lc.hint(name, k)) == f"Hint {k} of 3: {question.hints[k - 1]}"
+    with pytest.raises(ValueError, match="strength is 4, expected 1, 2 or 3"):
+        lc.hint("tanh", 4)
+    with pytest.raises(ValueError, match="there is no question 'tan'"):
+        lc.hint("tan")
 
 
 def test_unknown_question():

@@ -6,9 +6,9 @@ import sys
 import tomllib
 
 import pytest
-from conftest import ROOT
 
 import lstm_course
+from conftest import ROOT
 
 
 def run(code):

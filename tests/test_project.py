@@ -7,6 +7,7 @@ import nbformat
 import notebooks
 import pytest
 import yaml
+
 from conftest import ROOT
 
 FILES = address.files()

@@ -8,11 +8,11 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, need
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lstm_course as lc
+from conftest import ROOT, need
 from lstm_course.gradcheck import relative_error
 
 torch = pytest.importorskip("torch")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import ROOT
 from lstm_course import layers, losses, models, optim, rnn, tasks, training
 from lstm_course.gradcheck import gradcheck
 from lstm_course.training import Batch, Chunks, MiniBatches, Trainer

@@ -1,22 +1,46 @@
-"""Feedback on the exercises: what is right, what is wrong, and where. Never the solution."""
+"""Graded exercises: feedback on answers, hints, and what has been earned. Never the solution."""
 
-from lstm_course.exercises import forget_gate
-from lstm_course.exercises.feedback import Feedback, Question
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lstm_course
+from lstm_course.exercises import forget_gate, pointwise, record
+from lstm_course.exercises.feedback import Feedback, Question, quiet, time_limit
+from lstm_course.exercises.record import Progress
+from lstm_course.exercises.sources import source_of
+
+MODULES = (pointwise, forget_gate)
+"""A module for each chapter that has graded exercises, in the chapters' order."""
 
 QUESTIONS: dict[str, Question] = {
-    question.name: question for question in (forget_gate.QUESTION, forget_gate.PUZZLE)
+    question.name: question for module in MODULES for question in module.QUESTIONS
 }
+
+PRELUDE = """
+import math
+import numpy as np
+import lstm_course as lc
+from lstm_course import example
+"""
+"""What `verify` runs before the answers."""
+
+_verified: dict[str, int] | None = None  # where checks count while a certificate is verified
 
 
 def check(name: str, answer: object) -> Feedback:
     """Say whether an answer to an exercise is right, and which part of it is not.
+
+    Points are remembered from notebook to notebook; a later wrong answer takes none away.
 
     Parameters
     ----------
     name
         The question, as its notebook names it.
     answer
-        What the question asks for, a function or a pair of arrays.
+        What the question asks for, most often a function.
 
     Returns
     -------
@@ -36,9 +60,184 @@ def check(name: str, answer: object) -> Feedback:
     ✗ forget-gate: 0 of 4 points.
       This is the gate f itself. The question asks for what passes through it.
     """
+    feedback = _question(name).check(answer)
+    if _verified is None:
+        return record.remember(feedback, source_of(name, answer) if feedback.passed else "")
+    if feedback.passed:
+        _verified[name] = feedback.points
+    return feedback
+
+
+class Hint(str):
+    """A hint, which a notebook shows as plain text."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def hint(name: str, strength: int = 1) -> Hint:
+    """Give a hint: where to look (1), how to go about it (2), or nearly the formula, in words (3).
+
+    Parameters
+    ----------
+    name
+        The question, as its notebook names it.
+    strength
+        1, 2 or 3.
+
+    Raises
+    ------
+    ValueError
+        There is no question of that name, or no hint of that strength.
+
+    Examples
+    --------
+    >>> hint("tanh", 3)
+    Hint 3 of 3: Take the sigmoid of twice x, double it, and subtract 1.
+    """
+    hints = _question(name).hints
+    if strength not in (1, 2, 3):
+        raise ValueError(f"strength is {strength!r}, expected 1, 2 or 3")
+    return Hint(f"Hint {int(strength)} of 3: {hints[int(strength) - 1]}")
+
+
+def progress(*notebooks: str | os.PathLike[str]) -> Progress:
+    """Show which questions are done, and the points.
+
+    Parameters
+    ----------
+    notebooks
+        Paths of saved notebooks whose outputs count too. (Anyone can edit an output: what counts
+        for a grade is `verify`.)
+
+    Raises
+    ------
+    ValueError
+        One of the files is no notebook.
+    """
+    entries, note, _ = record.load()
+    earned = {name: entry["points"] for name, entry in entries.items()}
+    for path in notebooks:
+        for name, points in record.points_in(path, QUESTIONS).items():
+            earned[name] = max(points, earned.get(name, 0))
+    return _progress(earned, note)
+
+
+def certificate(path: str | os.PathLike[str], learner: str) -> Progress:
+    """Write the sources of the answers that earned points to a JSON file.
+
+    Parameters
+    ----------
+    path
+        The file to write, for instance "certificate.json".
+    learner
+        Who has earned the points.
+
+    Returns
+    -------
+    The points that the file can prove. An answer whose source is not known is left out: one that
+    was made by a lambda outside a notebook, for instance.
+
+    Raises
+    ------
+    ValueError
+        No name is given.
+    """
+    if not isinstance(learner, str) or not learner.strip():
+        raise ValueError(f"learner is {learner!r}, expected a name")
+    entries, note, _ = record.load()
+    known = {name: entries[name] for name in QUESTIONS if name in entries}
+    certified = {name: entry["points"] for name, entry in known.items() if entry["source"]}
+    content = {
+        "learner": learner,
+        "lstm_course": lstm_course.__version__,
+        "points": sum(certified.values()),
+        "answers": [
+            {"question": name, "points": points, "source": entries[name]["source"]}
+            for name, points in certified.items()
+        ],
+    }
+    Path(path).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    unknown = ", ".join(name for name in known if name not in certified)
+    if unknown:
+        left_out = f"Left out, since the source is not known: {unknown}. Run the cell again."
+        note = "\n".join(filter(None, [note, left_out]))
+    return _progress(certified, note)
+
+
+def verify(path: str | os.PathLike[str], seconds: float = 60.0) -> Progress:
+    """Run the answers of a certificate again, and return what they earn now.
+
+    The points that the file states are not looked at. **This executes the learner's code in the
+    running process.** Call it in a sandbox and in a process of its own for each certificate: code
+    may do anything there, and that includes changing the checks themselves.
+
+    Parameters
+    ----------
+    path
+        A file that `certificate` has written.
+    seconds
+        How long one answer may take. Other limits are the sandbox's.
+
+    Raises
+    ------
+    ValueError
+        The file is no certificate.
+    """
+    global _verified
+    try:
+        answers = json.loads(Path(path).read_text(encoding="utf-8"))["answers"]
+        sources = {str(answer["question"]): str(answer["source"]) for answer in answers}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(
+            f"{path} is no certificate, expected a file that certificate wrote"
+        ) from None
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    exec(PRELUDE, namespace)
+    _verified = {}
+    try:
+        for name in QUESTIONS:
+            try:
+                with quiet(), time_limit("The answer", seconds):
+                    exec(sources.get(name, ""), namespace)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # this answer earns nothing, others may
+                continue
+        return _progress(_verified)
+    finally:
+        _verified = None
+
+
+def _question(name: str) -> Question:
     if not isinstance(name, str) or name not in QUESTIONS:
         raise ValueError(f"there is no question {name!r}, expected one of {sorted(QUESTIONS)}")
-    return QUESTIONS[name].check(answer)
+    return QUESTIONS[name]
 
 
-__all__ = ["QUESTIONS", "Feedback", "Question", "check"]
+def _progress(earned: Mapping[str, int], note: str = "") -> Progress:
+    titles = {
+        question.chapter: module.__name__.rpartition(".")[2].replace("_", " ")
+        for module in MODULES
+        for question in module.QUESTIONS
+    }
+    known = {
+        name: min(earned[name], question.points)
+        for name, question in QUESTIONS.items()
+        if earned.get(name)
+    }
+    return Progress(known, tuple(QUESTIONS.values()), titles, note)
+
+
+__all__ = [
+    "QUESTIONS",
+    "Feedback",
+    "Hint",
+    "Progress",
+    "Question",
+    "certificate",
+    "check",
+    "hint",
+    "progress",
+    "verify",
+]

@@ -1,11 +1,13 @@
 """What a check says, and how it runs a learner's function without being hurt by it."""
 
 import contextlib
+import copy
 import io
 import signal
 import threading
 import traceback
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,13 +34,19 @@ class Stopped(BaseException):
 
 @dataclass(frozen=True)
 class Feedback:
-    """The result of a check: points, and a sentence or two."""
+    """The result of a check: points, and a sentence or two.
+
+    `earlier` are the points that an earlier answer has earned, if this one earns none; `note`
+    is a word about what could not be remembered.
+    """
 
     name: str
     points: int
     out_of: int
     message: str
     answered: bool = True
+    earlier: int = 0
+    note: str = ""
 
     @property
     def passed(self) -> bool:
@@ -46,12 +54,27 @@ class Feedback:
         return self.points == self.out_of
 
     def __repr__(self) -> str:
+        worth = f"{self.out_of} point" + "s" * (self.out_of != 1)
         if self.answered:
-            mark = "✓" if self.passed else "✗"
-            head = f"{mark} {self.name}: {self.points} of {self.out_of} points."
+            head = f"{'✓' if self.passed else '✗'} {self.name}: {self.points} of {worth}."
         else:
-            head = f"– {self.name}: not answered yet ({self.out_of} points)."
-        return "\n  ".join([head, *self.message.splitlines()])
+            head = f"– {self.name}: not answered yet ({worth})."
+        if self.earlier:
+            head += f" What was earned earlier stays yours: {self.earlier}."
+        return "\n  ".join([head, *self.message.splitlines(), *self.note.splitlines()])
+
+
+class Exam(ABC):
+    """What a right answer has to do, and the mistakes that are known.
+
+    `mistakes` maps a sentence to the wrong answers to which it is said.
+    """
+
+    mistakes: Mapping[str, tuple[Any, ...]]
+
+    @abstractmethod
+    def examine(self, answer: Any) -> str:
+        """Return what to say to a right answer; raise WrongAnswer or NotAnswered."""
 
 
 _running = False  # whether a learner's function is being called
@@ -59,66 +82,73 @@ _running = False  # whether a learner's function is being called
 
 @dataclass(frozen=True)
 class Question:
-    """One question of an exercise.
-
-    `examine` returns what to say to a right answer, or raises WrongAnswer or NotAnswered.
-    """
+    """One question of an exercise, numbered like its chapter, with hints from weak to strong."""
 
     name: str
+    chapter: int
     points: int
-    examine: Callable[[Any], str]
+    hints: tuple[str, str, str]
+    exam: Exam
 
     def check(self, answer: object) -> Feedback:
         """Examine an answer and say the result."""
         if _running:
             raise Stopped("lc.check stands inside your function. Move it out, to the left margin.")
         try:
-            return Feedback(self.name, self.points, self.points, self.examine(answer))
+            return Feedback(self.name, self.points, self.points, self.exam.examine(answer))
         except NotAnswered as stub:
             return Feedback(self.name, 0, self.points, str(stub), answered=False)
         except (WrongAnswer, Stopped) as wrong:
             return Feedback(self.name, 0, self.points, str(wrong))
 
 
-def call(function: Callable[..., object], arguments: Mapping[str, Array]) -> object:
+def call(function: Callable[..., object], arguments: Mapping[str, Any]) -> tuple[object, bool]:
     """Call a learner's function on copies of the arguments, in silence and within a time limit.
 
-    Raises WrongAnswer if it raises or changes one of its arguments, Stopped if it does not end,
-    NotAnswered if it returns None or raises NotImplementedError.
+    Returns the result, and whether NumPy warned of an overflow, a division by 0 or an invalid
+    value. Raises WrongAnswer if the function raises or changes one of its arguments, Stopped if it
+    does not end, NotAnswered if it returns None or raises NotImplementedError.
     """
     global _running
-    copies = {name: array.copy() for name, array in arguments.items()}
+    copies = {name: copy.deepcopy(value) for name, value in arguments.items()}
     _running = True
     try:
-        with _quiet(), _time_limit():
+        with quiet() as caught, time_limit("Your function"):
             result = function(*copies.values())
     except NotImplementedError:
         raise NotAnswered from None
     except (Stopped, KeyboardInterrupt):
         raise
     except BaseException as error:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in arguments.items())
+        given = ", ".join(f"{name} {sketch(value)}" for name, value in arguments.items())
         raise WrongAnswer(
-            f"Your function raised {_describe(error)}\nIt was called with {shapes}."
+            f"Your function raised {_describe(error)}\nIt was called with {given}."
         ) from None
     finally:
         _running = False
     if result is None or result is Ellipsis:
         raise NotAnswered("Your function returns None. If it computes something, return it.")
-    for name, array in arguments.items():
-        if not np.array_equal(copies[name], array):
+    for name, value in arguments.items():
+        if not _same(copies[name], value):
             raise WrongAnswer(
                 f"Your function changes {name} in place, and its caller still needs the old values."
             )
-    return result
+    return result, any(issubclass(w.category, RuntimeWarning) for w in caught)
 
 
 def as_array(result: object, shape: tuple[int, ...], meaning: str) -> Array:
-    """Return a learner's result as an array of the expected shape, or say what came instead."""
+    """Return a learner's result as an array of the expected shape, or say what came instead.
+
+    `meaning` names what is expected, such as "of shape (N, H)" or "c of shape (N, H)".
+    """
+    if shape:
+        expected, real = f"an array {meaning}", f"an array of real numbers {meaning}"
+    else:
+        expected = real = f"{meaning} as one number" if meaning else "one number"
     if isinstance(result, tuple):
-        raise WrongAnswer(f"Expected one array {meaning}, got a tuple of {len(result)}.")
+        raise WrongAnswer(f"Expected {expected}, got a tuple of {len(result)}.")
     try:
-        with _quiet(), _time_limit():
+        with quiet(), time_limit("Reading your result"):
             array = np.array(result)  # a copy, since a function may use its result again
     except Exception:
         array = np.asarray(None)
@@ -126,14 +156,32 @@ def as_array(result: object, shape: tuple[int, ...], meaning: str) -> Array:
         came = type(result).__name__
         if isinstance(result, np.ndarray):
             came = f"an array of dtype {array.dtype}"
-        raise WrongAnswer(f"Expected an array of real numbers {meaning}, got {came}.")
+        raise WrongAnswer(f"Expected {real}, got {came}.")
     if array.shape != shape:
-        lost = len(shape) > 1 and array.shape == shape[1:]
-        raise WrongAnswer(
-            f"Expected an array {meaning}, here {shape}, got shape {array.shape}."
-            + "\nThe axis of the sequences is lost: one sequence is a batch of N = 1." * lost
-        )
+        here = f", here {shape}" if shape else ""
+        raise WrongAnswer(f"Expected {expected}{here}, got shape {array.shape}.")
     return array
+
+
+def sketch(value: object) -> str:
+    """Return an argument in a few words: an array by its shape, a list by its length."""
+    if isinstance(value, np.ndarray):
+        return str(value.shape)
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "a function" if callable(value) else repr(value)[:40]
+
+
+def _same(one: object, other: object) -> bool:
+    if isinstance(other, np.ndarray):
+        return isinstance(one, np.ndarray) and np.array_equal(
+            one, other, equal_nan=other.dtype.kind == "f"
+        )
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in other)
+    return one is other or bool(one == other)
 
 
 def _describe(error: BaseException) -> str:
@@ -148,19 +196,22 @@ def _describe(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[list[warnings.WarningMessage]]:
+    """Show nothing that the block prints, and collect its warnings."""
     with (
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
-        np.errstate(all="ignore"),
-        warnings.catch_warnings(),
+        np.errstate(all="warn", under="ignore"),
+        warnings.catch_warnings(record=True) as caught,
     ):
-        warnings.simplefilter("ignore")
-        yield
+        warnings.simplefilter("always")
+        yield caught
 
 
 @contextlib.contextmanager
-def _time_limit() -> Iterator[None]:
+def time_limit(what: str, seconds: float | None = None) -> Iterator[None]:
+    """Raise Stopped if the block does not end in time; `what` begins the sentence."""
+    seconds = seconds or SECONDS
     # An alarm can only be set in the main thread, where notebooks run their cells.
     if (
         not hasattr(signal, "setitimer")
@@ -170,12 +221,12 @@ def _time_limit() -> Iterator[None]:
         return
 
     def stop(*_: object) -> None:
-        raise Stopped(f"Your function did not end within {SECONDS:g} seconds.")
+        raise Stopped(f"{what} did not end within {seconds:g} seconds.")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    outer = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, *outer)
         signal.signal(signal.SIGALRM, before)
