@@ -1,6 +1,6 @@
 """Measure one update of the text model in one process and in two: `python -m benchmarks.processes`.
 
-About four minutes. Both numbers of processes take turns; each process has one thread, so two are
+About six minutes. Both numbers of processes take turns; each process has one thread, so two are
 faster than one only where sharing the batch saves more than averaging the gradients costs.
 """
 
@@ -23,7 +23,7 @@ from lstm_course.tasks import python_reference
 ROOT = Path(__file__).parent.parent
 BATCHES = (2, 8, 32, 128)
 WINDOW, HIDDEN = 32, 256
-ROUNDS, SECONDS = 3, 4.0
+ROUNDS, SECONDS = 5, 2.0
 
 
 def worker() -> None:

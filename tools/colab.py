@@ -61,7 +61,9 @@ def prepare() -> None:
             ROOT, copy, ignore=shutil.ignore_patterns(".*", "_build", "book", "*.egg-info")
         )
         subprocess.run([*pip, "--force-reinstall", "--no-deps", copy], check=True)
+    os.environ["LSTM_COURSE_PROGRESS"] = ""  # checks write nothing into the home of who runs this
     os.environ["JUPYTER_PATH"] = str(VENV / "share/jupyter")
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the debugger's warning, several lines
 
 
 def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
