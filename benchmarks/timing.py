@@ -6,36 +6,41 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 Name = TypeVar("Name", bound=Hashable)
+Clock = Callable[[Callable[[], object], int], float]
+"""Returns seconds a run, of a run that is repeated so many times."""
 TURN = 0.02
 
 
-def alternate(runs: Mapping[Name, Callable[[], object]], rounds: int) -> dict[Name, list[float]]:
-    """Return seconds a run for each over so many rounds, taking turns, after one that warms up.
-
-    A turn of a short run is many of them in a row, TURN seconds: else each would find the caches
-    as its rivals left them.
-    """
-    seconds: dict[Name, list[float]] = {name: [] for name in runs}
-    repeats = {name: max(1, round(TURN / _time(run, 1))) for name, run in runs.items()}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            seconds[name].append(_time(run, repeats[name]))
-    return seconds
-
-
-def _time(run: Callable[[], object], repeats: int) -> float:
+def by_the_wall(run: Callable[[], object], repeats: int) -> float:
+    """Return seconds a run, of so many in a row."""
     start = time.perf_counter()
     for _ in range(repeats):
         run()
     return (time.perf_counter() - start) / repeats
 
 
+def alternate(
+    runs: Mapping[Name, Callable[[], object]], rounds: int, clock: Clock = by_the_wall
+) -> dict[Name, list[float]]:
+    """Return seconds a run for each over so many rounds, taking turns, after one that warms up.
+
+    A turn of a short run is many of them in a row, TURN seconds: else each would find the caches
+    as its rivals left them.
+    """
+    seconds: dict[Name, list[float]] = {name: [] for name in runs}
+    repeats = {name: max(1, round(TURN / clock(run, 1))) for name, run in runs.items()}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            seconds[name].append(clock(run, repeats[name]))
+    return seconds
+
+
 def compare(
-    runs: Mapping[Name, Callable[[], object]], limit: float = 5.0
+    runs: Mapping[Name, Callable[[], object]], limit: float = 5.0, clock: Clock = by_the_wall
 ) -> dict[Name, list[float]]:
     """Take turns for about so many seconds: 5 to 50 rounds."""
-    one_round = sum(max(TURN, _time(run, 1)) for run in runs.values())
-    return alternate(runs, rounds=min(50, max(5, int(limit / one_round))))
+    one_round = sum(max(TURN, clock(run, 1)) for run in runs.values())
+    return alternate(runs, min(50, max(5, int(limit / one_round))), clock)
 
 
 def median(values: Sequence[float]) -> float:
