@@ -1,6 +1,5 @@
 import json
 import sys
-import time
 
 import numpy as np
 import pytest

@@ -7,12 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import lstm_course
-from lstm_course.exercises import forget_gate, pointwise, record
+from lstm_course.exercises import (
+    forget_gate,
+    input_gate,
+    output_gate,
+    pointwise,
+    record,
+    sequence,
+    whole_cell,
+)
 from lstm_course.exercises.feedback import Feedback, Question, quiet, time_limit
 from lstm_course.exercises.record import Progress
 from lstm_course.exercises.sources import source_of
 
-MODULES = (pointwise, forget_gate)
+MODULES = (pointwise, forget_gate, input_gate, output_gate, whole_cell, sequence)
 """A module for each chapter that has graded exercises, in the chapters' order."""
 
 QUESTIONS: dict[str, Question] = {

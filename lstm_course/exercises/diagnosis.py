@@ -3,7 +3,7 @@
 import itertools
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,11 +33,16 @@ ONE_ONLY = {
 
 
 def describe(
-    attempt: Try, answer: Answer, trials: list[Trial], explained: Mapping[int, str]
+    attempt: Try,
+    answer: Answer,
+    trials: list[Trial],
+    explained: Mapping[int, str],
+    broken: Sequence[str] = (),
 ) -> str:
     """Say where an answer fails, from the plainest cause to the smallest input it fails on.
 
-    `explained` holds the sentences for wrong results whose mistake is known.
+    `explained` holds the sentences for wrong results whose mistake is known, `broken` those of
+    properties that do not hold.
     """
     failing = [trial for trial in trials if trial.wrong()]
     if all(trial.case.large for trial in failing) and overflows(failing[0].got):
@@ -55,7 +60,7 @@ def describe(
         return whole
     names = [part.name for part in trials[0].parts]
     wrong = sorted({k for trial in failing for k in trial.wrong()})
-    lines = []
+    lines = list(broken)
     if 0 < len(wrong) < len(names):
         right = [name for k, name in enumerate(names) if k not in wrong]
         lines.append(f"Right: {', '.join(right)}. Wrong: {', '.join(names[k] for k in wrong)}.")

@@ -154,12 +154,13 @@ class FunctionExam(Exam):
         return "", explained
 
     def _unknown(self, answer: Answer, trials: list[Trial], explained: dict[int, str]) -> str:
+        readable = not any(isinstance(got, str) for trial in trials for got in trial.got)
         broken = []
         try:
-            self._check_properties(answer, self.properties)
+            self._check_properties(answer, self.properties if readable else {})
         except WrongAnswer as wrong:
             broken = [str(wrong)] if str(wrong) in self.properties and not explained else []
-        return "\n".join([*broken, describe(self.trial, answer, trials, explained)])
+        return describe(self.trial, answer, trials, explained, broken)
 
     def _check_properties(self, answer: Answer, properties: Mapping[str, Property]) -> None:
         guarded = Guarded(answer, tuple(self.cases[0].arguments))
