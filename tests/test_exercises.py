@@ -186,7 +186,7 @@ def test_a_function_that_changes_its_arguments(name):
 
         def mutating(*args, k=k):
             result = RIGHT[name][0](*args)
-            args[k][...] += 1
+            args[k][...] = args[k] == 0
             return result
 
         assert f"changes {argument} in place" in told(name, mutating)

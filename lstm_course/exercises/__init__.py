@@ -8,19 +8,34 @@ from typing import Any
 
 import lstm_course
 from lstm_course.exercises import (
+    backward_step,
     forget_gate,
+    gradients_travel,
     input_gate,
     output_gate,
     pointwise,
     record,
     sequence,
+    through_time,
+    training,
     whole_cell,
 )
 from lstm_course.exercises.feedback import Feedback, Question, quiet, time_limit
 from lstm_course.exercises.record import Progress
 from lstm_course.exercises.sources import source_of
 
-MODULES = (pointwise, forget_gate, input_gate, output_gate, whole_cell, sequence)
+MODULES = (
+    pointwise,
+    forget_gate,
+    input_gate,
+    output_gate,
+    whole_cell,
+    sequence,
+    backward_step,
+    through_time,
+    training,
+    gradients_travel,
+)
 """A module for each chapter that has graded exercises, in the chapters' order."""
 
 QUESTIONS: dict[str, Question] = {

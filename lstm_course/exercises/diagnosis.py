@@ -262,7 +262,7 @@ def _factor(whose: str, pairs: Pairs) -> str:
         factors.append(factor)
     if np.allclose(factors, -1):
         return f"Only the sign of {whose} is wrong."
-    if abs(factors[0]) > 1e-6 and np.allclose(factors, factors[0]):
+    if abs(factors[0]) > 1e-6 and abs(factors[0] - 1) > 1e-6 and np.allclose(factors, factors[0]):
         return f"In all cases {whose} is {factors[0]:.4g} times what is expected."
     for letter in pairs[0][2].sizes:
         sizes = np.array([case.sizes[letter] for _, _, case in pairs], float)

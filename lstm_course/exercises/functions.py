@@ -12,7 +12,6 @@ from lstm_course.exercises.feedback import Exam, NotAnswered, WrongAnswer, call
 from lstm_course.exercises.trials import (
     Answer,
     Case,
-    Outcome,
     Returned,
     Trial,
     agree,
@@ -142,16 +141,29 @@ class FunctionExam(Exam):
         explained: dict[int, str] = {}
         for sentence, answers in self.mistakes.items() if wrong else ():
             for mistake in answers:
-                outcomes = [
-                    attempt(mistake, self.returns, trial.parts, trial.case.arguments)
-                    for trial in told
-                ]
-                same = {k for k in range(count) if _same(k, told, outcomes)}
+                same = self._same(mistake, told, wrong)
                 if len(same) == count:
                     return sentence, {}
                 for k in wrong & same:
                     explained.setdefault(k, sentence)
         return "", explained
+
+    def _same(self, mistake: Answer, trials: list[Trial], wrong: set[int]) -> set[int]:
+        """Return which results a mistake has the same in all trials, numbers in one at least.
+
+        It is left at once when it agrees in none of the wrong ones.
+        """
+        same = {
+            k
+            for k in range(len(trials[0].parts))
+            if not all(isinstance(trial.got[k], str) for trial in trials)
+        }
+        for trial in trials:
+            outcome = attempt(mistake, self.returns, trial.parts, trial.case.arguments)
+            same = {k for k in same if agree(trial.got[k], outcome[k])}
+            if not same & wrong:
+                return set()
+        return same
 
     def _unknown(self, answer: Answer, trials: list[Trial], explained: dict[int, str]) -> str:
         readable = not any(isinstance(got, str) for trial in trials for got in trial.got)
@@ -199,12 +211,6 @@ class FunctionExam(Exam):
                     raise WrongAnswer(
                         f"Right for float64 arguments, wrong values{name} for float32 ones."
                     )
-
-
-def _same(k: int, trials: list[Trial], outcomes: list[Outcome]) -> bool:
-    """Return whether result k is the same in all trials, numbers in one of them at least."""
-    pairs = [(trial.got[k], other[k]) for trial, other in zip(trials, outcomes, strict=True)]
-    return all(agree(*pair) for pair in pairs) and not all(isinstance(got, str) for got, _ in pairs)
 
 
 def _is_float(value: object) -> bool:
