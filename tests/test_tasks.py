@@ -47,7 +47,21 @@ def test_temporal_order_wants_the_signals_in_their_order():
     assert not mask[:-1].any()
 
 
-@pytest.mark.parametrize("task", [tasks.adding, tasks.temporal_order])
+def test_recall_wants_the_marked_symbol():
+    xs, targets, mask, _, _ = tasks.recall(9, 500, rng=rng())
+    symbols, marks = xs[:, :, :4], xs[:, :, 4]
+    assert (symbols.sum(axis=2) == 1).all()
+    assert (marks[:4].sum(axis=0) == 1).all()  # in the first half
+    assert (marks[4:] == 0).all()
+    assert (marks[:4].sum(axis=1) > 0).all()  # everywhere in it
+    for n in range(500):
+        assert symbols[marks[:, n] == 1, n, targets[-1, n]] == [1]
+    assert np.allclose(np.bincount(targets[-1]) / 500, 0.25, atol=0.06)
+    assert mask[-1].all()
+    assert not mask[:-1].any()
+
+
+@pytest.mark.parametrize("task", [tasks.adding, tasks.recall, tasks.temporal_order])
 def test_draws_depend_on_the_generator_alone_and_float32_stays(task):
     for one, other in zip(task(20, 3, rng=rng(1)), task(20, 3, rng=rng(1)), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -1,19 +1,25 @@
 """Graded exercises: feedback on answers, hints, and what has been earned. Never the solution."""
 
 import json
+import linecache
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import lstm_course
 from lstm_course.exercises import (
     backward_step,
+    capstone,
     forget_gate,
+    gpu,
     gradients_travel,
     input_gate,
+    numpy_speed,
     output_gate,
     pointwise,
+    pytorch,
     record,
     sequence,
     through_time,
@@ -35,6 +41,10 @@ MODULES = (
     through_time,
     training,
     gradients_travel,
+    numpy_speed,
+    pytorch,
+    gpu,
+    capstone,
 )
 """A module for each chapter that has graded exercises, in the chapters' order."""
 
@@ -222,7 +232,7 @@ def verify(path: str | os.PathLike[str], seconds: float = 60.0) -> Progress:
         for name in QUESTIONS:
             try:
                 with quiet(), time_limit("The answer", seconds):
-                    exec(sources.get(name, ""), namespace)
+                    exec(_compiled(name, sources.get(name, "")), namespace)
             except KeyboardInterrupt:
                 raise
             except BaseException:  # this answer earns nothing, others may
@@ -230,6 +240,13 @@ def verify(path: str | os.PathLike[str], seconds: float = 60.0) -> Progress:
         return _progress(_verified)
     finally:
         _verified = None
+
+
+def _compiled(name: str, source: str) -> CodeType:
+    """Return a source as code that knows its lines, as that of a notebook's cell does."""
+    file = f"<answer to {name}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    return compile(source, file, "exec")
 
 
 def _question(name: str) -> Question:

@@ -10,6 +10,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -190,8 +191,9 @@ def _describe(error: BaseException) -> str:
         text = str(error)[:300]
     except Exception:
         text = ""
-    frames = traceback.extract_tb(error.__traceback__)[1:2]  # the first frame is `call`
-    line = f"\nin the line: {frames[0].line}" if frames and frames[0].line else ""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.line for frame in frames if Path(frame.filename).parent != Path(__file__).parent]
+    line = f"\nin the line: {lines[0]}" if lines and lines[0] else ""
     return type(error).__name__ + (f": {text}" if text else "") + line
 
 

@@ -1,0 +1,121 @@
+"""Arrays that remember which argument they came from and count the products they take part in."""
+
+from __future__ import annotations  # an array's methods return arrays of its own kind
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lstm_course._checks import Array
+
+UFUNCS = ("matmul", "vecdot", "matvec", "vecmat")
+FUNCTIONS = ("dot", "vdot", "inner", "outer", "tensordot", "einsum", "multi_dot", "kron")
+
+
+class Product(NamedTuple):
+    """One call, which arguments its factors came from, and how many matrix products it makes."""
+
+    origins: frozenset[str]
+    products: int
+
+
+_log: list[Product] = []
+
+
+class Counted(np.ndarray):
+    """An array that says where it came from. Views, copies and sums of it came from there too.
+
+    A product is a new thing and comes from nowhere: a hidden state has no origin.
+    """
+
+    origins: frozenset[str]
+
+    def __array_finalize__(self, obj: object) -> None:
+        self.origins = getattr(obj, "origins", frozenset())
+
+    def __deepcopy__(self, memo: dict[int, Any] | None) -> Counted:
+        return counted(_plain(self).copy(), *self.origins)
+
+    def dot(self, b: Any, out: Any = None) -> Any:
+        """Return what np.dot returns."""
+        return np.dot(self, b) if out is None else np.dot(self, b, out)
+
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (), **kwargs: Any
+    ) -> Any:
+        """Compute, count a product, and hand the origins on to what is none."""
+        origins = [_origins(one) for one in inputs]
+        found = frozenset[str]().union(*origins)
+        if out:
+            kwargs["out"] = tuple(map(_plain, out))
+        result = getattr(ufunc, method)(*map(_plain, inputs), **kwargs)
+        between = ufunc is np.multiply and len(found) > max(map(len, origins))
+        if found and (between or ufunc.__name__ in UFUNCS):
+            batch = () if between else np.broadcast_shapes(*(np.shape(one)[:-2] for one in inputs))
+            _log.append(Product(found, int(np.prod(batch))))
+            found = frozenset()
+        return out[0] if len(out) == 1 else _tagged(result, found)
+
+    def __array_function__(
+        self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        """Compute, count a product, and hand the origins on to what is none."""
+        found = _origins([args, list(kwargs.values())])
+        result = func(*_plain(args), **{name: _plain(value) for name, value in kwargs.items()})
+        name = func.__name__
+        if name in FUNCTIONS and sum(map(_is_array, _flat(args))) > 1:
+            _log.append(Product(found, 1))
+            return result
+        return result if name.endswith("_like") else _tagged(result, found)
+
+
+def counted(array: Array, *origins: str) -> Counted:
+    """Return an array that counts, a view of the given one."""
+    view = array.view(Counted)
+    view.origins = frozenset(origins)
+    return view
+
+
+@contextlib.contextmanager
+def counting() -> Iterator[list[Product]]:
+    """Collect the products of counted arrays made in the block."""
+    _log.clear()
+    found: list[Product] = []
+    try:
+        yield found
+    finally:
+        found += _log
+        _log.clear()
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    if isinstance(values, list | tuple):
+        for value in values:
+            yield from _flat(value)
+    else:
+        yield values
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray)
+
+
+def _origins(value: Any) -> frozenset[str]:
+    return frozenset[str]().union(*(getattr(one, "origins", ()) for one in _flat(value)))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    return value.view(np.ndarray) if isinstance(value, Counted) else value
+
+
+def _tagged(value: Any, origins: frozenset[str]) -> Any:
+    if isinstance(value, list | tuple):
+        parts: Sequence[Any] = [_tagged(one, origins) for one in value]
+        return parts if isinstance(value, list) else tuple(parts)
+    if origins and type(value) is np.ndarray and value.dtype.kind == "f":
+        return counted(value, *origins)
+    return value
