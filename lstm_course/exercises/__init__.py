@@ -256,11 +256,11 @@ def _question(name: str) -> Question:
 
 
 def _progress(earned: Mapping[str, int], note: str = "") -> Progress:
-    titles = {
-        question.chapter: module.__name__.rpartition(".")[2].replace("_", " ")
-        for module in MODULES
-        for question in module.QUESTIONS
-    }
+    titles = {}
+    for module in MODULES:
+        chapter, name = module.QUESTIONS[0].chapter, module.__name__.rpartition(".")[2]
+        number = "" if module is capstone else f"{chapter:02} "
+        titles[chapter] = number + name.replace("_", " ")
     known = {
         name: min(earned[name], question.points)
         for name, question in QUESTIONS.items()

@@ -304,7 +304,7 @@ def _fault(network: Network, error: float, limit: float) -> str:
 QUESTIONS = tuple(
     Question(
         name=f"capstone-{level}",
-        chapter=99,
+        chapter=99,  # behind all chapters
         points=points,
         hints=hints,
         exam=NetworkExam(level, MISTAKES),

@@ -209,7 +209,7 @@ class Progress:
         for chapter, points, out_of, questions in self._rungs():
             bar = "█" * round(10 * points / out_of)
             marks = self._marks(questions)
-            title = f"{chapter:02} {self.titles[chapter]}"
+            title = self.titles[chapter]
             lines.append(f"  {title:<20}{bar:░<10} {points:>2} of {out_of:>2}   {marks}")
         return "\n".join([*lines, *filter(None, [self.note])])
 
@@ -220,7 +220,7 @@ class Progress:
             y = 44 + 42 * row
             marks = self._marks(questions).replace("  ", "\u2003")
             rows.append(
-                f'<text x="0" y="{y}">{chapter:02} · {html.escape(self.titles[chapter])}</text>'
+                f'<text x="0" y="{y}">{html.escape(self.titles[chapter])}</text>'
                 f'<rect x="180" y="{y - 12}" width="240" height="14" rx="3" opacity="0.15"/>'
                 f'<rect x="180" y="{y - 12}" width="{240 * points / out_of:.0f}" height="14" '
                 f'rx="3" opacity="0.75"/>'
