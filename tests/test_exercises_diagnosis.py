@@ -1,5 +1,6 @@
 """Where an answer is wrong: which result, slice, axis, factor, size, precision; and the smallest input."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -111,7 +112,7 @@ def when(condition):
         ),
         (
             but(d_weight=wrong_slice(0, 2)),
-            ["In d_weight the slice of the input gate and of the candidate are wrong."],
+            ["In d_weight the slices of the input gate and of the candidate are wrong."],
         ),
         (
             but(d_weight=in_the_order(0, 1, 3, 2)),
@@ -145,7 +146,10 @@ def when(condition):
             but(loss=when(lambda xs: xs.shape[2] > 1)),
             ["Right for D = 1, and wrong where D is larger."],
         ),
-        (but(loss=lambda loss, xs: -loss), ["The loss is not negative.\nRight: hs"]),
+        (
+            but(loss=lambda loss, xs: -loss),
+            ["The loss is not negative.\nRight: hs", "\nAnother case:\nWrong for"],
+        ),
         (but(loss=lambda loss, xs: xs), ["Expected loss as one number, got shape (1, 1, 2)"]),
         (but(loss=lambda loss, xs: "low"), ["Expected loss as one number, got str"]),
         (but(loss=lambda loss, xs: None), ["got NoneType"]),
@@ -215,6 +219,44 @@ def test_where_it_is_wrong(answer, sentences):
     message = told(answer)
     for sentence in sentences:
         assert sentence in message, message
+
+
+def one_array(solution, cases):
+    exam = FunctionExam("f", solution, (Returned(shape="(N,)"),), cases, {}, "Right.")
+    return Question("f", 1, 1, ("", "", ""), exam)
+
+
+def test_what_matters_by_its_sign_or_its_size_alone_is_not_said_to_be_ignored():
+    cases = tuple(
+        Case({"N": n}, dict(zip("abc", np.random.default_rng(n).normal(size=(3, n)), strict=True)))
+        for n in (2, 1, 3)
+    )
+    question = one_array(lambda a, b, c: a * b + c, cases)
+    for answer in (lambda a, b, c: a * np.sign(b), lambda a, b, c: a * (abs(b) < 10)):
+        message = question.check(answer).message
+        assert "Your result does not depend on c." in message
+
+
+def test_results_that_are_not_finite_do_not_show_which_mistake_it_is():
+    def division_by_0(*given):
+        hs, *others = solution(*given)
+        return hs * np.nan, *others
+
+    def that_and_twice_the_weight(*given):
+        hs, d_weight, *others = division_by_0(*given)
+        return hs, 2 * d_weight, *others
+
+    exam = dataclasses.replace(EXAM, mistakes={"Twice.": (that_and_twice_the_weight,)})
+    question = Question("layer", 1, 1, ("", "", ""), exam)
+    assert question.check(that_and_twice_the_weight).message == "Twice."
+    assert "Twice." not in question.check(division_by_0).message
+
+
+def test_the_input_shown_makes_no_result_a_thousand_times_as_large():
+    cases = tuple(Case({"N": n}, {"a": np.full(n, 2.0), "b": np.full(n, 0.5)}) for n in (2, 1, 3))
+    question = one_array(lambda a, b: a / (abs(b) + 1e-8), cases)
+    message = question.check(lambda a, b: a / (abs(b) + 1e-2)).message
+    assert "There a = [2.], b = [0.5]." in message
 
 
 def test_two_arguments_exchanged():

@@ -69,7 +69,7 @@ TWO_FLOWS_MISTAKES: dict[str, tuple[Answer, ...]] = {
         lambda dh, dc, o, c: dc - dh * o * tanh_derivative(c),
         lambda dh, dc, o, c: dh * o * tanh_derivative(c) - dc,
     ),
-    "dc goes through the output gate and tanh too. Only what comes from h passes them.": (
+    "In yours dc goes through the output gate and tanh too. Only what comes from h passes them.": (
         lambda dh, dc, o, c: (dc + dh) * o * tanh_derivative(c),
     ),
     "A product scales a gradient, and you add: one of the factors stands in a sum.": (
@@ -201,6 +201,12 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
     "From c to c_prev the gradient passes the forget gate. It is missing.": (
         step_with(dc_prev=lambda s: s.dc_all),
         step_with(dc_prev=lambda s: s.dc),
+    ),
+    "On its way to dc_prev the gradient of c passes the forget gate alone. You scale it by the "
+    "slope of tanh once more.": (step_with(dc_prev=lambda s: s.dc_all * s.f * (1 - s.tanh_c**2)),),
+    "dc_prev is computed from dc as it came, and scaled by the slope of tanh. Only what comes from "
+    "h passes tanh, and it is added to dc.": (
+        step_with(dc_prev=lambda s: s.dc * s.f * (1 - s.tanh_c**2)),
     ),
     "What c_prev gets is scaled by the forget gate. You scale it by c_prev itself.": (
         step_with(dc_prev=lambda s: s.dc_all * s.c_prev),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_course._checks import Array
 from lstm_course.exercises.diagnosis import describe
 from lstm_course.exercises.feedback import Exam, NotAnswered, WrongAnswer, call
 from lstm_course.exercises.trials import (
@@ -138,13 +139,15 @@ class FunctionExam(Exam):
         told = [trial for trial in trials if not (trial.case.large and overflows(trial.got))]
         wrong = {k for trial in told for k in trial.wrong()}
         count = len(trials[0].parts)
+        # Of results that are not finite many mistakes have the same ones.
+        plain = {k for trial in told for k in trial.wrong() if _is_finite(trial.got[k])}
         explained: dict[int, str] = {}
         for sentence, answers in self.mistakes.items() if wrong else ():
             for mistake in answers:
                 same = self._same(mistake, told, wrong)
                 if len(same) == count:
                     return sentence, {}
-                for k in wrong & same:
+                for k in plain & same:
                     explained.setdefault(k, sentence)
         return "", explained
 
@@ -199,7 +202,9 @@ class FunctionExam(Exam):
                 name = f" {part.name}" if len(trial.parts) > 1 else ""
                 if part.expected.dtype == dtype != got.dtype:
                     hint = (
-                        "Lists, np.zeros and np.array are float64 unless they are told otherwise."
+                        "Lists, np.zeros, np.eye and np.array are float64 unless they are told "
+                        "otherwise, and so is a single number of NumPy's, such as np.log(0.5). "
+                        "With NumPy's int64, such as a count, a float32 array becomes float64 too."
                     )
                     if got.dtype != np.float64:
                         hint = f"Something in your function is always {got.dtype}."
@@ -211,6 +216,10 @@ class FunctionExam(Exam):
                     raise WrongAnswer(
                         f"Right for float64 arguments, wrong values{name} for float32 ones."
                     )
+
+
+def _is_finite(got: Array | str) -> bool:
+    return isinstance(got, str) or bool(np.isfinite(got).all())
 
 
 def _is_float(value: object) -> bool:

@@ -37,9 +37,11 @@ HALF_LIFE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "This is for a share of 1/e that is left, not for a half.": (lambda k: _logit(np.exp(-1 / k)),),
     "This is for a gate that loses 1/k in every step. After k steps that is more than a half.": (
-        lambda k: np.log(k),
         lambda k: np.log(np.maximum(k - 1, 1e-9)),
+        lambda k: np.log(k - 1),
     ),
+    "This is for a gate that loses 1/(k + 1) in every step. Only for k = 1 is that a half after k "
+    "steps.": (lambda k: np.log(k),),
     "This is for a tenth that is left, not for a half.": (lambda k: _logit(0.1 ** (1 / k)),),
     "You invert the exponential. The gate is a whole sigmoid.": (
         lambda k: np.log(0.5 ** (1 / k)),
@@ -118,6 +120,7 @@ def sizes_with(
     by_lag: Callable[[Array], Array] = _relative,
     blame: Callable[[Array, int], Array] = lambda dh_T, T: np.zeros((T, *dh_T.shape), dh_T.dtype),
     final: bool = True,
+    final_c: bool = False,
     cut: Callable[[Any], Any] = _cut,
 ) -> Answer:
     """Return the two reaches with some of their parts changed."""
@@ -129,7 +132,9 @@ def sizes_with(
         results = []
         for steps in (cache, cut(cache)):
             dhs = blame(dh_T, len(xs))
-            dxs = sequence.lstm_backward(dhs, steps, dh_T if final else None)[0]
+            dxs = sequence.lstm_backward(
+                dhs, steps, dh_T if final else None, dh_T if final_c else None
+            )[0]
             results.append(by_lag(size(dxs)))
         whole, golden = results
         return whole, golden
@@ -238,6 +243,17 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
     "Every step gets the gradient, as if each had a loss. Here only the last has one.": (
         sizes_with(blame=lambda dh_T, T: np.broadcast_to(dh_T, (T, *dh_T.shape)), final=False),
         sizes_with(blame=lambda dh_T, T: np.broadcast_to(dh_T, (T, *dh_T.shape))),
+    ),
+    "dh_T is sent to the final cell state too. The loss reads the hidden state alone.": (
+        sizes_with(final_c=True),
+        sizes_with(
+            blame=lambda dh_T, T: np.array([*[np.zeros_like(dh_T)] * (T - 1), dh_T]),
+            final=False,
+            final_c=True,
+        ),
+    ),
+    "dh_T is sent to the final cell state. The loss reads the hidden state.": (
+        sizes_with(final=False, final_c=True),
     ),
     "Both results are the whole gradient. In golden the way through U is cut.": (
         sizes_with(cut=lambda cache: cache),

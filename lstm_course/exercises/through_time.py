@@ -130,6 +130,11 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
     "backpropagation through time.": _not_carried("dh", "dc"),
     "The gradients of W, U and b are overwritten at every step: only the first step's are left. "
     "All steps share the parameters, so theirs add up.": (walk_with(**_overwritten),),
+    **{
+        f"The gradient of {name[1]} is overwritten at every step: only the first step's is left. "
+        f"All steps share {name[1]}, so theirs add up.": (walk_with(**{name: line}),)
+        for name, line in _overwritten.items()
+    },
     "Only the last step contributes to the gradients of W, U and b. All steps share them.": (
         walk_with(**_later),
     ),
@@ -195,7 +200,7 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
     "dh and dc change places when they are handed on.": (
         walk_with(dh=lambda s: s.dc_prev, dc=lambda s: s.dh_prev),
     ),
-    "What a step hands back is added to what it was given. It takes its place.": (
+    "You add what a step hands back to what it was given. It must replace it.": (
         walk_with(dh=lambda s: s.dh + s.dh_prev, dc=lambda s: s.dc + s.dc_prev),
         walk_with(dh=lambda s: s.dh + s.dh_prev),
         walk_with(dc=lambda s: s.dc + s.dc_prev),
@@ -203,6 +208,10 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
     "dh is handed on as it came, not as the step has changed it.": (
         walk_with(dh=lambda s: s.dhs[s.t] + s.dh),
         walk_with(dh=lambda s: s.dh),
+    ),
+    "dc is handed on as it came, not as the step has changed it.": (
+        walk_with(dc=lambda s: s.dc),
+        walk_with(dc=lambda s: s.dc, dc0=lambda s: s.dc_prev),
     ),
     "A mean is taken over the batch. Each sequence adds its own share, so it is a sum.": (
         lambda dhs, dh_T, dc_T, *given: _mean_over_batch(
@@ -307,6 +316,8 @@ def chunks_with(
             _, (h_T, c_T), cache = sequence.lstm_forward(xs[chunk], params, h, c)
             h = h_T if "h" in carried else np.zeros_like(h)
             c = c_T if "c" in carried else np.zeros_like(c)
+            if carried == "ch":
+                h, c = c, h
             _, dh0, dc0, grads = sequence.lstm_backward(blame(dhs, chunk), cache, dh, dc)
             if hand_on:
                 dh, dc = dh0, dc0
@@ -323,6 +334,13 @@ def _whole(
 ) -> tuple[Array, Array, Array]:
     *_, cache = sequence.lstm_forward(xs, cell.LSTMParams(W, U, b))
     return sequence.lstm_backward(dhs, cache)[3].arrays()
+
+
+def _last_steps(
+    dhs: Array, xs: Array, W: Array, U: Array, b: Array, k: int
+) -> tuple[Array, Array, Array]:
+    *_, cache = sequence.lstm_forward(xs, cell.LSTMParams(W, U, b))
+    return sequence.lstm_backward(dhs[-k:], cache[-k:])[3].arrays()
 
 
 def _windows(
@@ -362,6 +380,7 @@ TRUNCATED_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "c goes on from chunk to chunk, and h starts from 0 each time. The state is both.": (
         chunks_with(carried="c"),
     ),
+    "h and c change places from chunk to chunk.": (chunks_with(carried="ch"),),
     "This is the whole gradient: nothing is cut.": (_whole,),
     "Gradients are handed from one chunk to the next. At the start of a chunk the walk ends.": (
         chunks_with(hand_on=True),
@@ -373,6 +392,10 @@ TRUNCATED_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "Only the first chunk counts. All chunks share the parameters, so theirs add up.": (
         chunks_with(starts=lambda T, k: (0,)),
+    ),
+    "Only the last k steps count. The steps before them are chunks too.": (
+        _last_steps,
+        chunks_with(starts=lambda T, k: (max(0, T - k),)),
     ),
     "The last chunk is dropped where it is shorter than k steps.": (
         chunks_with(starts=lambda T, k: range(0, T - k + 1, k)),
@@ -392,7 +415,13 @@ TRUNCATED_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "Chunks are one step too long.": (
         chunks_with(starts=lambda T, k: range(0, T, k + 1), length=lambda T, k: k + 1),
     ),
-    "Chunks overlap by one step, which counts twice.": (chunks_with(length=lambda T, k: k + 1),),
+    "Chunks overlap by one step, which counts twice.": (
+        chunks_with(length=lambda T, k: k + 1),
+        chunks_with(starts=lambda T, k: range(0, T, max(1, k - 1))),
+    ),
+    "A mean is taken over the steps. Each adds its own share, so it is a sum.": (
+        chunks_with(share=lambda T, k: 1 / T),
+    ),
     "From every step you walk back k steps. Here the chain is cut in fixed places.": (_windows,),
     "Every chunk gets the first rows of dhs. Each has rows of its own.": (
         chunks_with(blame=lambda dhs, chunk: dhs[: min(chunk.stop, len(dhs)) - chunk.start]),

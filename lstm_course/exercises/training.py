@@ -23,6 +23,7 @@ def cross_entropy(scores: Array, targets: Array, mask: Array) -> tuple[float, Ar
 
 
 LOSS: dict[str, Line] = {
+    "z": lambda s: s.scores,
     "y": lambda s: softmax(s.z),
     "log_y": lambda s: _log_softmax(s.z),
     "each": lambda s: -_chosen(s, s.log_y),
@@ -33,7 +34,7 @@ LOSS: dict[str, Line] = {
     "dz": lambda s: s.y - s.one_hot,
     "dscores": lambda s: s.dz * s.mask_of_gradient[..., None] / s.z.dtype.type(s.count),
 }
-"""The loss and its gradient line by line; `s` holds z, targets, mask, one_hot, lines before."""
+"""The loss and its gradient line by line; `s` holds the arguments, one_hot, lines before."""
 
 
 def loss_with(**changed: Line) -> Answer:
@@ -42,7 +43,7 @@ def loss_with(**changed: Line) -> Answer:
 
     def answer(scores: Array, targets: Array, mask: Array) -> tuple[Any, Any]:
         one_hot = np.eye(scores.shape[-1], dtype=scores.dtype)[targets]
-        s = SimpleNamespace(z=scores, targets=targets, mask=mask, one_hot=one_hot)
+        s = SimpleNamespace(scores=scores, targets=targets, mask=mask, one_hot=one_hot)
         for name, line in lines.items():
             setattr(s, name, line(s))
         return s.loss, s.dscores
@@ -106,6 +107,44 @@ def _softmax_over(axis: int | tuple[int, ...] | None) -> Line:
     return line
 
 
+def _shifted_over(axis: int | tuple[int, ...]) -> tuple[Answer, ...]:
+    """Return the loss of scores less the largest along a wrong axis, in the usual ways."""
+    way: dict[str, Line] = {
+        "z": lambda s: s.scores - s.scores.max(axis=axis, keepdims=True),
+        "y": lambda s: np.exp(s.z) / np.exp(s.z).sum(axis=-1, keepdims=True),
+        "log_y": lambda s: s.z - np.log(np.exp(s.z).sum(axis=-1, keepdims=True)),
+    }
+    ways: tuple[dict[str, Line], ...] = (
+        {},
+        {"y": lambda s: softmax(s.z), "log_y": lambda s: _log_softmax(s.z)},
+        {"each": _one_hot_sum},
+        {"each": lambda s: np.log(np.exp(s.z).sum(axis=-1)) - _chosen(s, s.z)},
+        {"log_y": _rounded},
+    )
+    return tuple(loss_with(**{**way, **other}) for other in ways)
+
+
+def _other_base(logarithm: Callable[[Array], Array]) -> tuple[Answer, ...]:
+    """Return the loss with another logarithm of the sum, and the gradient from it or not."""
+    return (
+        loss_with(
+            log_y=lambda s: (
+                s.z
+                - s.z.max(axis=-1, keepdims=True)
+                - logarithm(np.exp(s.z - s.z.max(axis=-1, keepdims=True)).sum(-1, keepdims=True))
+            )
+        ),
+        loss_with(
+            log_y=lambda s: (
+                s.z
+                - s.z.max(axis=-1, keepdims=True)
+                - logarithm(np.exp(s.z - s.z.max(axis=-1, keepdims=True)).sum(-1, keepdims=True))
+            ),
+            dz=lambda s: np.exp(s.log_y) - s.one_hot,
+        ),
+    )
+
+
 def _twice(s: SimpleNamespace) -> Array:
     """Return the gradient of a second softmax, taken back through the first."""
     first, d = softmax(s.z), s.y - s.one_hot
@@ -145,6 +184,7 @@ LOSS_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "In the gradient the mask is forgotten: where nothing counts there is nothing to learn.": (
         *_both(mask_of_gradient=_never),
+        *_both(dscores=lambda s: s.dz / s.mask.size),
     ),
     "The gradient is not divided by the number of positions that count. The loss is a mean.": (
         *_both(dscores=lambda s: s.dz * s.mask[..., None]),
@@ -167,6 +207,8 @@ LOSS_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "In the loss the mask is forgotten: positions without a target are summed too.": (
         *_both(mask_of_loss=_never),
+        *_both(loss=lambda s: s.each.mean()),
+        *_both(loss=lambda s: s.each.sum()),
     ),
     "The mask is read the wrong way round: it is true where a position counts.": (
         *_both(
@@ -190,6 +232,8 @@ LOSS_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "The loss has a logarithm to another base. Here it is the natural one.": (
         *_both(each=lambda s: -_chosen(s, s.log_y) / np.log(2)),
         *_both(each=lambda s: -_chosen(s, s.log_y) / np.log(10)),
+        *_other_base(np.log2),
+        *_other_base(np.log10),
     ),
     "The loss has no logarithm: this is how far the probability is from 1.": (
         *_both(each=lambda s: 1 - _chosen(s, s.y)),
@@ -208,6 +252,8 @@ LOSS_MISTAKES: dict[str, tuple[Answer, ...]] = {
         *_both(y=lambda s: softmax(softmax(s.z)), log_y=_rounded),
         *_both(y=lambda s: softmax(softmax(s.z)), log_y=_rounded, dz=_twice),
     ),
+    "The largest score is taken along the wrong axis, so the classes of one position are moved by "
+    "different numbers. Take it over the classes.": (*_shifted_over(0), *_shifted_over(1)),
     "Softmax runs over the wrong axis. The probabilities of one position sum to 1.": (
         *(loss_with(y=_softmax_over(axis), log_y=_rounded) for axis in (0, 1, None, (0, 1))),
     ),
@@ -269,6 +315,23 @@ LARGE = Case(
 )
 
 
+# Large scores on both sides, the largest at every class in turn.
+SIDES = tuple(
+    Case(
+        {"T": 1, "N": 1, "K": K},
+        {
+            "scores": 2000 * np.eye(K)[[[best]]] - 1000,
+            "targets": np.array([[target]]),
+            "mask": np.array([[True]]),
+        },
+        large=True,
+    )
+    for K in (2, 3)
+    for best in range(K)
+    for target in range(K)
+)
+
+
 def _scored(f: Guarded, **changed: Array) -> tuple[float, Array]:
     """Call an answer on 6 positions; raise an error unless its results have their shapes."""
     given = {**_loss_case(3, 2, 4).arguments, **changed}
@@ -295,7 +358,18 @@ def _padding_changes_nothing(f: Guarded, rng: np.random.Generator) -> bool:
     return np.allclose(loss, same) and np.allclose(d, d_same)
 
 
+def _stays_in_range(f: Guarded, rng: np.random.Generator) -> bool:
+    """Return whether the gradient is finite (the loss of rounded probabilities may not be)."""
+    return all(
+        np.isfinite(np.asarray(f(*case.arguments.values())[1], float)).all() for case in SIDES
+    )
+
+
 LOSS_PROPERTIES: dict[str, Property] = {
+    "With scores of 1000 and -1000 at one position an exponential grows out of range. Only one "
+    "number to subtract is safe wherever it stands: the largest score of the position.": (
+        _stays_in_range
+    ),
     "A loss is never negative.": lambda f, rng: not _scored(f)[0] < 0,
     "The gradients of one position must sum to 0: what one class gains the others lose.": (
         _sums_to_0
@@ -364,7 +438,7 @@ CLIP_MISTAKES: dict[str, tuple[Answer, ...]] = {
         clip_with(clipped=lambda s: [np.clip(d, -s.limit, s.limit) for d in s.ds]),
     ),
     "Nothing is clipped.": (clip_with(factor=lambda s: 1.0),),
-    "A short gradient is stretched to the limit. It may stay as it is.": (
+    "A short gradient is stretched to the limit. It must stay as it is.": (
         clip_with(factor=lambda s: s.limit / s.norm if s.norm else 1.0),
         clip_with(factor=lambda s: np.divide(s.limit, s.norm)),
     ),
@@ -374,6 +448,9 @@ CLIP_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "A long gradient is scaled to length 1, whatever the limit.": (
         clip_with(factor=lambda s: 1 / s.norm if s.norm > s.limit else 1.0),
+    ),
+    "A long gradient becomes 0. It is scaled down to the limit.": (
+        clip_with(factor=lambda s: 1.0 if s.norm <= s.limit else 0.0),
     ),
     "The factor is upside down: long gradients get longer.": (
         clip_with(factor=lambda s: s.norm / s.limit if s.norm > s.limit else 1.0),
@@ -573,6 +650,13 @@ ADAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "eps stands under the root. It is added to the root.": (
         adam_with(below=lambda s: np.sqrt(s.q_hat + s.eps)),
     ),
+    "eps is used as a lower bound of the root. It is added to the root.": (
+        adam_with(below=lambda s: np.maximum(np.sqrt(s.q_hat), s.eps)),
+    ),
+    "eps is added before the correction. It is added to the root of the corrected q.": (
+        adam_with(below=lambda s: np.sqrt((s.q + s.eps) * s.of_q)),
+        adam_with(below=lambda s: (np.sqrt(s.q) + s.eps) * np.sqrt(s.of_q)),
+    ),
     "eps is missing: where a parameter has never had a gradient you divide by 0.": (
         adam_with(below=lambda s: np.sqrt(s.q_hat)),
     ),
@@ -615,6 +699,16 @@ ADAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "The step is made with the means of before. Renew them first.": (
         adam_with(m_used=lambda s: s.m_old, q_used=lambda s: s.q_old),
     ),
+    "The step is made with the m of before. Renew it first.": (
+        adam_with(m_used=lambda s: s.m_old),
+    ),
+    "The step is made with the q of before. Renew it first.": (
+        adam_with(q_used=lambda s: s.q_old),
+    ),
+    "The step goes by signs alone. It is the ratio of the two means.": (
+        adam_with(step=lambda s: s.rate * np.sign(s.dw)),
+        adam_with(step=lambda s: s.rate * np.sign(s.m)),
+    ),
     "This is plain descent: the step does not use the running means.": (
         adam_with(w=lambda s: s.w_old - s.rate * s.dw),
     ),
@@ -639,10 +733,16 @@ ADAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
 
 def _adam_case(H: int, D: int, t: int, *constants: float) -> Case:
     rng = np.random.default_rng([H, D, t])
-    w, dw, m, q = rng.normal(size=(4, H, D))
-    if t == 1:
-        m, q, dw.flat[0] = 0 * m, 0 * q, 0
-    given = (w, dw, m, q**2, t, *constants)
+    w, *gradients = rng.normal(size=(t + 1, H, D))
+    beta1, beta2 = constants[1:3]
+    m, q = np.zeros((2, H, D))
+    for gradient in gradients:
+        gradient.flat[-1] *= 0.01 if H * D > 1 else 1  # below some eps
+        gradient.flat[0] *= t > 1
+    dw = gradients.pop()
+    for gradient in gradients:
+        m, q = beta1 * m + (1 - beta1) * gradient, beta2 * q + (1 - beta2) * gradient**2
+    given = (w, dw, m, q, t, *constants)
     return Case({"H": H, "D": D, "t": t}, dict(zip(ADAM_ARGUMENTS, given, strict=True)))
 
 
@@ -668,9 +768,8 @@ def _first_step(f: Guarded, rng: np.random.Generator) -> bool:
 
 ADAM_PROPERTIES: dict[str, Property] = {
     "A parameter that has never had a gradient must not move.": _stays,
-    "In the first update each parameter must move by the learning rate, whatever its gradient.": (
-        _first_step
-    ),
+    "In the first update, t = 1, a parameter whose gradient is far above eps must move by about "
+    "the learning rate, however large the gradient.": _first_step,
 }
 
 QUESTIONS = (
@@ -702,6 +801,7 @@ QUESTIONS = (
                 WIDE,
                 BELOW,
                 LARGE,
+                *SIDES,
                 _loss_case(4, 3, 2),
                 _loss_case(3, 2, 5),
             ),
