@@ -73,6 +73,10 @@ def test_errors_stand_beside_target_and_guessing():
     [
         (drawn(), "No better than guessing"),
         (drawn("recall", loss=1.4), "No better than guessing"),
+        (drawn(loss=40.0), "40, is far above that of guessing, 0.17: the learning rate is too l"),
+        (drawn("recall", loss=30), "30, is far above that of guessing, 1.4: the learning rate"),
+        (changed(right.adding(), readout_weight=np.zeros((1, 1)), loss=9), "learning rate is too"),
+        (drawn(loss=0.01), "other steps counted, another length, other targets"),
         (drawn(loss=1e-4), "The training loss you report, 0.0001, is too small"),
         (drawn("recall", loss=0.01), "knows the sequences it was trained on by heart"),
         (in_order(right.adding(), (0, 1, 3, 2)), "stand in the order i, f, o, g: read so"),

@@ -55,6 +55,25 @@ def nan(lstm, W, U, b):
 
 
 @pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize("name", exercise.BIASES)
+def test_a_frozen_bias_of_zeros_is_right(name):
+    def fill(lstm, W, U, b):
+        exercise.to_pytorch(lstm, W, U, b)
+        if name == "bias_ih_l0":
+            exercise._copy(lstm, bias_ih_l0=0 * b, bias_hh_l0=exercise.reorder(b))
+        getattr(lstm, name).requires_grad_(False)
+
+    assert lc.check("to-pytorch", fill).passed
+
+    def the_other(lstm, W, U, b):
+        fill(lstm, W, U, b)
+        (other,) = {*exercise.BIASES} - {name}
+        getattr(lstm, other).requires_grad_(False)
+
+    assert lc.check("to-pytorch", the_other).message == exercise.FROZEN
+
+
+@pytest.mark.usefixtures("torch")
 @pytest.mark.parametrize(
     ("name", "answer", "sentence"),
     [

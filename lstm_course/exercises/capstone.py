@@ -52,6 +52,14 @@ class Task:
         # The right class has at most half of the probability where it is not the answer.
         return error * np.log(2) if self.classes else error
 
+    def loss_of_guessing(self) -> float:
+        """Return the loss of a model that gives every class, or the mean, to all."""
+        return float(np.log(self.outputs)) if self.classes else self.guessing
+
+    def large_loss(self) -> float:
+        """Return a loss that a model does not have at its start, but after steps too large."""
+        return (2 if self.classes else 10) * self.loss_of_guessing()
+
     def says(self, error: float) -> str:
         """Return an error in words."""
         return f"{error:.1%} wrong" if self.classes else f"mean squared error {error:.4f}"
@@ -280,13 +288,20 @@ def _fault(network: Network, error: float, limit: float) -> str:
                     f"Your slices stand in the order {slices}: read so, the same weights do what "
                     "they should. The course has i, f, g, o."
                 )
+    if error > 0.9 * task.guessing and network.loss > task.large_loss():
+        return (
+            f"The training loss you report, {network.loss:.2g}, is far above that of guessing, "
+            f"{task.loss_of_guessing():.2g}: the learning rate is too large. (Or it is a sum, and "
+            "a mean is meant.)"
+        )
     if np.ptp(network.answers(batch.inputs), axis=0).max() < 1e-9:
         raise WrongAnswer(SAME_FOR_ALL)
     if network.loss < 0.5 * task.least_loss(error):
         return (
             f"The training loss you report, {network.loss:.2g}, is too small for such an error. So "
-            "the model knows the sequences it was trained on by heart, or these are not its "
-            "weights. Draw new sequences for every update."
+            "the model knows the sequences it was trained on by heart (draw new ones for every "
+            "update), or its loss is not this task's: other steps counted, another length, other "
+            "targets. Or these are not its weights."
         )
     if network.error(STEPS // 2, 500, rng) <= limit:
         return (

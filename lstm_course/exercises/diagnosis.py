@@ -17,6 +17,7 @@ from lstm_course.exercises.trials import (
     Trial,
     agree,
     close,
+    in_digits,
     overflows,
     take_apart,
 )
@@ -57,7 +58,7 @@ def describe(
     raw = _raw(answer, trials)
     if time.perf_counter() - began > SLOW:
         k = failing[0].wrong()[0]
-        return _example(_simplest(failing, k), k)
+        return _example(*_simplest(failing, k), k)
     whole = _order_of_results(raw, trials) or _exchanged(attempt, answer, trials)
     if whole:
         return whole
@@ -83,12 +84,12 @@ def describe(
         for k in wrong:
             arrays = [results[k] if results else None for results in raw]
             lines += filter(None, [_shape_of_mistake(k, arrays, trials)])
-    simplest = _simplest(failing, first)
+    simplest, near = _simplest(failing, first)
     if not isinstance(simplest.got[first], str):
-        simplest = _simplified(attempt, answer, simplest, first)
+        simplest = _simplified(attempt, answer, simplest, first, near)
     if broken:
         lines.append("Another case:")
-    lines.append(_example(simplest, first))
+    lines.append(_example(simplest, near, first))
     return "\n".join(lines)
 
 
@@ -281,30 +282,42 @@ def _factor(whose: str, pairs: Pairs) -> str:
     return ""
 
 
-def _simplest(failing: list[Trial], k: int) -> Trial:
-    """Return the trial of which to tell that result k is wrong."""
+def _near(trial: Trial, k: int) -> bool:
+    """Return whether result k is what is expected but for its last digits."""
+    got, want = trial.got[k], trial.parts[k].expected
+    if isinstance(got, str) or not np.allclose(got, want, rtol=2e-3, atol=1e-4):
+        return False
+    tiny = np.abs(want) < 1e-9  # in place of 0, nothing is near
+    return bool(close(got, want)[tiny].all())
+
+
+def _simplest(failing: list[Trial], k: int) -> tuple[Trial, bool]:
+    """Return the trial of which to tell that result k is wrong, and whether all are near."""
     failing = [trial for trial in failing if k in trial.wrong()]
+    far = [trial for trial in failing if not _near(trial, k)]
+    failing = far or failing
     # A wrong shape or an error is told where sizes differ, a wrong number where it is small.
     distinct = [trial for trial in failing if len(set(trial.case.sizes.values())) > 1]
     told = [trial for trial in distinct if isinstance(trial.got[k], str)]
-    return (told or sorted(failing, key=lambda trial: (trial.case.large, _size(trial.case))))[0]
+    failing.sort(key=lambda trial: (trial.case.large, _size(trial.case)))
+    return (told or failing)[0], not far
 
 
-def _example(trial: Trial, k: int) -> str:
+def _example(trial: Trial, near: bool, k: int) -> str:
     """Show the input on which result k is wrong, with what came and what is expected."""
     got, want = trial.got[k], trial.parts[k].expected
     if isinstance(got, str):
         return got
     if not np.isfinite(got).all():
         return f"For {trial.case} {trial.parts[k].name or 'your result'} is not a finite number."
-    place = tuple(int(i) for i in np.argwhere(~close(got, want))[0])
-    one, other = float(got[place]), float(want[place])
-    digits = next((d for d in range(4, 17) if f"{one:.{d}g}" != f"{other:.{d}g}"), 17)
+    off = np.where(close(got, want), -1, np.abs(got - want))
+    place = tuple(int(i) for i in np.unravel_index(np.argmax(off), off.shape))
+    one, other = in_digits(float(got[place]), float(want[place]))
     where = f"entry {place}" if place else "the result"
     if trial.parts[k].name:
         where = f"{where} of {trial.parts[k].name}" if place else trial.parts[k].name
-    text = f"Wrong for {trial.case}: {where} is {one:.{digits}g}, expected {other:.{digits}g}."
-    if np.allclose(got, want, rtol=2e-3, atol=1e-4):
+    text = f"Wrong for {trial.case}: {where} is {one}, expected {other}."
+    if near:
         text += (
             "\nClose, but more than rounding does in float64: "
             "the check allows a relative error of 1e-6."
@@ -312,8 +325,11 @@ def _example(trial: Trial, k: int) -> str:
     return text + _given(trial.case)
 
 
-def _simplified(attempt: Try, answer: Answer, trial: Trial, k: int) -> Trial:
-    """Return a trial with rounder arguments, zeros where possible, in which result k is wrong."""
+def _simplified(attempt: Try, answer: Answer, trial: Trial, k: int, near: bool) -> Trial:
+    """Return a trial with rounder arguments, zeros where possible, in which result k is wrong.
+
+    Where not all trials are `near`, this one is not near either.
+    """
     for simpler in (np.zeros_like, lambda value: np.round(value, 1) + 0.0):
         for name, value in trial.case.arguments.items():
             if not (isinstance(value, np.ndarray) and value.dtype.kind == "f"):
@@ -326,7 +342,7 @@ def _simplified(attempt: Try, answer: Answer, trial: Trial, k: int) -> Trial:
             got, want = tried.got[k], tried.parts[k].expected
             finite = not isinstance(got, str) and np.isfinite([got, want]).all()
             if finite and _extent(want) <= 1e3 * _extent(trial.parts[k].expected):
-                trial = tried if k in tried.wrong() else trial
+                trial = tried if k in tried.wrong() and (near or not _near(tried, k)) else trial
     return trial
 
 

@@ -37,6 +37,9 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
     "The bias enters with the wrong sign.": (
         lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T - b) * c,
     ),
+    "You add 1 to the sum. What helps a cell at its start is in the bias b already.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b + 1) * c,
+    ),
     "The cell state stands inside the sigmoid. The gate is computed first, then multiplied.": (
         lambda x, h, c, W, U, b: sigmoid((x @ W.T + h @ U.T + b) * c),
     ),

@@ -121,6 +121,16 @@ MISTAKES: dict[str, tuple[Source, ...]] = {
             ("gate + 3 * H", "gate + 3 * units"),
         ),
     ),
+    (
+        "Your slices are a quarter of stride apart. They are H numbers apart, however far the "
+        "rows are."
+    ): (
+        with_lines(
+            ("gate + H", "gate + stride // 4"),
+            ("gate + 2 * H", "gate + stride // 4 * 2"),
+            ("gate + 3 * H", "gate + stride // 4 * 3"),
+        ),
+    ),
     "Row and place within the row have changed roles in your address.": (
         with_lines((ADDRESS, "gate = a + unit % H * stride + unit // H")),
     ),
@@ -283,9 +293,10 @@ def _exam() -> FunctionExam:
         cases=(
             _case(3, 3, 0, 4),
             _case(1, 1, 0, 2),
-            _case(1, 5, 3, 4),
+            _case(1, 5, 7, 4),
             _case(4, 1, 0, 4),
-            _case(3, 2, 1, 4),
+            _case(6, 1, 4, 4),
+            _case(3, 2, 6, 4),
         ),
         mistakes={
             sentence: tuple(Launched(_kernel_of(one.text), remembering=True) for one in mistakes)

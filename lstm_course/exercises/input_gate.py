@@ -10,7 +10,7 @@ from lstm_course._checks import Array
 from lstm_course.exercises.feedback import Exam, NotAnswered, Question, WrongAnswer, as_array
 from lstm_course.exercises.functions import FunctionExam, Guarded, Property
 from lstm_course.exercises.sums import AXES, SUMS, affine
-from lstm_course.exercises.trials import Answer, Case, Returned
+from lstm_course.exercises.trials import Answer, Case, Returned, in_digits
 from lstm_course.pointwise import sigmoid, tanh
 
 Squash = Callable[[Array], Array]
@@ -65,6 +65,13 @@ INPUT_GATE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "The input gate is squashed by tanh, which can be negative. A share lies in 0 to 1.": (
         _squashed(tanh, tanh),
+    ),
+    "The candidate runs from -2 to 2. It has to lie in -1 to 1, as tanh does.": (
+        _squashed(sigmoid, lambda a: 4 * sigmoid(a) - 2),
+        _squashed(sigmoid, lambda a: 2 * tanh(a)),
+    ),
+    "The candidate is tanh of half the sum: the sigmoid has to be taken of more than the sum.": (
+        _squashed(sigmoid, lambda a: 2 * sigmoid(a) - 1),
     ),
     "The candidate's sum is not squashed, so a single step could write any amount.": (
         _squashed(sigmoid, _same),
@@ -280,8 +287,11 @@ class SettingsExam(Exam):
         "All five forget gates are turned over: a forget gate of 1 keeps, one of 0 erases.": (
             np.column_stack([1 - SETTINGS[:, 0], SETTINGS[:, 1:]]),
         ),
-        "keep: with all gates closed the old state is erased. To keep is to let it through.": (
+        "keep and erase have changed places.": (_but(keep=(0, 0, 0), erase=(1, 0, 0)),),
+        "keep: the forget gate is closed, so the old state is erased. To keep is to let it pass.": (
             _but(keep=(0, 0, 0)),
+            _but(keep=(0, 1, 0)),
+            _but(keep=(0, 0.5, 0)),
         ),
         "keep: the forget gate is right, but the input gate lets something in.": (
             _but(keep=(1, 1, 1)),
@@ -295,12 +305,13 @@ class SettingsExam(Exam):
             _but(erase=(0, 1, -1)),
         ),
         "replace: the old state is still there, so this adds.": (_but(replace=(1, 1, -0.5)),),
-        "replace: what is written is gate times candidate, and yours is a half times a half.": (
+        "replace: what is written is gate times candidate, and yours comes to -0.25.": (
             _but(replace=(0, 0.5, -0.5)),
+            _but(replace=(0, 0.25, -1)),
         ),
         "replace: the sign is wrong. The candidate carries it.": (_but(replace=(0, 1, 0.5)),),
         "add: the old state is erased, so this replaces.": (_but(add=(0, 1, 0.25)),),
-        "add: what is written is gate times candidate, and yours is a quarter of a quarter.": (
+        "add: what is written is gate times candidate, and yours comes to 0.0625.": (
             _but(add=(1, 0.25, 0.25)),
         ),
         "approach: half of the old state is kept, but too little is written.": (
@@ -330,7 +341,11 @@ class SettingsExam(Exam):
         for row, (f, i, g) in zip(WISHES, settings, strict=True):
             for name, share in (("f", f), ("i", i)):
                 if not 0 <= share <= 1:
-                    raise WrongAnswer(f"{row}: {name} = {share:g} is no share. It lies in 0 to 1.")
+                    exchanged = " With the columns i and g exchanged all five rows would be right."
+                    raise WrongAnswer(
+                        f"{row}: {name} = {share:g} is no share. It lies in 0 to 1."
+                        + exchanged * (not self._wrong(settings[:, [0, 2, 1]]))
+                    )
             if not -1 <= g <= 1:
                 raise WrongAnswer(f"{row}: g = {g:g}, and a candidate lies in -1 to 1.")
         for sentence, answers in self.mistakes.items():
@@ -340,12 +355,15 @@ class SettingsExam(Exam):
         right = ", ".join(wish for j, wish in enumerate(WISHES) if j not in wrong)
         f, written = effects(settings)[k]
         kept, added = EFFECTS[k]
+        turned = [
+            in_digits(f * state + written, kept * state + added, most=10) for state in (0.8, -2)
+        ]
         raise WrongAnswer(
             (f"Right: {right}. " if right else "")
             + f"Wrong: {', '.join(WISHES[j] for j in wrong)}.\n"
-            f"{WISHES[k]}: your gates turn a state of 0.8 into {f * 0.8 + written:.4g}, "
-            f"expected {kept * 0.8 + added:.4g}; and one of -2 into {f * -2 + written:.4g}, "
-            f"expected {kept * -2 + added:.4g}."
+            f"{WISHES[k]}: your gates turn a state of 0.8 into {turned[0][0]}, "
+            f"expected {turned[0][1]}; and one of -2 into {turned[1][0]}, "
+            f"expected {turned[1][1]}."
         )
 
     def _settings(self, answer: Any) -> Array:

@@ -382,7 +382,15 @@ def _is_linear(f: Guarded, das: Array, *others: Array) -> bool:
     return all(np.allclose(2 * a, b) for a, b in zip(once, twice, strict=True))
 
 
-SIZES = ((3, 3, 3, 3), (1, 1, 1, 1), (1, 2, 3, 2), (3, 1, 2, 1), (2, 3, 4, 2), (4, 2, 3, 5))
+SIZES = (
+    (3, 3, 3, 3),
+    (1, 1, 1, 1),
+    (1, 2, 3, 2),
+    (3, 1, 2, 1),
+    (2, 3, 4, 2),
+    (2, 3, 2, 1),
+    (4, 2, 3, 5),
+)
 
 QUESTIONS = (
     Question(

@@ -115,6 +115,9 @@ HIDDEN_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "This is the slope of tanh at c. Its value is asked for.": (
         lambda o, c: o * (1 - tanh(c) ** 2),
     ),
+    "This takes tanh of half the cell state: the sigmoid has to be taken of more than c.": (
+        lambda o, c: o * (2 * sigmoid(c) - 1),
+    ),
     "The cell state is squashed twice.": (lambda o, c: o * tanh(tanh(c)),),
     "The cell state is cut off at -1 and 1. tanh bends smoothly.": (
         lambda o, c: o * np.clip(c, -1, 1),
@@ -150,8 +153,8 @@ def cell_behind(h: Array, o: Array) -> Array:
         return np.arctanh(h / o)
 
 
-def _behind_case(N: int, H: int) -> Case:
-    shown = _shown_case(N, H, scale=0.8).arguments
+def _behind_case(N: int, H: int, scale: float = 0.8) -> Case:
+    shown = _shown_case(N, H, scale).arguments
     return Case({"N": N, "H": H}, {"h": hidden_state(**shown), "o": shown["o"]})
 
 
@@ -159,6 +162,13 @@ BEHIND_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "This is the squashed cell state. The squashing is still to be undone.": (lambda h, o: h / o,),
     "The gate is undone, but then you squash once more where you have to undo a squashing.": (
         lambda h, o: np.tanh(h / o),
+    ),
+    "The fraction stands on its head: the gate is what to divide by. And tanh is to be undone.": (
+        lambda h, o: o / h,
+    ),
+    "You cut the quotient off before it comes near 1, and a large cell state is lost.": tuple(
+        lambda h, o, limit=limit: np.arctanh(np.clip(h / o, -limit, limit))
+        for limit in (0.9, 0.95, 0.99, 0.999)
     ),
     "The inverse of a function is not one over it.": (
         lambda h, o: 1 / np.tanh(h / o),
@@ -240,6 +250,7 @@ BOUND_MISTAKES: dict[str, tuple[Answer, ...]] = {
         lambda c0, T: np.abs(c0) + np.tanh(T),
         lambda c0, T: np.tanh(np.abs(c0)) + np.tanh(T),
         lambda c0, T: T * np.tanh(np.abs(c0) + 1),
+        lambda c0, T: np.tanh(np.tanh(np.abs(c0)) + T),
     ),
     "What the cell starts with and what is written come together as a sum, not as a product.": (
         lambda c0, T: np.tanh(np.abs(c0) * T),
@@ -368,7 +379,11 @@ QUESTIONS = (
             name="cell_behind",
             solution=cell_behind,
             returns=(Returned(shape=SHAPE),),
-            cases=tuple(_behind_case(*sizes) for sizes in SIZES),
+            cases=(
+                *(_behind_case(*sizes) for sizes in SIZES[:-1]),
+                _behind_case(4, 3, scale=4),
+                _behind_case(*SIZES[-1]),
+            ),
             mistakes=BEHIND_MISTAKES,
             properties={
                 "Shown through the gate again, your cell state must give h.": _is_undone,

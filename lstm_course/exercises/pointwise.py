@@ -49,7 +49,7 @@ SIGMOID_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "Right for x < 0. For positive x your result is that of -x: the other branch is missing.": (
         lambda x: sigmoid(-np.abs(x)),
     ),
-    "This is tanh, which can be negative. A share lies in 0 to 1.": (tanh,),
+    "This is tanh, which can be negative. A share lies in 0 to 1.": (lambda x: tanh(x),),
     "This is the sigmoid of twice the argument.": (
         lambda x: sigmoid(2 * x),
         lambda x: (1 + np.tanh(x)) / 2,
@@ -59,7 +59,7 @@ SIGMOID_MISTAKES: dict[str, tuple[Answer, ...]] = {
         lambda x: (1 + np.tanh(x / 4)) / 2,
     ),
     "This is the derivative of the sigmoid. The question asks for its value.": (
-        sigmoid_derivative,
+        lambda x: sigmoid_derivative(x),
     ),
     "The sigmoid is taken twice, so the result never falls below a half.": (
         lambda x: sigmoid(sigmoid(x)),
@@ -75,7 +75,7 @@ SIGMOID_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "This cuts x off at 0 and 1. The sigmoid bends smoothly.": (lambda x: np.clip(x, 0, 1),),
     "x is cut off too early: beyond the limit your result no longer changes.": tuple(
         lambda x, limit=limit: sigmoid(np.clip(x, -limit, limit))
-        for limit in (1, 2, 3, 4, 5, 6, 10)
+        for limit in (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20)
     ),
     OVERFLOW: (
         lambda x: 1 / (1 + np.exp(-x)),
@@ -162,11 +162,12 @@ def _uses_what_it_is_given(f: Guarded, rng: np.random.Generator) -> bool:
 
 
 SIGMOID_DIGITS = (
-    "The values are right to the eye, but for large x all digits are lost: 1 - sigmoid(x) "
-    "rounds to 0. Another way to write that factor has them all."
+    "The values are right to the eye, but digits are lost where the sigmoid is flat, at x = 45 or "
+    "at x = -45, or in float32 at 20 or -20. A difference of two numbers that are nearly equal "
+    "loses them. The slope can be written without one."
 )
 SIGMOID_DERIVATIVE_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "This is the sigmoid itself. Its derivative is asked for.": (sigmoid,),
+    "This is the sigmoid itself. Its derivative is asked for.": (lambda x: sigmoid(x),),
     "This is 1 - sigmoid(x), one of two factors.": (lambda x: sigmoid(-x),),
     "The two shares are added, which gives 1 everywhere. They must be multiplied.": (
         lambda x: sigmoid(x) + sigmoid(-x),
@@ -191,13 +192,15 @@ SIGMOID_DERIVATIVE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "This is the square of the sigmoid. The second factor is what is left to 1.": (
         lambda x: sigmoid(x) ** 2,
     ),
-    "This is the derivative of tanh.": (tanh_derivative,),
+    "This is the derivative of tanh.": (lambda x: tanh_derivative(x),),
     "The chain rule's inner derivative is left out: -1 / (1 + exp(-x))^2 misses a factor.": (
         lambda x: -(sigmoid(x) ** 2),
     ),
     SIGMOID_DIGITS: (
         lambda x: sigmoid(x) * (1 - sigmoid(x)),
         lambda x: sigmoid(-x) * (1 - sigmoid(-x)),
+        lambda x: (1 - tanh(x / 2) ** 2) / 4,
+        lambda x: (sigmoid(x + 1e-6) - sigmoid(x - 1e-6)) / 2e-6,
     ),
 }
 
@@ -210,11 +213,12 @@ def _keeps_digits(f: Guarded, rng: np.random.Generator) -> bool:
 
 
 TANH_DIGITS = (
-    "The values are right to the eye, but for large x all digits are lost: the square rounds "
-    "to 1. Another way to write the slope has them all."
+    "The values are right to the eye, but digits are lost where tanh is flat, at x = 20 or at "
+    "x = -20, or in float32 at 10 or -10. A difference of two numbers that are nearly equal loses "
+    "them. The slope can be written without one."
 )
 TANH_DERIVATIVE_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "This is tanh itself. Its derivative is asked for.": (tanh,),
+    "This is tanh itself. Its derivative is asked for.": (lambda x: tanh(x),),
     "The square is missing.": (lambda x: 1 - tanh(x),),
     "The sign before the square is wrong: no slope of tanh is larger than 1.": (
         lambda x: 1 + tanh(x) ** 2,
@@ -228,7 +232,7 @@ TANH_DERIVATIVE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "x is squashed twice: the derivative is taken at tanh(x) where x is meant.": (
         lambda x: tanh_derivative(tanh(x)),
     ),
-    "This is the derivative of the sigmoid.": (sigmoid_derivative,),
+    "This is the derivative of the sigmoid.": (lambda x: sigmoid_derivative(x),),
     (
         "A factor is missing. tanh is a sigmoid stretched twice: its argument is doubled, and so "
         "is its value. Each leaves a factor of its own."
@@ -243,6 +247,7 @@ TANH_DERIVATIVE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     TANH_DIGITS: (
         lambda x: 1 - tanh(x) ** 2,
         lambda x: (1 - tanh(x)) * (1 + tanh(x)),
+        lambda x: (tanh(x + 1e-6) - tanh(x - 1e-6)) / 2e-6,
     ),
 }
 
@@ -289,7 +294,10 @@ CHAIN_MISTAKES: dict[str, tuple[Answer, ...]] = {
             sigmoid(w * x),
         ),
     ),
-    "In the inner product each factor's derivative is the other one, not itself.": (
+    (
+        "dw and dx have changed places: in the order, or in the inner product, where each factor's "
+        "derivative is the other one."
+    ): (
         lambda w, x, c: (
             c * sigmoid_derivative(w * x) * w,
             c * sigmoid_derivative(w * x) * x,
@@ -337,7 +345,8 @@ QUESTIONS = (
             mistakes=SIGMOID_MISTAKES,
             properties=SIGMOID_PROPERTIES,
             demands={OVERFLOW: _never_warns},
-            right="Right for small and large values, without a warning, in float32 too.",
+            right="Right for small and large values, without a warning, in float32 too. The check "
+            "allows a relative error of 1e-6, and an absolute one of 1e-9 where values are tiny.",
         ),
     ),
     Question(

@@ -267,10 +267,14 @@ TO_MISTAKES: dict[str, tuple[Answer, ...]] = {
 
 
 def _asks_for_gradients(answer: Answer) -> bool:
+    """Return whether the module can learn. A frozen bias of zeros takes nothing from it."""
     lstm, W, U, b = _to_case(3, 2).arguments.values()
     module = lstm.make()
     answer(module, W, U, b)
-    return all(parameter.requires_grad for parameter in module.parameters())
+    return all(
+        parameter.requires_grad or (name in BIASES and not parameter.any())
+        for name, parameter in module.named_parameters()
+    )
 
 
 SHARED = (
@@ -418,6 +422,10 @@ def _side_by_side(hs: Array, h_n: Array, c_n: Array) -> Array:
     return np.concatenate([h_n[0], h_n[1]], axis=1)
 
 
+def _halves(rows: Array) -> list[Array]:
+    return np.split(rows, 2, axis=1)
+
+
 def _reshaped(batch: Array) -> Array:
     return batch.reshape(batch.shape[1], batch.shape[0], -1)
 
@@ -443,6 +451,10 @@ ENCODE_MISTAKES: dict[str, tuple[Answer, ...]] = {
         "The backward half is right. The forward half is its state at the first step, when it had "
         "read one step only: it ends at the last."
     ): (encoded_with(lambda hs, h, c: hs[0]),),
+    (
+        "Each half is its direction's state after the first step it read. Forward ends at the "
+        "last step, backward at the first."
+    ): (encoded_with(lambda hs, h, c: np.concatenate([_halves(hs[0])[0], _halves(hs[-1])[1]], 1)),),
     (
         "The states are folded into rows without an exchange of axes: they run direction by "
         "direction, so a row holds states of different sequences."
@@ -574,6 +586,7 @@ QUESTIONS = (
                     (1, 3, 2, 2),
                     (3, 1, 2, 1),
                     (2, 3, 2, 3),
+                    (2, 3, 2, 1),
                     (4, 2, 3, 2),
                 )
             ),

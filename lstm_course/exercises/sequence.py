@@ -88,6 +88,11 @@ def _added(x: Array, h: Array, c: Array, W: Array, U: Array, b: Array) -> States
     return h + h_new, c + c_new
 
 
+def _swapped(x: Array, h: Array, c: Array, W: Array, U: Array, b: Array) -> States:
+    h_new, c_new = lstm_step(x, h, c, W, U, b)
+    return c_new, h_new
+
+
 SEQUENCE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "Nothing is carried: every step starts from h0 and c0 again.": (
         _carrying(lambda h, c, h0, c0: (h0, c0)),
@@ -101,6 +106,10 @@ SEQUENCE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "From one step to the next the two states change places.": (
         _carrying(lambda h, c, h0, c0: (c, h)),
     ),
+    (
+        "The two results of a step have changed places: the hidden state comes first, the cell "
+        "state second."
+    ): (_carrying(_both, _swapped),),
     "The hidden state is carried in the place of both states.": (
         _carrying(lambda h, c, h0, c0: (h, h)),
     ),
@@ -226,14 +235,19 @@ def _numbers(sentence: str, vocabulary: Sequence[str]) -> list[int]:
 
 
 def _final(
-    numbers: Sequence[int], W: Array, U: Array, b: Array, states: States | None = None
+    numbers: Sequence[int],
+    W: Array,
+    U: Array,
+    b: Array,
+    states: States | None = None,
+    run: Answer = lstm_forward,
 ) -> States:
     """Return the final states (1, H) of one sentence; the number -1 stands for padding with 0."""
     xs = np.zeros((len(numbers), 1, W.shape[1]), W.dtype)
     for x, number in zip(xs, numbers, strict=True):
         x[:, number] = number >= 0
     zeros = np.zeros((1, U.shape[1]), W.dtype)
-    _, h, c = lstm_forward(xs, *(states or (zeros, zeros)), W, U, b)
+    _, h, c = run(xs, *(states or (zeros, zeros)), W, U, b)
     return h, c
 
 
@@ -243,6 +257,22 @@ def _numbered(change: Callable[[list[list[int]], int], list[list[int]]]) -> Answ
     def answer(sentences: list[str], vocabulary: list[str], W: Array, U: Array, b: Array) -> Array:
         numbers = change([_numbers(s, vocabulary) for s in sentences], len(vocabulary))
         return np.array([_final(ns, W, U, b)[1][0] for ns in numbers])
+
+    return answer
+
+
+def _all_but_the_last(numbers: list[list[int]], D: int) -> list[list[int]]:
+    if any(len(ns) == 1 for ns in numbers):
+        raise ValueError("a sequence has at least one step")
+    return [ns[:-1] for ns in numbers]
+
+
+def _run_by(run: Answer) -> Answer:
+    """Return an answer that encodes with this run over a sequence."""
+
+    def answer(sentences: list[str], vocabulary: list[str], W: Array, U: Array, b: Array) -> Array:
+        numbers = [_numbers(s, vocabulary) for s in sentences]
+        return np.array([_final(ns, W, U, b, run=run)[1][0] for ns in numbers])
 
     return answer
 
@@ -308,6 +338,19 @@ ENCODE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "The cell state is squashed. It is asked for as it is.": (lambda *args: tanh(encode(*args)),),
     (
+        "The two results of a step have changed places: the hidden state comes first, the cell "
+        "state second."
+    ): (_run_by(_carrying(_both, _swapped)),),
+    "From one word to the next the two states change places.": (
+        _run_by(_carrying(lambda h, c, h0, c0: (c, h))),
+    ),
+    "The rows stand in the order of the alphabet. Row n belongs to sentence n.": (
+        lambda sentences, *others: encode(sorted(sentences), *others),
+    ),
+    "Right but for a sentence that comes twice: it gets one row, and each time asks for a row.": (
+        lambda sentences, *others: encode(list(dict.fromkeys(sentences)), *others),
+    ),
+    (
         "Right for the longest sentences. The others are filled up with zeros, the cell runs on "
         "over them, and a zero input moves the state like any other."
     ): (_padded(-1),),
@@ -332,6 +375,8 @@ ENCODE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "Only the first word is read.": (_numbered(lambda numbers, D: [ns[:1] for ns in numbers]),),
     "The last word is not read.": (
         _numbered(lambda numbers, D: [ns[:-1] or ns for ns in numbers]),
+        _numbered(lambda numbers, D: [ns[:-1] for ns in numbers]),
+        _numbered(_all_but_the_last),
     ),
     "The sentences are read backward.": (
         _numbered(lambda numbers, D: [ns[::-1] for ns in numbers]),
@@ -445,6 +490,7 @@ QUESTIONS = (
                 _sentences(2, "the sat cat", "cat", "the", "sat"),
                 _sentences(2, "cat", "cat cat", "cat cat cat"),
                 _sentences(1, "the saw cat dogs", "the dogs", "cat saw dogs"),
+                _sentences(2, "the sat cat", "cat sat", "the", "cat sat", "cat"),
                 LARGEST,
             ),
             mistakes=ENCODE_MISTAKES,

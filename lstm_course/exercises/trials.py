@@ -133,6 +133,18 @@ def agree(one: Array | str, other: Array | str) -> bool:
     return bool(close(one, other).all())
 
 
+def in_digits(one: float, other: float, most: int = 17) -> tuple[str, str]:
+    """Return two numbers with four digits, or as many as it takes to tell them apart.
+
+    Examples
+    --------
+    >>> in_digits(0.5000011, 0.5)
+    ('0.500001', '0.5')
+    """
+    pairs = [(f"{one:.{d}g}", f"{other:.{d}g}") for d in range(4, most + 1)]
+    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[0])
+
+
 def overflows(outcome: Outcome) -> bool:
     """Return whether a result is out of the range of numbers."""
     return any(

@@ -18,8 +18,17 @@ ORDERS = tuple("".join(order) for order in permutations("ifgo"))
 ONNX = "iofg"
 
 
-def _spread(order: str) -> str:
-    return ", ".join(order)
+def _taken(order: str, right: str, whose: str) -> str:
+    """Return what to say of slices taken in another order than the right one.
+
+    Gates that all are sigmoids can as well have changed places after the slices were taken.
+    """
+    moved = [gate for gate, other in zip(right, order, strict=True) if gate != other]
+    taken = f"ou take the slices in the order {', '.join(order)}"
+    if "g" in moved:
+        return f"Y{taken}. {whose}"
+    names = f"{', '.join(moved[:-1])} and {moved[-1]}"
+    return f"Either y{taken}, or {names} have changed places where you use them. {whose}"
 
 
 def step(
@@ -119,6 +128,17 @@ def _with_bias_of_o(gates: str) -> Answer:
     return answer
 
 
+def _with_one_more_for_f(x: Array, h_prev: Array, W: Array, U: Array, b: Array) -> Array:
+    return affine(x, h_prev, W, U, b) + np.repeat([0, 1, 0, 0], b.size // 4).astype(b.dtype)
+
+
+def _o_reads_the_new_h(
+    x: Array, h_prev: Array, c_prev: Array, W: Array, U: Array, b: Array
+) -> tuple[Array, Array]:
+    h, c = step(x, h_prev, c_prev, W, U, b)
+    return gates(x, h, W, U, b)[3] * tanh(c), c
+
+
 def _one_block(k: int) -> Sum:
     """Return a sum in which all four maps share block k of the parameters."""
 
@@ -210,10 +230,15 @@ STEP_MISTAKES: dict[str, tuple[Answer, ...]] = {
         _with_bias_of_o("ifg"),
     ),
     "Input and forget gate are given the bias of the output gate.": (_with_bias_of_o("if"),),
+    "You add 1 to the forget gate's sum. What helps a cell at its start is in b already.": (
+        _variant(a=_with_one_more_for_f),
+    ),
+    "The output gate reads the new hidden state. All four gates read the old one.": (
+        _o_reads_the_new_h,
+    ),
     **{sentence: tuple(_variant(a=a) for a in sums) for sentence, sums in SUMS.items()},
     **{
-        f"You take the slices in the order {_spread(order)}. "
-        "The question stacks them as i, f, g, o.": (_variant(order=order),)
+        _taken(order, "ifgo", "The question stacks them as i, f, g, o."): (_variant(order=order),)
         for order in ORDERS
         if order != "ifgo"
     },
@@ -362,7 +387,7 @@ ONNX_MISTAKES: dict[str, tuple[Answer, ...]] = {
         ),
     ),
     **{
-        f"You take the slices in the order {_spread(order)}. ONNX has another.": (_in_order(order),)
+        _taken(order, ONNX, "ONNX has another order."): (_in_order(order),)
         for order in ORDERS
         if order not in ("ifgo", "igof", ONNX)
     },

@@ -61,7 +61,7 @@ def bound_of_both_signs(c0, T):
 
 RIGHT = {
     "output-gate": (
-        lc.gates.output_gate,
+        lambda *args: lc.gates.output_gate(*args),
         gate_with_loops,
         gate_with_einsum,
         gate_with_concatenation,
