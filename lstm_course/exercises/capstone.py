@@ -333,7 +333,9 @@ QUESTIONS = tuple(
                 "look at the loss, its mask and the read-out, not at the length of training.",
                 "A model of one LSTM layer and a linear read-out, Adam, clipping, and a batch of "
                 "new sequences at every update, as in chapters 11 and 13.",
-                "16 units, 32 sequences a batch, a learning rate of 0.01, a few hundred updates. "
+                "16 units, 32 sequences a batch, a learning rate of 0.01, a few hundred updates; "
+                "at first a large bias in the forget gates and a very negative one in the input "
+                "gates. "
                 "The loss is the mean squared error for adding, else the cross-entropy, at the "
                 "last step.",
             ),

@@ -100,7 +100,8 @@ class FunctionExam(Exam):
         if not all(map(agree, trials[0].got, once)):
             raise WrongAnswer(
                 "Called twice with the same arguments, your function gives two different results. "
-                "Does it draw random numbers, or keep something from call to call?"
+                "Does it draw random numbers, keep something from call to call, or read memory of "
+                "np.empty before filling it?"
             )
         if any(trial.wrong() for trial in trials):
             sentence, explained = self._known_mistakes(trials)

@@ -426,7 +426,7 @@ QUESTIONS = (
                 IN_THE_LOOP: lambda f, rng: not _grow(f, *FORWARD)[0],
                 KEPT: _keeps_results_apart,
             },
-            right="Right, and the inputs are multiplied once, however many steps there are.",
+            right="Right, and the number of the inputs' products does not grow with T.",
         ),
     ),
     Question(
@@ -457,7 +457,7 @@ QUESTIONS = (
                 SUMS_THREE_AXES: lambda f, rng: _grow(f, *BACKWARD) != (False, True),
                 SUMS_IN_THE_LOOP: lambda f, rng: not _grow(f, *BACKWARD)[0],
             },
-            right="Right: one product each for dW and dU, however many steps there are.",
+            right="Right, and the number of products for dW and dU does not grow with T.",
         ),
     ),
 )

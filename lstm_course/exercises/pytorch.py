@@ -204,6 +204,19 @@ def _with_exchanged_weights(lstm: Any, W: Array, U: Array, b: Array) -> None:
     to_pytorch(lstm, U, W, b)
 
 
+def _without_U(lstm: Any, W: Array, U: Array, b: Array) -> None:
+    to_pytorch(lstm, W, lstm.weight_hh_l0.detach().numpy()[_back(U)], b)
+
+
+def _without_W(lstm: Any, W: Array, U: Array, b: Array) -> None:
+    to_pytorch(lstm, lstm.weight_ih_l0.detach().numpy()[_back(W)], U, b)
+
+
+def _back(array: Array) -> Array:
+    """Return the rows that the exchange of two slices puts back."""
+    return reorder(np.arange(len(array)))
+
+
 def _frozen(lstm: Any, W: Array, U: Array, b: Array) -> None:
     to_pytorch(lstm, W, U, b)
     lstm.requires_grad_(False)
@@ -252,6 +265,8 @@ TO_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "bias_ih_l0 still holds what it was drawn with, and PyTorch adds it to the other bias.": (
         filled_with(of_ih=None, of_hh=reorder),
     ),
+    "weight_hh_l0 still holds what it was drawn with: U has to be copied there.": (_without_U,),
+    "weight_ih_l0 still holds what it was drawn with: W has to be copied there.": (_without_W,),
     "The biases still hold what they were drawn with.": (filled_with(of_ih=None, of_hh=None),),
     "Both biases are 0 afterwards. One of them, or both together, have to hold b.": (
         filled_with(of_ih=np.zeros_like),
@@ -365,7 +380,7 @@ FROM_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "1 is added to the bias of the forget gate. What the module holds is all there is.": (
         read_with(_with_forget_bias),
     ),
-    "A module with bias=False has no biases, and your function fails there: b is 0 then.": (
+    "A module with bias=False has no biases, and your function fails there: b is 4H zeros.": (
         _raising_without_bias,
     ),
     "A module with bias=False adds no bias: b has to be 0 then.": (read_with(without=1.0),),
