@@ -15,6 +15,9 @@ pytestmark = pytest.mark.skipif(
 
 LOAD_C = "before = tl.load(c + unit, inside)"
 INTERPRETER_HAS_NONE = "g = tl.tanh(tl.load(gate + 2 * H, inside))"
+TANH_THAT_OVERFLOWS = (
+    "x = tl.load(gate + 2 * H, inside)\n    g = (tl.exp(x) - tl.exp(-x)) / (tl.exp(x) + tl.exp(-x))"
+)
 FAR = (LOAD_C, "before = tl.load(c + unit + 100000000000, inside)")
 
 
@@ -46,6 +49,7 @@ def kernel(body, signature="a, stride, c, h, units, H, BLOCK: tl.constexpr"):
             gpu.with_lines((gpu.SUM, "state = f * before + i * g * 1.5")),
             "Wrong for N = 1, H = 1, stride = 4, BLOCK = 2: entry",
         ),
+        (gpu.with_lines((f"g = {gpu.TANH}", TANH_THAT_OVERFLOWS)), "yours overflow"),
         (gpu.with_lines(('"fuse"', '"another"')), "could not be run on its own"),
         (gpu.with_lines(("import triton\n", "import nothing_of_that_name\n")), "No module named"),
         (lambda a: a, "is no kernel yet"),

@@ -8,12 +8,14 @@ reads where there is no memory, that process ends and not the learner's.
 
 import ast
 import atexit
+import ctypes
 import functools
 import importlib.util
 import inspect
 import itertools
 import json
 import linecache
+import mmap
 import os
 import select
 import subprocess
@@ -47,8 +49,8 @@ NO_KERNEL = (
     "Your function is no kernel yet: triton.jit has to decorate it, in the line above its def."
 )
 CRASHED = (
-    "Your kernel read or wrote where there is no memory: an address is far off, or a mask is "
-    "missing."
+    "Your kernel read or wrote where there is no memory: an address is far off, or a load or a "
+    "store has no mask."
 )
 
 KERNEL = """
@@ -186,6 +188,11 @@ MISTAKES: dict[str, tuple[Source, ...]] = {
         ),
     ),
     NO_KERNEL: (with_lines(("@triton.jit\n", "")),),
+    CRASHED: (
+        with_lines(("tl.load(gate, inside)", "tl.load(gate)")),
+        with_lines(("tl.load(gate + 3 * H, inside)", "tl.load(gate + 3 * H)")),
+        with_lines(("tl.load(c + unit, inside)", "tl.load(c + unit)")),
+    ),
 }  # fmt: skip
 
 
@@ -270,6 +277,9 @@ PROPERTIES: dict[str, Property] = {
     "Where a is very negative everywhere, all gates are shut: c and h must be 0.": (
         lambda f, rng: _shut(f)
     ),
+    "However large a sum is, a gate and a candidate are numbers: yours overflow.": (
+        lambda f, rng: _stays_finite(f)
+    ),
 }
 
 
@@ -277,6 +287,34 @@ def _shut(f: Guarded) -> bool:
     arguments = _case(3, 2, 1, 4).arguments
     c, h, _ = f(*{**arguments, "a": arguments["a"] - 100}.values())
     return np.allclose(c, 0) and np.allclose(h, 0)
+
+
+def _stays_finite(f: Guarded) -> bool:
+    arguments = _case(3, 2, 1, 4).arguments
+    return all(
+        np.isfinite(f(*{**arguments, "a": sign * 2000 * arguments["a"]}.values())[:2]).all()
+        for sign in (1, -1)
+    )
+
+
+def _meet_walls(kernel: Any) -> None:
+    """Launch a kernel on arrays that end where memory ends: what reads beyond them ends here."""
+    import torch
+
+    a, stride, c, h, units, H, BLOCK = _case(3, 3, 0, 4).arguments.values()
+    arrays = [torch.from_numpy(_before_a_wall(array)) for array in (a, c, h)]
+    kernel[(-(-units // BLOCK),)](arrays[0], stride, *arrays[1:], units, H, BLOCK=BLOCK)
+
+
+def _before_a_wall(array: Array) -> Array:
+    """Return a copy, behind which lies a page of memory that nobody may read or write."""
+    page = mmap.PAGESIZE
+    size = -(-array.nbytes // page) * page
+    memory = np.frombuffer(mmap.mmap(-1, size + page), np.uint8)
+    ctypes.CDLL(None).mprotect(ctypes.c_void_p(memory.ctypes.data + size), page, 0)
+    copy = memory[size - array.nbytes : size].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 @functools.cache
@@ -301,7 +339,7 @@ def _exam() -> FunctionExam:
         mistakes={
             sentence: tuple(Launched(_kernel_of(one.text), remembering=True) for one in mistakes)
             for sentence, mistakes in MISTAKES.items()
-            if sentence != NO_KERNEL
+            if sentence not in (NO_KERNEL, CRASHED)
         },
         properties=PROPERTIES,
         right=(
@@ -339,7 +377,9 @@ def _examine(text: str) -> dict[str, Any]:
         kernel = _kernel_of(text)
         if not hasattr(kernel, "fn"):
             raise WrongAnswer(NO_KERNEL)
-        return {"right": True, "message": _exam().examine(Launched(kernel))}
+        told = _exam().examine(Launched(kernel))
+        _meet_walls(kernel)
+        return {"right": True, "message": told}
     except NotAnswered:
         return {"stub": True, "message": "Your kernel stores nothing."}
     except WrongAnswer as wrong:

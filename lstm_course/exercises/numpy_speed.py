@@ -113,6 +113,10 @@ HOIST_MISTAKES: dict[str, tuple[Answer, ...]] = {
         before_with(of_x=lambda s: s.product.reshape(s.N, s.T, -1).swapaxes(0, 1)),
         before_with(rows=lambda s: s.xs.swapaxes(0, 1).reshape(-1, s.D)),
     ),
+    (
+        "Your product has its rows as columns: the numbers of a step stand one below the other. "
+        "Reshaped like that, they get mixed up."
+    ): (before_with(product=lambda s: s.W @ s.rows.T + s.b[:, None]),),
     "Every step reads the inputs of the first one.": (loop_with(row=lambda s: s.of_x[0]),),
     "Every step reads the inputs of the last one.": (loop_with(row=lambda s: s.of_x[-1]),),
     (

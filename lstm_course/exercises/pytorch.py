@@ -349,6 +349,11 @@ def _adding_in_place(lstm: Any) -> tuple[Array, ...]:
     return W, U, b
 
 
+def _with_zeros_of_float64(lstm: Any) -> tuple[Array, ...]:
+    W, U, b = from_pytorch(lstm)
+    return W, U, b if lstm.bias else np.zeros(len(b))
+
+
 def _in_float64(lstm: Any) -> tuple[Array, ...]:
     return tuple(array.astype(np.float64) for array in from_pytorch(lstm))
 
@@ -389,7 +394,7 @@ FROM_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     SHARED: (_reading_views,),
     CHANGED: (_adding_in_place,),
-    WIDENED: (_in_float64,),
+    WIDENED: (_in_float64, _with_zeros_of_float64),
 }
 
 
@@ -399,15 +404,17 @@ def _reads_copies(answer: Answer) -> bool:
     return not any(np.shares_memory(one, other) for one in held for other in answer(module))
 
 
-def _leaves_alone(answer: Answer) -> bool:
-    module = Module(3, 2).make()
+def _leaves_alone(answer: Answer, module: Any, *others: Any) -> bool:
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    answer(module)
-    return all(_equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    batch_first = module.batch_first
+    answer(module, *others)
+    same = all(_equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    return same and module.batch_first == batch_first
 
 
 def _keeps_float32(answer: Answer) -> bool:
-    return all(np.asarray(one).dtype == np.float32 for one in answer(Module(3, 2).make("float32")))
+    modules = [Module(3, 2, bias).make("float32") for bias in (True, False)]
+    return all(np.asarray(one).dtype == np.float32 for each in modules for one in answer(each))
 
 
 def _encode(answer: Answer, lstm: Module, batch: Array) -> Any:
@@ -439,6 +446,11 @@ def _side_by_side(hs: Array, h_n: Array, c_n: Array) -> Array:
 
 def _halves(rows: Array) -> list[Array]:
     return np.split(rows, 2, axis=1)
+
+
+def _turning_the_module(lstm: Any, batch: Array) -> Any:
+    lstm.batch_first = True
+    return encoded_with(_side_by_side, _as_it_is)(lstm, batch)
 
 
 def _reshaped(batch: Array) -> Array:
@@ -498,6 +510,7 @@ ENCODE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "In a row the units of the two directions take turns. They stand side by side, half by half.": (
         encoded_with(lambda hs, h, c: np.stack([h[0], h[1]], 2).reshape(h.shape[1], -1)),
     ),
+    CHANGED: (_turning_the_module,),
 }
 
 
@@ -505,6 +518,11 @@ def _encode_case(N: int, T: int, D: int, H: int) -> Case:
     batch = np.random.default_rng([N, T, D, H]).normal(size=(N, T, D))
     lstm = Module(D, H, bidirectional=True)
     return Case({"N": N, "T": T, "D": D, "H": H}, {"lstm": lstm, "batch": batch})
+
+
+def _leaves_the_encoder_alone(answer: Answer) -> bool:
+    lstm, batch = _encode_case(2, 3, 3, 2).arguments.values()
+    return _leaves_alone(answer, lstm.make(), batch)
 
 
 def _alone_as_in_company(f: Answer, rng: np.random.Generator) -> bool:
@@ -572,7 +590,11 @@ QUESTIONS = (
                 Case({"D": 2, "H": 4}, {"lstm": Module(2, 4, bias=False)}),
             ),
             mistakes=FROM_MISTAKES,
-            demands={SHARED: _reads_copies, CHANGED: _leaves_alone, WIDENED: _keeps_float32},
+            demands={
+                SHARED: _reads_copies,
+                CHANGED: lambda answer: _leaves_alone(answer, Module(3, 2).make()),
+                WIDENED: _keeps_float32,
+            },
             right="Right: one bias, the sum of two, and nothing shared with the module.",
         ),
     ),
@@ -609,6 +631,7 @@ QUESTIONS = (
             properties={
                 "A sequence must get the same encoding alone as in company.": _alone_as_in_company,
             },
+            demands={CHANGED: _leaves_the_encoder_alone},
             right="Right: each sequence has its own row, read from both ends to the end.",
         ),
     ),
