@@ -54,8 +54,8 @@ test: lint book ## everything: lint, book build, unit tests, doctests, notebooks
 bench: venv ## run the benchmarks
 	@$(BIN)/python -m benchmarks.cpu
 
-experiments: venv ## repeat the long runs whose results the chapters load (an hour)
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lstm_course.experiments.remembering
+experiments: venv ## repeat the long runs whose results the chapters load (three and a half hours)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lstm_course.experiments remembering text agreement gender captions digits sunspots
 
 notebooks: venv ## execute all notebooks in place and generate the student ones
 	@$(BIN)/python tools/notebooks.py

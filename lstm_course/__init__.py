@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from lstm_course import (
+    captions,
     cell,
     fast,
     gates,
@@ -39,6 +40,7 @@ __all__ = [
     "RNN",
     "LSTMParams",
     "RNNParams",
+    "captions",
     "cell",
     "check",
     "diagram",

@@ -16,6 +16,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from lstm_course._checks import Array
@@ -219,4 +220,60 @@ def gate_traces(
         axes[0, unit].set_title(f"unit {unit}")
         axes[-1, unit].set_xticks(range(T), labels)
     fig.align_ylabels()
+    return fig
+
+
+def colored_text(text: str, rows: Mapping[str, Array], *, width: int = 72) -> Figure:
+    """Write a text with a number behind each character, as a color: blue below 0, red above.
+
+    Parameters
+    ----------
+    text
+        Lines are broken where the text breaks them, and after `width` characters.
+    rows
+        Names, and for each one number a character; each name gets a copy of the text. The
+        strongest color is the largest absolute number of that name.
+    width
+        The longest line.
+
+    Raises
+    ------
+    ValueError
+        There are no rows, or one has not a number for each character.
+
+    Examples
+    --------
+    >>> show(colored_text("the cat", {"unit 3": np.linspace(-1, 1, 7)}), "Blue to red.")
+    Picture: Blue to red.
+    """
+    for name, values in rows.items():
+        if np.shape(values) != (len(text),):
+            raise ValueError(f"{name} has shape {np.shape(values)}, expected ({len(text)},)")
+    if not rows:
+        raise ValueError("rows is empty, expected at least one")
+    places, line, column = [], 0, 0
+    for character in text:
+        if column == width:
+            line, column = line + 1, 0
+        places.append((line, column))
+        line, column = (line + 1, 0) if character == "\n" else (line, column + 1)
+    lines = 1 + max(line for line, _ in places)
+    fig, axes = figure(len(rows), height=len(rows) * (0.2 * lines + 0.3), squeeze=False)
+    for ax, (name, values) in zip(axes[:, 0], rows.items(), strict=True):
+        strongest = float(np.abs(values).max()) or 1.0
+        ax.set(xlim=(0, width), ylim=(lines, 0))
+        ax.set_title(name, loc="left")
+        ax.axis("off")
+        for (line, column), character, value in zip(places, text, values, strict=True):
+            color, strength = COLORS["f" if value > 0 else "i"], abs(value) / strongest
+            ax.add_patch(
+                Rectangle((column, line), 1, 1, color=color, alpha=0.75 * strength, linewidth=0)
+            )
+            ax.annotate(
+                "\u21b5" if character == "\n" else character,
+                (column + 0.5, line + 0.72),
+                ha="center",
+                family="DejaVu Sans Mono",
+                size=min(10, 7 * 72 / width / 0.65),  # a letter is 0.6 of its size wide
+            )
     return fig

@@ -1,10 +1,14 @@
 """A recurrent layer between a table of words and a read-out: one model for every task."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from lstm_course._checks import Array
+import numpy as np
+
+from lstm_course._checks import Array, generator, size
 from lstm_course.layers import LSTM, Embedding, Layer, Linear
+from lstm_course.losses import softmax
+from lstm_course.optim import positive
 from lstm_course.rnn import RNN
 
 
@@ -99,5 +103,145 @@ class SequenceModel(Layer):
         """Add to the gradients, given that of the outputs (T, N, K)."""
         looked_up, cache, read = cache
         dxs, *_ = self.recurrent.backward(self.readout.backward(doutputs, read), cache)
+        if self.embedding is not None:
+            self.embedding.backward(dxs, looked_up)
+
+
+def sample(
+    model: SequenceModel,
+    start: Sequence[int] | Array,
+    length: int,
+    *,
+    temperature: float = 1.0,
+    rng: np.random.Generator,
+) -> Array:
+    """Let a model of what comes next write on, one word after the other.
+
+    Each word is drawn from softmax(outputs / temperature) and is the next input. At temperature 1
+    that is what the model believes; below, likely words become likelier still.
+
+    Parameters
+    ----------
+    model
+        One with an embedding of as many words as the read-out has outputs.
+    start
+        The words that it reads first, at least one.
+    length
+        How many words to write.
+    temperature
+        Above 0.
+    rng
+        The source of randomness.
+
+    Returns
+    -------
+    (length,) what was written, without the start.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is out of its range.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> model = SequenceModel(LSTM(2, 3, rng=rng), Linear(3, 4, rng=rng), Embedding(4, 2, rng=rng))
+    >>> sample(model, [0, 1], 5, temperature=0.5, rng=rng).shape
+    (5,)
+    """
+    if model.embedding is None or len(model.embedding.table) != model.readout.bias.size:
+        raise ValueError("model cannot read what it writes, expected an embedding of its outputs")
+    size("length", length), positive("temperature", temperature), generator("rng", rng)
+    words = np.array(start)
+    if words.ndim != 1 or not words.size:
+        raise ValueError(f"start has shape {words.shape}, expected at least one word in a row")
+    written: list[int] = []
+    state: tuple[Array, ...] = ()
+    while len(written) < length:
+        outputs, state, _ = model.forward(words[:, None], state, training=False)
+        p = softmax(outputs[-1, 0].astype(float) / temperature)
+        written.append(int(rng.choice(p.size, p=p)))
+        words = np.array(written[-1:])
+    return np.array(written)
+
+
+class FinalStateModel(SequenceModel):
+    """A recurrent layer with a linear read-out of its final state, h(T) or c(T).
+
+    The final state stands for the whole sequence. Outputs are (T, N, K) as those of a
+    `SequenceModel`, so that the same batches and losses serve; they are 0 but for the last step.
+
+    Parameters
+    ----------
+    recurrent, readout, embedding
+        As of a SequenceModel. Of stacked layers the last one is read.
+    reads
+        "c" for the cell state, which an RNN has not, or "h" for the hidden state.
+
+    Raises
+    ------
+    ValueError
+        The sizes do not fit together, or there is no such state.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> model = FinalStateModel(LSTM(3, 4, rng=rng), Linear(4, 2, rng=rng), reads="c")
+    >>> outputs, (h, c), cache = model.forward(np.ones((5, 1, 3)))
+    >>> np.array_equal(outputs[-1], model.readout.forward(c[-1])[0])
+    True
+    """
+
+    def __init__(
+        self,
+        recurrent: LSTM | RNN,
+        readout: Linear,
+        embedding: Embedding | None = None,
+        *,
+        reads: str = "c",
+    ) -> None:
+        super().__init__(recurrent, readout, embedding)
+        states = "hc" if isinstance(recurrent, LSTM) else "h"
+        if reads not in tuple(states):
+            expected = " or ".join(map(repr, states))
+            raise ValueError(f"reads is {reads!r}, expected {expected} of this recurrent layer")
+        self.reads = reads
+
+    def forward(
+        self,
+        inputs: Array,
+        state: tuple[Array, ...] = (),
+        lengths: Any = None,
+        training: bool = True,
+    ) -> tuple[Array, tuple[Array, ...], Any]:
+        """Run the model; as `SequenceModel.forward`, with outputs of 0 before the last step.
+
+        With lengths, the last row of the outputs is what the states at each sequence's own end
+        give.
+        """
+        looked_up = None
+        if self.embedding is not None:
+            inputs, looked_up = self.embedding.forward(inputs)
+        run: Callable[..., Any] = self.recurrent.forward
+        hs, state, cache = run(inputs, *state, lengths=lengths, training=training)
+        directions = getattr(self.recurrent, "directions", 1)
+        final = state["hc".index(self.reads)][-directions:]  # (directions, N, H)
+        shape = final.shape
+        last, read = self.readout.forward(final.swapaxes(0, 1).reshape(shape[1], -1))
+        outputs = np.zeros((*hs.shape[:2], last.shape[1]), last.dtype)
+        outputs[-1] = last
+        return outputs, state, (looked_up, cache, read, hs.shape, shape)
+
+    def backward(self, doutputs: Array, cache: Any) -> None:
+        """Add to the gradients, given that of the outputs (T, N, K), of which the last counts."""
+        looked_up, cache, read, hs_shape, (directions, N, H) = cache
+        dfinal = self.readout.backward(doutputs[-1], read).reshape(N, directions, H)
+        layers = getattr(self.recurrent, "num_layers", 1)
+        dstate = np.zeros((layers * directions, N, H), dfinal.dtype)
+        dstate[-directions:] = dfinal.swapaxes(0, 1)
+        dhs = np.zeros(hs_shape, dfinal.dtype)
+        run: Callable[..., Any] = self.recurrent.backward
+        dxs, *_ = run(dhs, cache, **{f"d{self.reads}_T": dstate})
         if self.embedding is not None:
             self.embedding.backward(dxs, looked_up)

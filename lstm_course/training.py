@@ -33,7 +33,7 @@ from lstm_course.optim import (
 class Batch(NamedTuple):
     """What one update sees: what goes in, and what should come out."""
 
-    inputs: Array  # (T, N, D), or (T, N) words
+    inputs: Any  # (T, N, D), or (T, N) words, or what else the model reads
     targets: Array  # (T, N) classes or (T, N, K) values, as the loss wants them
     mask: Array | None = None  # which of the targets count; all if None
     lengths: Array | None = None  # (N,) steps of each sequence; T if None

@@ -1,10 +1,12 @@
 import json
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from lstm_course import experiments
-from lstm_course.experiments import remembering
+from lstm_course.experiments import __main__ as command
+from lstm_course.experiments import remembering, sunspots
 from lstm_course.experiments.remembering import Run
 
 
@@ -17,8 +19,7 @@ def test_a_record_says_where_it_comes_from():
 
 
 def test_what_is_recorded_can_be_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(experiments, "__file__", str(tmp_path / "__init__.py"))
-    (tmp_path / "results").mkdir()
+    monkeypatch.setattr(experiments, "RESULTS", tmp_path)
     path = experiments.record("one", "make one", {"answer": [1, None]})
     stored = json.loads(path.read_text())
     assert stored["command"] == "make one"
@@ -109,3 +110,56 @@ def test_finished_runs_are_kept_and_not_repeated(tmp_path, monkeypatch):
 
     monkeypatch.setattr(remembering, "train", must_not_run)
     assert remembering.run_all(runs, kept) == both
+
+
+def test_the_command_records_what_an_experiment_measures(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(experiments, "RESULTS", tmp_path)
+    monkeypatch.setattr(command, "RESULTS", tmp_path)
+
+    def measure(kept):
+        assert kept.read_text() == "a finished run"
+        return {"answer": 42}
+
+    monkeypatch.setattr(sunspots, "measure", measure)
+    (tmp_path / "sunspots.part").write_text("a finished run")
+    command.main(["sunspots"])
+    assert [path.name for path in tmp_path.iterdir()] == ["sunspots.json"]
+    stored = json.loads((tmp_path / "sunspots.json").read_text())
+    assert stored["command"] == "python -m lstm_course.experiments sunspots"
+    assert stored["answer"] == 42
+    assert "sunspots.json" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        command.main(["moonspots"])
+    assert "invalid choice: 'moonspots'" in capsys.readouterr().err
+
+
+def test_every_experiment_has_its_record():
+    for name in command.NAMES:
+        assert experiments.recorded(name)["command"] == f"python -m lstm_course.experiments {name}"
+
+
+class Toy(NamedTuple):
+    name: str
+    seed: int
+
+
+def test_what_was_interrupted_goes_on_where_it_was(tmp_path):
+    kept, done = tmp_path / "toy.part", []
+
+    def do(run):
+        if run.seed == 2 and len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(run)
+        return {**run._asdict(), "square": run.seed**2}
+
+    runs = [Toy("a", seed) for seed in range(4)]
+    with pytest.raises(KeyboardInterrupt):
+        experiments.resume(runs, do, kept, progress=False)
+    with kept.open("a") as file:
+        file.write('\n{"name": "a", "seed"')  # killed while it wrote
+    done.append("on")
+    results = experiments.resume(runs, do, kept, progress=False)
+    assert [one["square"] for one in results] == [0, 1, 4, 9]
+    assert done == [*runs[:2], "on", *runs[2:]]
+    assert experiments.resume(runs[::-1], do, kept, progress=False) == results[::-1]
+    assert len(done) == 5

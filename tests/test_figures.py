@@ -3,6 +3,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from lstm_course import diagram, example, figures, lstm_forward, trace
 
@@ -108,6 +109,25 @@ def test_same_figure_same_picture():
 def test_alt_text_is_required():
     with pytest.raises(ValueError, match="alt is empty"):
         picture(" ")
+
+
+def test_colored_text_shows_every_character_and_number():
+    text = "ab\ncde"
+    values = {"one": np.array([0.0, 1, -2, 0, 0, 2]), "two": np.zeros(6)}
+    fig = figures.colored_text(text, values, width=2)
+    first, second = fig.axes
+    assert [ax.get_title(loc="left") for ax in fig.axes] == ["one", "two"]
+    assert "".join(one.get_text() for one in first.texts) == "ab\u21b5cde"
+    places = [patch.get_xy() for patch in first.patches]
+    assert places == [(0, 0), (1, 0), (0, 1), (0, 2), (1, 2), (0, 3)]  # broken after two
+    assert [round(patch.get_alpha(), 3) for patch in first.patches] == [0, 0.375, 0.75, 0, 0, 0.75]
+    red, blue = (to_hex(first.patches[k].get_facecolor()) for k in (5, 2))
+    assert (red, blue) == (figures.COLORS["f"], figures.COLORS["i"])
+    assert not any(patch.get_alpha() for patch in second.patches)
+    with pytest.raises(ValueError, match=r"one has shape \(5,\), expected \(6,\)"):
+        figures.colored_text(text, {"one": np.zeros(5)})
+    with pytest.raises(ValueError, match="rows is empty, expected at least one"):
+        figures.colored_text(text, {})
 
 
 def test_gate_traces_draws_every_value():

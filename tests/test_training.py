@@ -105,6 +105,74 @@ class TestModel:
             )
 
 
+class TestFinalStateModel:
+    @settings(max_examples=20)
+    @given(
+        kind=st.sampled_from(["LSTM c", "LSTM h", "stacked c", "stacked h", "RNN h"]),
+        both=st.booleans(),
+        padded=st.booleans(),
+        words=st.booleans(),
+    )
+    def test_every_gradient_against_central_differences(self, kind, both, padded, words):
+        draws, (T, N) = rng(1), (4, 3)
+        if kind == "RNN h":
+            recurrent, width = rnn.RNN(2, 3, rng=draws), 3
+        else:
+            layer_count = 2 if kind.startswith("stacked") else 1
+            recurrent = layers.LSTM(2, 3, layer_count, both, rng=draws)
+            width = 6 if both else 3
+        embedding = layers.Embedding(5, 2, rng=draws) if words else None
+        readout = layers.Linear(width, 4, rng=draws)
+        model = models.FinalStateModel(recurrent, readout, embedding, reads=kind[-1])
+        for array in model.arrays:
+            array[...] = draws.normal(size=array.shape)
+        inputs = draws.integers(0, 5, (T, N)) if words else draws.normal(size=(T, N, 2))
+        lengths = np.array([4, 1, 3]) if padded else None
+        targets, mask = draws.integers(0, 4, (T, N)), np.zeros((T, N), bool)
+        mask[-1] = True
+
+        def loss():
+            outputs, _, cache = model.forward(inputs, lengths=lengths)
+            return *losses.softmax_cross_entropy(outputs, targets, mask), cache
+
+        _, doutputs, cache = loss()
+        model.zero_grads()
+        model.backward(doutputs, cache)
+        arrays = {f"array {k}": array for k, array in enumerate(model.arrays)}
+        grads = {f"array {k}": grad for k, grad in enumerate(model.grads)}
+        report = gradcheck(lambda: loss()[0], arrays, grads)
+        assert report.passed, report
+
+    def test_it_reads_the_state_that_it_names(self):
+        draws = rng()
+        lstm, readout = layers.LSTM(2, 3, rng=draws), layers.Linear(3, 4, rng=draws)
+        xs = draws.normal(size=(5, 2, 2))
+        every_step = models.SequenceModel(lstm, readout).forward(xs)[0]
+        for reads in "hc":
+            outputs, state, _ = models.FinalStateModel(lstm, readout, reads=reads).forward(xs)
+            final = state["hc".index(reads)][0]
+            np.testing.assert_array_equal(outputs[-1], readout.forward(final)[0])
+            assert not outputs[:-1].any()
+            assert np.allclose(outputs[-1], every_step[-1]) == (reads == "h")
+
+    def test_a_sequence_is_named_the_same_alone_as_in_company(self):
+        draws = rng()
+        lstm = layers.LSTM(2, 3, bidirectional=True, rng=draws)
+        model = models.FinalStateModel(lstm, layers.Linear(6, 4, rng=draws))
+        xs, lengths = draws.normal(size=(5, 3, 2)), [5, 2, 4]
+        together = model.forward(xs, lengths=lengths)[0][-1]
+        for n, length in enumerate(lengths):
+            alone = model.forward(xs[:length, n : n + 1])[0][-1, 0]
+            np.testing.assert_allclose(together[n], alone, atol=1e-14)
+
+    def test_a_state_that_is_not_there_gets_one_sentence(self):
+        readout = layers.Linear(3, 1, rng=rng())
+        with pytest.raises(ValueError, match="reads is 'c', expected 'h' of this"):
+            models.FinalStateModel(rnn.RNN(2, 3, rng=rng()), readout)
+        with pytest.raises(ValueError, match="reads is 'hc', expected 'h' or 'c' of this"):
+            models.FinalStateModel(layers.LSTM(2, 3, rng=rng()), readout, reads="hc")
+
+
 class TestRNNLayer:
     def test_a_sequence_gets_the_same_encoding_alone_as_in_company(self):
         layer = rnn.RNN(3, 4, rng=rng(), recurrent="orthogonal")

@@ -24,6 +24,7 @@ VERSIONS = (
     "matplotlib==3.10.0",
     "ipython==7.34.0",
     "ipykernel==6.17.1",
+    "scikit-learn==1.6.1",
     "tqdm==4.67.1",
 )
 FROM_CONSTRAINTS = ("torch", "triton")

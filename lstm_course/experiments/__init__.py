@@ -1,18 +1,24 @@
 """Runs that take longer than a chapter may: each has a command, and its results are recorded.
 
-`make experiments` repeats them; a chapter loads what was recorded and repeats a part of it.
+`python -m lstm_course.experiments NAME` repeats one, `make experiments` all of them; a chapter
+loads what was recorded and repeats a part of it.
 """
 
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from importlib.resources import files
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+"""Where records are, and what is left of an interrupted experiment."""
 
 
 def recorded(name: str) -> dict[str, Any]:
@@ -26,7 +32,7 @@ def recorded(name: str) -> dict[str, Any]:
     Examples
     --------
     >>> recorded("remembering")["command"]
-    'python -m lstm_course.experiments.remembering'
+    'python -m lstm_course.experiments remembering'
     """
     file = files(__name__) / "results" / f"{name}.json"
     if not file.is_file():
@@ -36,9 +42,58 @@ def recorded(name: str) -> dict[str, Any]:
 
 def record(name: str, command: str, results: Mapping[str, Any]) -> Path:
     """Write what a command has measured beside what others have; return the file."""
-    path = Path(__file__).parent / "results" / f"{name}.json"
+    path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(provenance(command) | dict(results), indent=1) + "\n")
     return path
+
+
+def resume(
+    runs: Iterable[Any],
+    do: Callable[[Any], dict[str, Any]],
+    kept: Path,
+    *,
+    processes: int = 1,
+    progress: bool = True,
+) -> list[dict[str, Any]]:
+    """Do the runs that a file does not hold yet; return the results of all.
+
+    Parameters
+    ----------
+    runs
+        NamedTuples of one kind, each with all that determines a run.
+    do
+        Returns the results of a run, its own fields among them, as JSON can hold them.
+    kept
+        A file with a line for each finished run. Whoever is interrupted makes the same call again.
+    processes
+        How many runs to do at a time; `do` must be a function of a module if there are several.
+    progress
+        Whether to show a progress bar.
+    """
+    from tqdm import tqdm  # here, since importing the package needs NumPy alone
+
+    runs = list(runs)
+
+    def key(one: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(one[name] for name in runs[0]._fields)
+
+    done: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for line in kept.read_text().splitlines() if kept.exists() and runs else []:
+        try:
+            one = json.loads(line)
+        except ValueError:
+            continue  # an empty line, or one that was cut short
+        if set(runs[0]._fields) <= set(one):
+            done[key(one)] = one
+    left = [run for run in runs if tuple(run) not in done]
+    processes = min(processes, len(left))
+    with get_context("spawn").Pool(processes) if processes > 1 else nullcontext() as pool:
+        results = pool.imap_unordered(do, left) if pool else map(do, left)
+        for one in tqdm(results, total=len(left), disable=not progress, unit="run"):
+            done[key(one)] = one
+            with kept.open("a") as file:
+                file.write("\n" + json.dumps(one))  # behind a line that was cut short
+    return [done[tuple(run)] for run in runs]
 
 
 def provenance(command: str) -> dict[str, Any]:

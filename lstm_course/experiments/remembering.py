@@ -8,9 +8,7 @@ runs are kept in a file beside the record, so that an experiment that was interr
 it was.
 """
 
-import json
 from collections.abc import Iterable
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +16,7 @@ import numpy as np
 
 from lstm_course import tasks
 from lstm_course._checks import Array
-from lstm_course.experiments import record
+from lstm_course.experiments import resume
 from lstm_course.layers import LSTM, Linear
 from lstm_course.losses import mean_squared_error, softmax_cross_entropy
 from lstm_course.models import SequenceModel
@@ -138,28 +136,13 @@ def train(run: Run, to_the_end: bool = False) -> tuple[SequenceModel, dict[str, 
     return model, result
 
 
-def _result(run: Run) -> dict[str, Any]:
-    return train(run, to_the_end=run.seed in SEEDS and min(LENGTHS) == run.T)[1]
-
-
 def run_all(runs: Iterable[Run], kept: Path) -> list[dict[str, Any]]:
     """Do the runs that `kept` does not hold yet, two at a time; return the results of all."""
-    done = {}
-    for line in kept.read_text().splitlines() if kept.exists() else []:
-        try:
-            one = json.loads(line)
-        except ValueError:
-            continue  # an empty line, or one that was cut short
-        done[Run(*(one[name] for name in Run._fields))] = one
-    runs = list(runs)
-    with get_context("spawn").Pool(2) as pool:
-        for one in pool.imap_unordered(_result, [run for run in runs if run not in done]):
-            run = Run(*(one[name] for name in Run._fields))
-            done[run] = one
-            with kept.open("a") as file:
-                file.write("\n" + json.dumps(one))  # behind a line that was cut short
-            print(*run, "solved", one["solved"], "last", one["curve"][-1], flush=True)
-    return [done[run] for run in runs]
+    return resume(runs, _result, kept, processes=2)
+
+
+def _result(run: Run) -> dict[str, Any]:
+    return train(run, to_the_end=run.seed in SEEDS and min(LENGTHS) == run.T)[1]
 
 
 def best_rate(tuning: list[dict[str, Any]], task: str, model: str) -> float:
@@ -177,9 +160,8 @@ def best_rate(tuning: list[dict[str, Any]], task: str, model: str) -> float:
     return min(LEARNING_RATES, key=cost)
 
 
-def main() -> None:
-    """Tune, run, and write the record."""
-    kept = Path(__file__).parent / "results" / "remembering.part"
+def measure(kept: Path) -> dict[str, Any]:
+    """Tune, and run; finished runs are kept in a file."""
     pairs = [(task, model) for task in TASKS for model in MODELS]
     tuning = run_all(
         (Run(*p, LENGTHS[0], r, s) for p in pairs for r in LEARNING_RATES for s in TUNING_SEEDS),
@@ -192,10 +174,4 @@ def main() -> None:
         solved = {(one["task"], one["model"]) for one in done if one["solved"]}
         pairs = [pair for pair in pairs if pair in solved]
         runs += done
-    command = "python -m lstm_course.experiments.remembering"
-    print(record("remembering", command, {"updates": UPDATES, "tuning": tuning, "runs": runs}))
-    kept.unlink()
-
-
-if __name__ == "__main__":
-    main()
+    return {"updates": UPDATES, "tuning": tuning, "runs": runs}

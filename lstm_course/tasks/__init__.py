@@ -1,8 +1,52 @@
 """Data for the tasks of the book, each made by a function of its sizes and a random generator."""
 
 from lstm_course.tasks.adding import adding
+from lstm_course.tasks.agreement import agreement, read_agreement, was_or_were
+from lstm_course.tasks.coco import Vocabulary, read_captions, words_of
+from lstm_course.tasks.digits import blocks, digit_sequences, digits
+from lstm_course.tasks.gender import GenderStories, gender_stories
 from lstm_course.tasks.recall import recall
+from lstm_course.tasks.scenes import Scenes, scenes, true_captions
+from lstm_course.tasks.stories import endings, stories
+from lstm_course.tasks.sunspots import series_windows, sunspots
 from lstm_course.tasks.temporal_order import temporal_order
-from lstm_course.tasks.text import Alphabet, python_reference, windows
+from lstm_course.tasks.text import (
+    Alphabet,
+    bracketed,
+    columns,
+    distinct_paragraphs,
+    python_reference,
+    quoted,
+    windows,
+)
 
-__all__ = ["Alphabet", "adding", "python_reference", "recall", "temporal_order", "windows"]
+__all__ = [
+    "Alphabet",
+    "GenderStories",
+    "Scenes",
+    "Vocabulary",
+    "adding",
+    "agreement",
+    "blocks",
+    "bracketed",
+    "columns",
+    "digit_sequences",
+    "digits",
+    "distinct_paragraphs",
+    "endings",
+    "gender_stories",
+    "python_reference",
+    "quoted",
+    "read_agreement",
+    "read_captions",
+    "recall",
+    "scenes",
+    "series_windows",
+    "stories",
+    "sunspots",
+    "temporal_order",
+    "true_captions",
+    "was_or_were",
+    "windows",
+    "words_of",
+]

@@ -120,6 +120,99 @@ def windows(numbers: Array, T: int, N: int, *, rng: np.random.Generator) -> Batc
     return Batch(pieces[:-1], pieces[1:])
 
 
+def distinct_paragraphs(text: str) -> str:
+    r"""Leave out paragraphs that have come before, and drawn tables.
+
+    A text that repeats itself tests a model on what it was trained on. Two paragraphs are the same
+    if nothing but white space differs; a paragraph is what stands between empty lines.
+
+    Raises
+    ------
+    TypeError
+        `text` is no string.
+
+    Examples
+    --------
+    >>> distinct_paragraphs("One.\n\nTwo,\nthree.\n\n  Two, three.\n\n+---+\n| 4 |\n+---+")
+    'One.\n\nTwo,\nthree.\n'
+    """
+    paragraphs: dict[str, str] = {}
+    for paragraph in _string("text", text).split("\n\n"):
+        if "+--" not in paragraph and "+==" not in paragraph:
+            paragraphs.setdefault(" ".join(paragraph.split()), paragraph.strip("\n"))
+    paragraphs.pop("", None)
+    return "\n\n".join(paragraphs.values()) + "\n"
+
+
+def quoted(text: str) -> Array:
+    """Say for each character whether straight double quotes are open once it is read.
+
+    An empty line closes what is open.
+
+    Raises
+    ------
+    TypeError
+        `text` is no string.
+
+    Examples
+    --------
+    >>> quoted('a "b" c').astype(int)
+    array([0, 0, 1, 1, 0, 0, 0])
+    """
+    state, states = False, []
+    for t, character in enumerate(_string("text", text)):
+        if character == '"':
+            state = not state
+        elif text[t - 1 : t + 1] == "\n\n":
+            state = False
+        states.append(state)
+    return np.array(states, bool)
+
+
+def bracketed(text: str) -> Array:
+    """Say for each character whether a round bracket is open once it is read.
+
+    An empty line closes what is open, and what closes without having been opened does nothing.
+
+    Raises
+    ------
+    TypeError
+        `text` is no string.
+
+    Examples
+    --------
+    >>> bracketed("a (b (c) d) e").astype(int)
+    array([0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0])
+    """
+    depth, states = 0, []
+    for t, character in enumerate(_string("text", text)):
+        if text[t - 1 : t + 1] == "\n\n":
+            depth = 0
+        depth = max(0, depth + (character == "(") - (character == ")"))
+        states.append(depth > 0)
+    return np.array(states, bool)
+
+
+def columns(text: str) -> Array:
+    r"""Count for each character how many stand in its line so far; an end of line counts 0.
+
+    Raises
+    ------
+    TypeError
+        `text` is no string.
+
+    Examples
+    --------
+    >>> columns("the\ncat")
+    array([1, 2, 3, 0, 1, 2, 3])
+    """
+    column, states = 0, []
+    for character in _string("text", text):
+        column = 0 if character == "\n" else column + 1
+        states.append(column)
+    return np.array(states, int)
+
+
 def _string(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, got {type(value).__name__}")

@@ -1,0 +1,35 @@
+"""Repeat experiments: `python -m lstm_course.experiments NAME ...`."""
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+
+from lstm_course.experiments import RESULTS, record
+
+NAMES = ("remembering", "text", "agreement", "gender", "captions", "digits", "sunspots")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Repeat the experiments that are named, and write their records."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lstm_course.experiments",
+        description="Repeat experiments and record their results. An experiment that was "
+        "interrupted goes on where it was.",
+    )
+    parser.add_argument("names", nargs="+", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--file", help="with text: look at a file, briefly, and record nothing")
+    options = parser.parse_args(arguments)
+    if options.file:
+        if options.names != ["text"]:
+            parser.error("--file goes with text alone")
+        import_module("lstm_course.experiments.text").brief(options.file)
+        return
+    for name in options.names:
+        kept = RESULTS / f"{name}.part"
+        results = import_module(f"lstm_course.experiments.{name}").measure(kept)
+        print(record(name, f"python -m lstm_course.experiments {name}", results))
+        kept.unlink()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+"""How many sunspots next year? LSTMs beside an autoregression, the last value, and the mean.
+
+Three stretches are held out in turn, each with all years before it at hand: the last 25 of those
+calibrate prediction intervals, the 25 before choose, and the rest are for training. Whatever is
+trained works on square roots, standardised. What chooses picks the updates of every LSTM, and for
+each kind of LSTM the units and the learning rate with the least error, the mean of five seeds.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lstm_course._checks import Array
+from lstm_course.experiments import resume
+from lstm_course.layers import LSTM, Linear
+from lstm_course.losses import mean_squared_error
+from lstm_course.models import SequenceModel
+from lstm_course.optim import Adam
+from lstm_course.tasks import series_windows, sunspots
+from lstm_course.training import Batch, Trainer
+
+STRETCHES = {1850: 1900, 1900: 1950, 1950: 2009}
+"""The first year held out, and the year after the last."""
+
+MODELS = ("LSTM, value", "LSTM, change")
+UNITS, LEARNING_RATES, SEEDS = (4, 8), (0.01, 0.003), range(5)
+PIECE, BURN_IN, BATCH, UPDATES, EVERY = 60, 20, 16, 1000, 25
+ORDERS, HORIZONS = range(1, 16), 11
+YEARS, NUMBERS = sunspots()
+
+
+class Run(NamedTuple):
+    """What determines a run, to the last bit on one machine."""
+
+    start: int  # first year held out
+    model: str  # what the read-out gives: next year's value, or its change from this year's
+    units: int
+    learning_rate: float
+    seed: int
+
+
+class Parts(NamedTuple):
+    """Years of a stretch as places in the series."""
+
+    training: Array
+    choosing: Array
+    calibration: Array
+    held_out: Array
+
+
+def parts(start: int) -> Parts:
+    """Return the parts of the stretch that begins with the year `start`."""
+    borders = np.array([YEARS[0], start - 50, start - 25, start, STRETCHES[start]]) - YEARS[0]
+    return Parts(*(np.arange(*pair) for pair in pairwise(borders)))
+
+
+class Forecaster:
+    """An LSTM that reads 60 years of square roots and says the next one.
+
+    Parameters
+    ----------
+    run
+        What determines it.
+    """
+
+    def __init__(self, run: Run) -> None:
+        rng = np.random.default_rng(run.seed)
+        self.model = SequenceModel(
+            LSTM(1, run.units, rng=rng, dtype=np.float32),
+            Linear(run.units, 1, rng=rng, dtype=np.float32),
+        )
+        roots = np.sqrt(NUMBERS)
+        training = roots[parts(run.start).training]
+        self.middle, self.scale = training.mean(), training.std()
+        self.series = (roots - self.middle) / self.scale
+        self.change = run.model == "LSTM, change"
+
+    def batch(self, places: Array) -> Batch:
+        """Return the pieces that end with the numbers at the places, as the model wants them."""
+        batch = series_windows(self.series, PIECE, places, burn_in=BURN_IN, dtype=np.float32)
+        if self.change:
+            return batch._replace(targets=batch.targets - batch.inputs)
+        return batch
+
+    def ahead(self, places: Array, horizon: int = 1) -> Array:
+        """Forecast the numbers at the places, 1, 2, ... `horizon` years before they were known.
+
+        What lies further ahead is forecast from the forecasts before it. Returns
+        (horizon, len(places)) numbers.
+        """
+        last = places[:, None] - np.arange(1, horizon + 1)  # (N, horizon) the last known year
+        rows = series_windows(
+            self.series, PIECE, last.ravel() + 1, burn_in=BURN_IN, dtype=np.float32
+        ).inputs  # (60, N * horizon, 1)
+        outputs, state, _ = self.model.forward(rows, training=False)
+        result = np.empty(last.shape)
+        now = rows[-1:]
+        for years in range(horizon):
+            now = outputs[-1:] + now if self.change else outputs[-1:]
+            now = np.maximum(now, np.float32(-self.middle / self.scale))  # no root is negative
+            said = (now.reshape(last.shape) * self.scale + self.middle) ** 2
+            result[:, years] = said[:, years]
+            outputs, state, _ = self.model.forward(now, state, training=False)
+        return result.T
+
+
+def train(run: Run) -> tuple[Forecaster, dict[str, Any]]:
+    """Train a forecaster, and go back to the updates that chose best.
+
+    Returns it, and what is recorded: the run, `updates`, the root mean squared error `choosing` of
+    square roots on the part for choosing, the one-year forecasts of `calibration` and `held out`
+    years, and the root mean squared error of the held-out numbers 1 to 11 years `ahead`.
+    """
+    forecaster, part = Forecaster(run), parts(run.start)
+    model = forecaster.model
+    optimizer = Adam(model.arrays, learning_rate=run.learning_rate)
+    trainer = Trainer(model, optimizer, mean_squared_error, clip=1.0)
+
+    def batch(step: int) -> Batch:
+        rng = np.random.default_rng([run.seed, step])
+        return forecaster.batch(rng.integers(PIECE, len(part.training), BATCH))
+
+    def choose(_: SequenceModel) -> float:
+        roots = np.sqrt(forecaster.ahead(part.choosing)[0])
+        return rms(roots - np.sqrt(NUMBERS[part.choosing]))
+
+    history = trainer.fit(batch, UPDATES, validate=choose, every=EVERY, progress=False)
+    trainer.restore_best()
+    updates, best = history.best() or (0, float("nan"))
+    return forecaster, {
+        **run._asdict(),
+        "updates": updates,
+        "choosing": round(best, 4),
+        "calibration": forecaster.ahead(part.calibration)[0].round(1).tolist(),
+        "held out": forecaster.ahead(part.held_out)[0].round(1).tolist(),
+        "ahead": [
+            round(rms(said - NUMBERS[part.held_out]), 2)
+            for said in forecaster.ahead(part.held_out, HORIZONS)
+        ],
+    }
+
+
+def rms(errors: Array) -> float:
+    """Return the root of the mean squared error."""
+    return float(np.sqrt(np.mean(errors**2)))
+
+
+def fit_ar(values: Array, order: int, skip: int = 0) -> Array:
+    """Fit an autoregression by least squares.
+
+    Parameters
+    ----------
+    values
+        (K,) a series.
+    order
+        How many earlier values it reads.
+    skip
+        Values at the start that are not forecast, at least `order`, so that fits of several
+        orders see the same years.
+
+    Returns
+    -------
+    (order + 1,) the constant, and the weights of the values 1, 2, ... before.
+
+    References
+    ----------
+    Yule (1927), doi:10.1098/rsta.1927.0007, who fitted order 2 to sunspot numbers.
+
+    Examples
+    --------
+    >>> fit_ar(np.array([1.0, 3.0, 7.0, 15.0, 31.0]), 1).round(4)  # twice the last one, and 1
+    array([1., 2.])
+    """
+    skip = max(skip, order)
+    rows = [values[skip - k : len(values) - k] for k in range(1, order + 1)]
+    design = np.column_stack([np.ones(len(values) - skip), *rows])
+    return np.linalg.lstsq(design, values[skip:], rcond=None)[0]
+
+
+def ar_order(values: Array) -> int:
+    """Return the order, up to 15, with the least information criterion of Akaike.
+
+    References
+    ----------
+    Akaike (1974), doi:10.1109/TAC.1974.1100705.
+    """
+
+    def criterion(order: int) -> float:
+        weights = fit_ar(values, order, max(ORDERS))
+        places = np.arange(max(ORDERS), len(values))
+        errors = values[places] - ar_ahead(values, weights, places)[0]
+        return float(len(places) * np.log(np.mean(errors**2)) + 2 * (order + 1))
+
+    return min(ORDERS, key=criterion)
+
+
+def ar_ahead(values: Array, weights: Array, places: Array, horizon: int = 1) -> Array:
+    """Forecast the values at the places 1 to `horizon` steps before; (horizon, len(places))."""
+    order = len(weights) - 1
+    result = np.empty((horizon, len(places)))
+    for years in range(1, horizon + 1):
+        known = [values[places - years - k] for k in range(order)]  # the newest first
+        for _ in range(years):
+            said = weights[0] + np.dot(weights[1:], known)
+            known = [said, *known[:-1]]
+        result[years - 1] = said
+    return result
+
+
+def baselines(start: int) -> dict[str, Array]:
+    """Return forecasts of the calibration and held-out years of a stretch, by (11, N) each.
+
+    Entry [k, n] is for year n, made k + 1 years before. Autoregressions are fitted to numbers and
+    to their square roots. They and the mean need no part for choosing, so that it trains them too.
+    """
+    part = parts(start)
+    seen = np.concatenate([part.training, part.choosing])
+    places = np.concatenate([part.calibration, part.held_out])
+    ahead = np.arange(1, HORIZONS + 1)[:, None]
+    roots = np.sqrt(NUMBERS)
+    forecasts = {
+        "mean": np.full((HORIZONS, len(places)), NUMBERS[seen].mean()),
+        "this year again": NUMBERS[places - ahead],
+        "11 years before": NUMBERS[np.broadcast_to(places - 11, (HORIZONS, len(places)))],
+    }
+    for name, values in (("AR, numbers", NUMBERS), ("AR, roots", roots)):
+        weights = fit_ar(values[seen], ar_order(values[seen]))
+        said = np.maximum(ar_ahead(values, weights, places, HORIZONS), 0)
+        forecasts[name] = said if values is NUMBERS else said**2
+    return forecasts
+
+
+def interval(
+    past: Array, truth: Array, forecasts: Array, level: float = 0.9
+) -> tuple[Array, Array]:
+    """Return prediction intervals whose width on the scale of roots is that of past errors.
+
+    Half the width is the k-th smallest of n past errors, k = (n + 1) * level rounded up. If those
+    years and the new ones could be exchanged for one another, a new number would lie within with a
+    probability of at least `level`.
+
+    Parameters
+    ----------
+    past, truth
+        (n,) forecasts of years that had no part in the fit, and what came.
+    forecasts
+        (N,) new forecasts.
+    level
+        Between 0 and n / (n + 1).
+
+    Returns
+    -------
+    Lower and upper ends, (N,) each.
+
+    Raises
+    ------
+    ValueError
+        There are too few past errors for that level.
+
+    References
+    ----------
+    Lei, G'Sell, Rinaldo, Tibshirani and Wasserman (2018), doi:10.1080/01621459.2017.1307116.
+
+    Examples
+    --------
+    >>> past, truth = np.array([4.0, 9.0, 16.0]), np.array([9.0, 9.0, 25.0])
+    >>> interval(past, truth, np.array([36.0]), 0.5)
+    (array([25.]), array([49.]))
+    """
+    errors = np.sort(np.abs(np.sqrt(past) - np.sqrt(truth)))
+    k = int(np.ceil((len(errors) + 1) * level))
+    if not 0 < k <= len(errors):
+        raise ValueError(f"level is {level}, expected one that {len(errors)} errors can give")
+    roots = np.sqrt(forecasts)
+    return np.maximum(roots - errors[k - 1], 0) ** 2, (roots + errors[k - 1]) ** 2
+
+
+def best_runs(runs: list[dict[str, Any]]) -> dict[tuple[int, str], list[dict[str, Any]]]:
+    """Return, for each stretch and model, the runs of the size and rate that chose best."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for one in runs:
+        key = one["start"], one["model"], one["units"], one["learning_rate"]
+        groups.setdefault(key, []).append(one)
+
+    def cost(key: tuple[Any, ...]) -> float:
+        return float(np.mean([one["choosing"] for one in groups[key]]))
+
+    return {
+        pair: groups[min((key for key in groups if key[:2] == pair), key=cost)]
+        for pair in {key[:2] for key in groups}
+    }
+
+
+def design() -> list[Run]:
+    """Return all runs."""
+    return [
+        Run(start, model, units, rate, seed)
+        for start in STRETCHES
+        for model in MODELS
+        for units in UNITS
+        for rate in LEARNING_RATES
+        for seed in SEEDS
+    ]
+
+
+def measure(kept: Path) -> dict[str, Any]:
+    """Do all runs; finished ones are kept in a file."""
+    runs = resume(design(), _result, kept)
+    chosen = [one for group in best_runs(runs).values() for one in group]
+    for one in runs:
+        if one not in chosen:
+            for name in ("calibration", "held out", "ahead"):
+                del one[name]
+    return {"updates": UPDATES, "runs": runs}
+
+
+def _result(run: Run) -> dict[str, Any]:
+    return train(run)[1]

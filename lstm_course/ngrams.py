@@ -1,0 +1,117 @@
+"""Counting instead of learning: models of text that look a few characters back."""
+
+from collections import Counter
+
+import numpy as np
+
+from lstm_course._checks import Array, size
+
+
+class NGrams:
+    """Probabilities of the next character from counts of what followed the same few before.
+
+    Counts of long contexts are few, so each context leaves a part of its probability to the
+    context that is one character shorter, down to equal shares for the whole alphabet.
+
+    Parameters
+    ----------
+    text
+        What is counted.
+    order
+        The longest piece that is counted: `order - 1` characters and the one that follows.
+    alphabet
+        All characters that may ever come. It has those of `text`, and may have others.
+    smoothing
+        "kneser-ney": take a fixed part of a count off each count, and count for shorter contexts
+        in how many longer ones a character followed; or "witten-bell": leave as much to the
+        shorter context as different characters have followed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is out of its range.
+
+    References
+    ----------
+    Kneser and Ney (1995), doi:10.1109/ICASSP.1995.479394, interpolated as in Chen and Goodman
+    (1999), doi:10.1006/csla.1999.0128; Witten and Bell (1991), doi:10.1109/18.87000.
+
+    Examples
+    --------
+    >>> model = NGrams("the cat sat on the mat", 3, " acehmnost")
+    >>> p = model.probabilities("at the ")
+    >>> " acehmnost"[p.argmax()], round(float(p.sum()), 6)
+    ('c', 1.0)
+    >>> model.bits("the hat").round(1)  # of each character
+    array([2.9, 3.9, 0.6, 0.5, 4.4, 2.3, 0.5])
+    """
+
+    def __init__(self, text: str, order: int, alphabet: str, smoothing: str = "kneser-ney") -> None:
+        order = size("order", order)
+        if smoothing not in ("kneser-ney", "witten-bell"):
+            raise ValueError(f"smoothing is {smoothing!r}, expected 'kneser-ney' or 'witten-bell'")
+        foreign = sorted(set(text) - set(alphabet))
+        if foreign:
+            raise ValueError(f"text holds {foreign[0]!r}, which is not in the alphabet")
+        if len(text) < order:
+            raise ValueError(f"text has {len(text)} characters, expected at least {order}")
+        self.order, self.alphabet, self.smoothing = order, alphabet, smoothing
+        pieces = Counter(text[t : t + order] for t in range(len(text) - order + 1))
+        self.counts: list[dict[str, int]] = [pieces]  # of pieces, the longest last
+        for length in range(order - 1, 0, -1):
+            if smoothing == "kneser-ney":
+                shorter = Counter(piece[1:] for piece in self.counts[0])
+            else:
+                shorter = Counter(text[t : t + length] for t in range(len(text) - length + 1))
+            self.counts.insert(0, shorter)
+        self.followers = [_followers(counts) for counts in self.counts]
+        self.discounts = [_discount(counts) for counts in self.counts]
+
+    def probability(self, context: str, character: str) -> float:
+        """Return the probability of a character after a context.
+
+        Characters before the last `order - 1` of the context do not matter.
+        """
+        p = 1 / len(self.alphabet)
+        for k in range(min(self.order, len(context) + 1)):
+            known = context[len(context) - k :]
+            if known not in self.followers[k]:
+                break  # then no longer context is known either
+            total, different = self.followers[k][known]
+            count = self.counts[k].get(known + character, 0)
+            if self.smoothing == "witten-bell":
+                p = (count + different * p) / (total + different)
+            else:
+                taken = self.discounts[k]
+                p = (max(count - taken, 0) + taken * different * p) / total
+        return p
+
+    def probabilities(self, context: str) -> Array:
+        """Return the probability of each character of the alphabet after a context."""
+        return np.array([self.probability(context, character) for character in self.alphabet])
+
+    def bits(self, text: str, before: str = "") -> Array:
+        """Return -log2 of the probability of each character of a text, given what stands before."""
+        foreign = sorted(set(text) - set(self.alphabet))
+        if foreign:
+            raise ValueError(f"text holds {foreign[0]!r}, which is not in the alphabet")
+        read, first = before + text, len(before)
+        places = range(first, len(read))
+        reach = self.order - 1
+        return -np.log2([self.probability(read[max(0, t - reach) : t], read[t]) for t in places])
+
+
+def _followers(counts: dict[str, int]) -> dict[str, tuple[int, int]]:
+    """Return for each context how much, and how many different characters, followed it."""
+    totals: Counter[str] = Counter()
+    different: Counter[str] = Counter()
+    for piece, count in counts.items():
+        totals[piece[:-1]] += count
+        different[piece[:-1]] += 1
+    return {context: (totals[context], different[context]) for context in totals}
+
+
+def _discount(counts: dict[str, int]) -> float:
+    """Return what is taken off each count, from how many pieces occur once and how many twice."""
+    often = Counter(counts.values())
+    return often[1] / (often[1] + 2 * often[2]) if often[1] else 0.5

@@ -1,0 +1,160 @@
+"""Captions of pictures as the COCO data set keeps them, and the words that a model may say."""
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lstm_course._checks import Array, size
+
+SPECIAL = ("<start>", "<end>", "<unk>")
+"""What stands before a caption, behind it, and for a word that is not known."""
+
+
+def read_captions(path: str | os.PathLike[str]) -> list[tuple[str, list[str]]]:
+    """Read a file of captions in the format of COCO, such as captions_val2017.json.
+
+    Of the file two lists are read. Each entry of "images" has an "id" and a "file_name"; each of
+    "annotations" has an "image_id" and a "caption". Whatever else is there is passed over.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    For each image that has captions, in the order of the file, its name and its captions.
+
+    Raises
+    ------
+    ValueError
+        The file cannot be read, or is not in that format.
+
+    References
+    ----------
+    Lin et al. (2014), doi:10.1007/978-3-319-10602-1_48; the format:
+    https://cocodataset.org/#format-data.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> data = {
+    ...     "images": [{"id": 7, "file_name": "cat.jpg"}],
+    ...     "annotations": [{"image_id": 7, "caption": "A cat on a mat."}],
+    ... }
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "captions.json"
+    ...     _ = path.write_text(json.dumps(data))
+    ...     read_captions(path)
+    [('cat.jpg', ['A cat on a mat.'])]
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:  # bytes that are no text, or text that is no JSON
+        raise ValueError(f"{path} holds no JSON: {error}") from None
+    names: dict[int, str] = {}
+    captions: dict[int, list[str]] = {}
+    for k, image in enumerate(_entries(path, data, "images")):
+        number = _value(path, f"images[{k}]", image, "id", int)
+        if number in names:
+            raise ValueError(f"{path}: images[{k}] has the id {number}, which another one has")
+        names[number] = _value(path, f"images[{k}]", image, "file_name", str)
+        captions[number] = []
+    for k, annotation in enumerate(_entries(path, data, "annotations")):
+        number = _value(path, f"annotations[{k}]", annotation, "image_id", int)
+        if number not in names:
+            raise ValueError(f"{path}: annotations[{k}] is for image {number}, which is not there")
+        captions[number].append(_value(path, f"annotations[{k}]", annotation, "caption", str))
+    return [(name, captions[number]) for number, name in names.items() if captions[number]]
+
+
+def words_of(caption: str) -> list[str]:
+    """Return the words of a caption in small letters; punctuation is dropped.
+
+    Examples
+    --------
+    >>> words_of("A dog's ball, and two cats.")
+    ['a', "dog's", 'ball', 'and', 'two', 'cats']
+    """
+    if not isinstance(caption, str):
+        raise TypeError(f"caption must be a string, got {type(caption).__name__}")
+    return re.findall(r"\w+(?:['’-]\w+)*", caption.lower())
+
+
+class Vocabulary:
+    """The words of captions, numbered from the most frequent on; before them `SPECIAL`.
+
+    Parameters
+    ----------
+    captions
+        Strings, such as all captions for training.
+    min_count
+        Words that occur less often are left out, and encoded as <unk>.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A caption that is no string, a count below 1, or no word that is frequent enough.
+
+    Examples
+    --------
+    >>> vocabulary = Vocabulary(["A cat.", "A dog and a cat."], min_count=2)
+    >>> vocabulary.words
+    ('<start>', '<end>', '<unk>', 'a', 'cat')
+    >>> vocabulary.encode("A cat and a bird.")  # without <start> and <end>
+    array([3, 4, 2, 3, 2])
+    >>> vocabulary.decode([3, 4, 1, 3])  # up to <end>
+    'a cat'
+    """
+
+    start, end, unknown = range(3)
+
+    def __init__(self, captions: Iterable[str], min_count: int = 1) -> None:
+        min_count = size("min_count", min_count)
+        if isinstance(captions, str):
+            raise TypeError("captions must be several strings, got one")
+        counts = Counter(word for caption in captions for word in words_of(caption))
+        frequent = sorted((-count, word) for word, count in counts.items() if count >= min_count)
+        if not frequent:
+            raise ValueError(f"captions hold no word that occurs {min_count} times or more")
+        self.words = (*SPECIAL, *(word for _, word in frequent))
+        self._numbers = {word: k for k, word in enumerate(self.words)}
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def encode(self, caption: str) -> Array:
+        """Return the numbers of a caption's words."""
+        numbers = (self._numbers.get(word, self.unknown) for word in words_of(caption))
+        return np.fromiter(numbers, int)
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """Return the words of the numbers up to <end>, with blanks between them."""
+        said = []
+        for k in numbers:
+            if k == self.end:
+                break
+            said.append(self.words[k])
+        return " ".join(said)
+
+
+def _entries(path: object, data: object, name: str) -> list[Any]:
+    if not isinstance(data, dict) or not isinstance(data.get(name), list):
+        raise ValueError(f'{path} has no list "{name}", expected captions in the format of COCO')
+    return data[name]
+
+
+def _value(path: object, place: str, entry: object, name: str, kind: type) -> Any:
+    value = entry.get(name) if isinstance(entry, dict) else None
+    if not isinstance(value, kind) or isinstance(value, bool):
+        expected = "a whole number" if kind is int else "a string"
+        raise ValueError(f'{path}: {place} has "{name}" {value!r}, expected {expected}')
+    return value

@@ -1,0 +1,215 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from lstm_course import experiments
+from lstm_course.captions import Caption
+from lstm_course.experiments import captions as study
+from lstm_course.experiments.captions import Large, Small
+from lstm_course.rnn import RNN
+from lstm_course.tasks import Scenes, true_captions
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    for name, value in {
+        "SCENES": 300,
+        "TEST": 30,
+        "BATCH": 20,
+        "NEW": 10,
+        "SMALL_RATES": (0.005, 0.02),
+        "TUNING_SEEDS": range(100, 101),
+        "SEEDS": range(2),
+        "FOLDS": range(2),
+        "RATES": {"LSTM": (0.01,), "RNN, wide": (0.01, 0.02)},
+        "SEARCHES": ((1, 0.0), (3, 1.0)),
+        "STRENGTHS": (0.1,),
+        "PROBED": (300, 100),
+    }.items():
+        monkeypatch.setattr(study, name, value)
+    monkeypatch.setattr(study.train, "__defaults__", (6, 3))
+    monkeypatch.setattr(study.by_heart, "__defaults__", (6,))
+
+
+def test_no_held_out_scene_has_a_digit_that_a_training_scene_has():
+    for fold in range(5):
+        training = {image.tobytes() for image in study.parts(fold).training[0].astype(np.float32)}
+        for part in ("choosing", "held_out"):
+            for picture in study.draw(fold, part, 50).pictures:
+                quarters = picture.reshape(2, 8, 2, 8).swapaxes(1, 2).reshape(4, 8, 8)
+                assert not training & {one.tobytes() for one in quarters if one.any()}
+    same = study.draw(0, "held_out", 5), study.draw(0, "choosing", 5), study.draw(5, "held_out", 5)
+    assert not np.array_equal(same[0].pictures, same[1].pictures)
+    assert not np.array_equal(same[0].pictures, same[2].pictures)
+
+
+def test_every_caption_has_its_words():
+    drawn = study.draw(1, "training", 300)
+    for captions, numbers in zip(drawn.captions, study.encoded(drawn), strict=True):
+        assert [study.WORDS.decode(one) for one in numbers] == captions
+    assert len(study.WORDS) == 23
+
+
+def test_kinds_have_the_sizes_that_the_chapter_states():
+    assert [study.units(kind) for kind in study.KINDS] == [64, 64, 133]
+    lstm, plain, wide = (study.build(kind, 0) for kind in study.KINDS)
+    count = [sum(array.size for array in model.arrays) for model in (lstm, wide)]
+    assert abs(count[1] / count[0] - 1) < 0.01
+    for model in (plain, wide):
+        assert isinstance(model.recurrent, RNN)
+        U = model.recurrent.params.weight_hh
+        np.testing.assert_allclose(U @ U.T, np.eye(len(U)), atol=1e-5)
+    assert (lstm.recurrent.params[0].gate("f")[2] == 1).all()
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "RNN"])
+def test_greedy_is_a_beam_of_width_1(kind):
+    model, drawn = study.build(kind, 3), study.draw(0, "held_out", 20)
+    for array in model.arrays:
+        array *= 3
+    found = study.searched(model, drawn.pictures, 1, 0.0)
+    said = study.greedy(model, drawn.pictures)
+    assert [study.WORDS.decode(one.words) for one in found] == said
+    assert len(set(said)) > 3
+
+
+def test_log_probabilities_are_those_of_words_said_one_by_one():
+    model, drawn = study.build("LSTM", 3), study.draw(0, "held_out", 6)
+    values = study.log_probabilities(model, drawn)
+    for k, captions in enumerate(study.encoded(drawn)):
+        sums = []
+        for caption in captions:
+            state, _ = model.look(drawn.pictures[k : k + 1])
+            words = [study.WORDS.start, *caption, study.WORDS.end]
+            total = 0.0
+            for word, after in pairwise(words):
+                log_p, state = model.step([word], state)
+                total += log_p[0, after]
+            sums.append(total)
+        np.testing.assert_allclose(values[k], max(sums), rtol=1e-4)
+
+
+def test_measures_of_captions():
+    places = np.array([[[3, -1], [8, -1]], [[-1, -1], [-1, 4]]])
+    drawn = Scenes(np.zeros((2, 16, 16)), [true_captions(one) for one in places], places)
+    assert study.right(["an eight below a three", "a four"], drawn) == 1
+    assert study.right(["a three below an eight", "a four"], drawn) == 0.5
+    np.testing.assert_allclose(study.bleu(["an eight below a three", "a four"], drawn), 100)
+    pieces = 4 / 5 * 3 / 4 * 2 / 3 * 1 / 2
+    one = Scenes(drawn.pictures[:1], [["a three above a nine"]], places[:1])
+    np.testing.assert_allclose(study.bleu(["a three above a seven"], one), 100 * pieces**0.25)
+    assert study._moves([3.0, 2.0, 2.5, 2.5]) == {"change": 0.5, "rise": 0.5}
+    assert study.agreement(["a", "b"], ["a", "c"]) == 0.5
+
+
+def test_a_run_repeats_itself(tiny):
+    run = Small("LSTM", 0.02, 3)
+    one, other = study.by_heart(run), study.by_heart(run)
+    assert one == other
+    assert len(one["curve"]) == 6
+    assert one["curve"][-1] < one["curve"][0]
+    large = Large("RNN, wide", 0.01, 1)
+    assert study.on_new_pictures(large) == study.on_new_pictures(large)
+
+
+def test_the_own_rate_has_the_lowest_mean_loss():
+    rows = [
+        {"kind": "LSTM", "rate": rate, "mean": mean}
+        for rate, means in zip(
+            study.SMALL_RATES, ([3, 3], [2, 2], [1, 4], [1, 2], [0, 4], [9, 9]), strict=True
+        )
+        for mean in means
+    ]
+    assert study.own_rate(rows, "LSTM") == study.SMALL_RATES[3]
+
+
+def test_a_caption_is_missed_if_a_true_one_is_more_probable(tiny, monkeypatch):
+    monkeypatch.setattr(study, "SEARCHES", ((1, 0.0),))
+    monkeypatch.setattr(study, "probes", lambda run, model: {})
+    wrong, good = (5,), study.draw(0, "held_out", study.TEST).captions
+    for sign, missed in ((-1, 1), (1, 0)):
+        found = [Caption(wrong, sign * 100.0)] * study.TEST
+        monkeypatch.setattr(study, "searched", lambda *_, found=found: found)
+        (one,) = study.on_new_pictures(Large("LSTM", 0.01, 0))["searches"]
+        assert one["right"] == 0
+        assert one["missed"] == missed
+    found = [Caption(tuple(study.WORDS.encode(known[-1])), -100.0) for known in good]
+    monkeypatch.setattr(study, "searched", lambda *_: found)
+    (one,) = study.on_new_pictures(Large("LSTM", 0.01, 0))["searches"]
+    assert (one["right"], one["missed"]) == (1, 0)
+
+
+def test_states_begin_with_the_picture_and_pairs_name_the_upper_digit_first():
+    batch, digits = study.pairs(0, "held_out", 60)
+    assert len(digits) > 5
+    for words, (first, second) in zip(batch.inputs[1].T, digits, strict=True):
+        said = study.WORDS.decode(words[1:])
+        names = study.WORDS.decode(words[1:]).split()
+        assert names[2] == "above"
+        assert true_captions(np.array([[first, -1], [second, -1]]))[0] == said
+    for kind in ("LSTM", "RNN"):
+        model = study.build(kind, 0)
+        states = study.states_of(model, batch)
+        start, _ = model.look(batch.inputs[0])
+        assert states["h"].shape == (7, len(digits), 64)
+        np.testing.assert_allclose(states["h"][0], start[0][0], rtol=1e-5)
+        hs, _, _ = model.recurrent.forward(model.embedding.forward(batch.inputs[1])[0], *start)
+        np.testing.assert_allclose(states["h"][1:], hs, atol=1e-5)
+
+
+def test_everything_in_small_and_resumed(tiny, tmp_path, monkeypatch):
+    kept = tmp_path / "captions.part"
+    whole = study.measure(kept)
+    lines = kept.read_text().splitlines()
+
+    def must_not_run(run):
+        raise AssertionError(run)
+
+    for name in ("by_heart", "on_new_pictures", "choose"):
+        monkeypatch.setattr(study, name, must_not_run)
+    again = study.measure(kept)
+    assert again == whole
+    assert kept.read_text().splitlines() == lines
+    assert set(whole) == set(experiments.recorded("captions")) - {
+        "command",
+        "date",
+        "machine",
+        "versions",
+    }
+
+
+def test_the_record_holds_every_run_of_the_design():
+    record = experiments.recorded("captions")
+    for part, seeds in (("tuning", study.TUNING_SEEDS), ("small", study.SEEDS)):
+        runs = [(one["kind"], one["rate"], one["seed"]) for one in record[part]]
+        assert sorted(runs) == sorted(
+            (kind, rate, seed)
+            for kind in study.KINDS
+            for rate in study.SMALL_RATES
+            for seed in seeds
+        )
+    assert not set(study.SEEDS) & set(study.TUNING_SEEDS)
+    assert record["own rate"] == {
+        kind: study.own_rate(record["tuning"], kind) for kind in study.KINDS
+    }
+    models = [*study.RATES, study.BLIND]
+    assert [(one["model"], one["fold"]) for one in record["runs"]] == [
+        (model, fold) for model in models for fold in study.FOLDS
+    ]
+    assert study.TUNING_FOLD not in study.FOLDS
+    for model, rates in study.RATES.items():
+        tried = {
+            one["learning_rate"]: one["chosen"][1]
+            for one in record["choosing"]
+            if one["model"] == model
+        }
+        assert set(tried) == set(rates)
+        best = max(tried, key=tried.get)
+        assert all(one["learning_rate"] == best for one in record["runs"] if one["model"] == model)
+    for one in record["runs"]:
+        wanted = study.SEARCHES if one["model"] != study.BLIND else study.SEARCHES[:1]
+        assert [(s["width"], s["alpha"]) for s in one["searches"]] == list(wanted)
+        assert 0 < one["chosen"][0] <= study.UPDATES
+    assert [one["fold"] for one in record["baselines"]] == list(study.FOLDS)
+    assert record["units"] == {kind: study.units(kind) for kind in study.KINDS}

@@ -1,0 +1,101 @@
+import numpy as np
+
+from lstm_course import experiments
+from lstm_course.experiments import digits
+
+
+def test_the_parts_of_a_fold_are_all_images_once():
+    images, _ = digits.digits()
+    count = 0
+    for fold in range(digits.FOLDS):
+        parts = digits.parts(fold)
+        assert sum(len(labels) for _, labels in parts) == len(images)
+        rows = np.concatenate([part.reshape(-1, 64) for part, _ in parts])
+        everything = images.reshape(-1, 64)
+        np.testing.assert_array_equal(
+            rows[np.lexsort(rows.T)], everything[np.lexsort(everything.T)]
+        )
+        begin = sum(len(digits.parts(k).held_out[1]) for k in range(fold))
+        held_out = parts.held_out[0]
+        np.testing.assert_array_equal(held_out, images[begin : begin + len(held_out)])
+        count += len(held_out)
+    assert count == len(images)
+    mixed = digits.parts(0, shuffled=True).held_out[0]
+    assert not np.array_equal(mixed, digits.parts(0).held_out[0])
+
+
+def test_models_have_about_as_many_parameters():
+    for form in digits.FORMS:
+        counts = [
+            sum(array.size for array in digits.build(form, model, 0).arrays)
+            for model in digits.LEARNING_RATES
+        ]
+        assert max(counts) < 1.02 * min(counts)
+    one, other = (digits.build("rows", f"LSTM, {state}", 3) for state in "ch")
+    for a, b in zip(one.arrays, other.arrays, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (one.reads, other.reads) == ("c", "h")
+
+
+def test_a_run_repeats_itself_and_says_what_its_model_does():
+    run = digits.Run("rows", "LSTM, c", False, 4, 0.03)
+    (model, result), (_, again) = (digits.train(run, epochs=2) for _ in range(2))
+    assert result == again
+    held_out = digits.digit_sequences(*digits.parts(4).held_out, "rows", dtype=np.float32)
+    assert round(digits.right(model, held_out), 4) == result["held out"] > 0.2
+    assert result["early"][-1] == result["held out"]
+    half = digits.right(model, held_out._replace(
+        inputs=held_out.inputs[:4], targets=held_out.targets[-4:], mask=held_out.mask[-4:]
+    ))  # fmt: skip
+    assert round(half, 4) == result["early"][3]
+
+
+def test_what_states_hold_is_asked_on_new_hands():
+    one = digits.inside(digits.Run("rows", "LSTM, c", False, 2, 0.03), epochs=1)
+    assert set(one["class"]) == {"trained", "untrained", "pixels"}
+    for shares in (*one["class"].values(), *one["picture"].values()):
+        assert len(shares) == 8
+        assert max(shares) <= 1
+    for shares in one["class"].values():
+        assert shares[-1] > shares[0] > 0.15  # more rows, more known
+    part = digits.parts(2)
+    flat, known = part.training[0].reshape(-1, 64), np.eye(10)[part.training[1]]
+    said = digits.ridge(flat, known)(part.held_out[0].reshape(-1, 64)).argmax(axis=1)
+    assert round(np.mean(said == part.held_out[1]), 4) == one["class"]["pixels"][-1]
+
+
+def test_ridge_finds_a_linear_map_and_takes_constant_columns():
+    draws = np.random.default_rng(0)
+    x = np.column_stack([draws.normal(size=(500, 3)), np.zeros(500)])
+    y = x @ draws.normal(size=(4, 2)) + 7
+    np.testing.assert_allclose(digits.ridge(x, y, 1e-9)(x), y, atol=1e-6)
+
+
+def test_the_record_holds_every_run_of_the_design():
+    record = experiments.recorded("digits")
+    assert [one["fold"] for one in record["inside"]] == list(range(digits.FOLDS))
+    assert [
+        digits.Run(*(one[k] for k in digits.Run._fields)) for one in record["runs"]
+    ] == digits.design()
+    assert len(record["baselines"]) == 2 * digits.FOLDS
+    for one in record["runs"]:
+        assert 1 <= one["chosen"][0] <= record["epochs"] == digits.EPOCHS
+        assert one["early"][-1] == one["held out"]
+    for group in digits.best_runs(record["runs"]).values():
+        assert [one["fold"] for one in group] == list(range(digits.FOLDS))
+        for one in group:
+            rivals = [
+                other["chosen"][1]
+                for other in record["runs"]
+                if all(other[k] == one[k] for k in ("form", "model", "shuffled", "fold"))
+            ]
+            assert one["chosen"][1] == max(rivals)
+
+
+def test_baselines_are_as_recorded():
+    recorded = {
+        (one["fold"], one["shuffled"]): one for one in experiments.recorded("digits")["baselines"]
+    }
+    now = digits.baselines(1, False)
+    for name in ("logistic regression", "nearest neighbours"):
+        assert abs(now[name]["held out"] - recorded[1, False][name]["held out"]) < 0.02
