@@ -10,8 +10,10 @@ from typing import Any
 
 import lstm_course
 from lstm_course.exercises import (
+    agreement,
     backward_step,
     capstone,
+    captions,
     forget_gate,
     gpu,
     gradients_travel,
@@ -22,6 +24,7 @@ from lstm_course.exercises import (
     pytorch,
     record,
     sequence,
+    text,
     through_time,
     training,
     whole_cell,
@@ -44,6 +47,9 @@ MODULES = (
     numpy_speed,
     pytorch,
     gpu,
+    text,
+    agreement,
+    captions,
     capstone,
 )
 """A module for each chapter that has graded exercises, in the chapters' order."""

@@ -1,0 +1,504 @@
+"""Exercise 21: what a caption scores, and beam search for the one that scores best."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lstm_course import cell
+from lstm_course._checks import Array
+from lstm_course.exercises.feedback import Question
+from lstm_course.exercises.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.trials import Answer, Case, Returned
+
+Step = Callable[[int, Any], tuple[Array, Any]]
+
+
+def caption_scores(p: Array, words: Array, end: int, alpha: float) -> Array:
+    """Return the log probability of each caption, divided by its length to the power of alpha."""
+    counts = _inside(words, end)
+    chosen = np.take_along_axis(p, words[:, :, None], axis=2)[:, :, 0]  # (T, N)
+    with np.errstate(divide="ignore"):  # a simplified case may hold a 0
+        log_p = np.log(np.where(counts, chosen, p.dtype.type(1)))
+    return np.asarray(log_p.sum(axis=0) / counts.sum(axis=0).astype(p.dtype) ** alpha)
+
+
+def _inside(words: Array, end: int) -> Array:
+    """Return (T, N) booleans, true up to and with the first <end>."""
+    return np.cumsum(words == end, axis=0) - (words == end) == 0
+
+
+def scoring(
+    *,
+    measure: Callable[[Array], Array] = np.log,
+    inside: Callable[[Array, int], Array] = _inside,
+    counted: Callable[[Array], Array] | None = None,
+    divide: Callable[[Array, Array, float], Array] = lambda s, n, alpha: s / n**alpha,
+    take: Callable[[Array, Array], Array] = lambda words, p: words,
+) -> Answer:
+    """Return a function that scores captions with some of what it does changed."""
+
+    def answer(p: Array, words: Array, end: int, alpha: float) -> Array:
+        taken = take(words, p)
+        chosen = measure(np.take_along_axis(p, taken[:, :, None], axis=2)[:, :, 0])
+        mask = inside(words, end)
+        lengths = (mask if counted is None else counted(words == end)).sum(axis=0)
+        return np.asarray(divide((chosen * mask).sum(axis=0), lengths.astype(p.dtype), alpha))
+
+    return answer
+
+
+def _before_end(words: Array, end: int) -> Array:
+    return np.cumsum(words == end, axis=0) == 0
+
+
+def _everything(words: Array, end: int) -> Array:
+    return np.ones(words.shape, bool)
+
+
+def _to_last_end(words: Array, end: int) -> Array:
+    is_end = words == end
+    after = np.cumsum(is_end[::-1], axis=0)[::-1] > 0
+    return after | ~is_end.any(axis=0)
+
+
+def _product(p: Array, words: Array, end: int, alpha: float) -> Array:
+    return np.exp(caption_scores(p, words, end, 0.0)) / _inside(words, end).sum(axis=0) ** alpha
+
+
+SCORE_MISTAKES: dict[str, tuple[Answer, ...]] = {
+    "What stands behind <end> is counted too. A caption is over at its first <end>.": (
+        scoring(inside=_everything),
+        scoring(inside=_everything, counted=lambda is_end: np.ones(is_end.shape)),
+        scoring(inside=_everything, counted=lambda is_end: np.cumsum(is_end, 0) - is_end == 0),
+    ),
+    "You cut at the last <end>. A caption is over at its first.": (scoring(inside=_to_last_end),),
+    "The probability of <end> itself is missing: to stop is a choice like any other.": (
+        scoring(inside=_before_end, counted=lambda is_end: np.cumsum(is_end, 0) - is_end == 0),
+    ),
+    "<end> is left out, of the sum and of the length. Both count it.": (
+        scoring(inside=_before_end, divide=lambda s, n, alpha: s / np.maximum(n, 1) ** alpha),
+        scoring(inside=_before_end),
+    ),
+    "The length leaves <end> out. It counts as a word.": (
+        scoring(counted=lambda is_end: np.cumsum(is_end, 0) == 0),
+        scoring(
+            counted=lambda is_end: np.cumsum(is_end, 0) == 0,
+            divide=lambda s, n, alpha: s / np.maximum(n, 1) ** alpha,
+        ),
+    ),
+    "You add up probabilities. A caption's probability is their product, and its logarithm the sum "
+    "of their logarithms.": (scoring(measure=lambda p: p),),
+    "This is made of the probability itself. Take its logarithm before you divide.": (
+        _product,
+        lambda p, words, end, alpha: np.exp(caption_scores(p, words, end, 0.0)),
+    ),
+    "Every caption is divided by T, or by its power. Each has its own length.": (
+        scoring(counted=lambda is_end: np.ones(is_end.shape)),
+    ),
+    "alpha has no effect: this is the log probability alone.": (
+        scoring(divide=lambda s, n, alpha: s),
+    ),
+    "alpha has no effect: this is the mean over the words, whatever alpha is.": (
+        scoring(divide=lambda s, n, alpha: s / n),
+    ),
+    "alpha is an exponent of the length, not a factor.": (
+        scoring(divide=lambda s, n, alpha: s / (n * alpha)),
+    ),
+    "You multiply by the power of the length. That makes long captions worse still.": (
+        scoring(divide=lambda s, n, alpha: s * n**alpha),
+    ),
+    "The log probability is raised to a power. The length should be.": (
+        scoring(divide=lambda s, n, alpha: -(np.abs(s / n) ** alpha)),
+        scoring(divide=lambda s, n, alpha: -(np.abs(s) ** alpha) / n),
+    ),
+    "This is the probability of the most probable word at each step, not of the caption's word.": (
+        scoring(take=lambda words, p: p.argmax(axis=2)),
+    ),
+    "The probabilities are taken a step late or early. Row t of p belongs to row t of words.": (
+        scoring(take=lambda words, p: np.roll(words, 1, axis=0)),
+        scoring(take=lambda words, p: np.roll(words, -1, axis=0)),
+    ),
+    "This logarithm is not the natural one.": (
+        scoring(measure=np.log2),
+        scoring(measure=np.log10),
+    ),
+}
+
+
+def _score_case(T: int, N: int, V: int, alpha: float, none_ends: bool = False) -> Case:
+    rng = np.random.default_rng([T, N, V])
+    p = rng.dirichlet(np.full(V, 1.0), size=(T, N))
+    words = rng.integers(0, V, (T, N))
+    if none_ends:
+        words[words == V - 1] = 0
+    elif T > 1:
+        words[T // 2, 0] = V - 1  # one at least ends on the way
+    arguments = {"p": p, "words": words, "end": V - 1, "alpha": alpha}
+    return Case({"T": T, "N": N, "V": V}, arguments)
+
+
+def _longer_is_less(f: Guarded, rng: np.random.Generator) -> bool:
+    case = _score_case(5, 2, 4, 0.0, none_ends=True).arguments
+    p, words = case["p"], case["words"]
+    whole = np.asarray(f(p, words, 3, 0.0), float)
+    part = np.asarray(f(p[:3], words[:3], 3, 0.0), float)
+    return bool((whole < part).all() and (part < 0).all())
+
+
+SCORE_PROPERTIES: dict[str, Property] = {
+    "With alpha = 0, each further word must make a caption less probable.": _longer_is_less,
+}
+
+
+class Beginning(NamedTuple):
+    """A beginning of a caption, as a search keeps it."""
+
+    words: tuple[int, ...]
+    score: float
+    state: Any
+
+
+def beam_search(
+    step: Step, state: Any, start: int, end: int, width: int, limit: int
+) -> tuple[Array, float]:
+    """Return the words of the best caption that is found, filled up with <end>, and its score."""
+    words, score = searching()(step, state, start, end, width, limit)
+    return words, float(score)
+
+
+def searching(
+    *,
+    follow: Callable[[int], int] = lambda width: width,
+    each: Callable[[int, int], int] = lambda width, V: V,
+    keep: Callable[[list[Beginning], int], list[Beginning]] | None = None,
+    order: Callable[[Beginning], float] = lambda one: -one.score,
+    gain: Callable[[Array], Array] = lambda log_p: log_p,
+    total: Callable[[float, float], float] = lambda before, gained: before + gained,
+    ended: Callable[[Sequence[int], int], bool] = lambda words, end: words[-1] == end,
+    lose: bool = False,
+    wait: bool = True,
+    shared: bool = False,
+    running: bool = False,
+    frozen: bool = False,
+    blind: bool = False,
+    more: int = 0,
+    choose: Callable[[list[Beginning], int], Beginning] = lambda kept, end: kept[0],
+    report: Callable[[float], float] = lambda score: score,
+    free_end: bool = False,
+) -> Answer:
+    """Return a beam search with some of what it does changed."""
+
+    def answer(
+        step: Step, state: Any, start: int, end: int, width: int, limit: int
+    ) -> tuple[Array, float]:
+        kept = [Beginning((), 0.0, state)]
+        latest = state
+        for _ in range(limit + more):
+            candidates = []
+            for one in kept:
+                if one.words and ended(one.words, end):
+                    if not lose:
+                        candidates.append(one)
+                    continue
+                last = one.words[-1] if one.words and not blind else start
+                before = kept[0].state if shared else state if frozen else one.state
+                log_p, after = step(last, latest if running else before)
+                latest = after
+                gains = gain(log_p)
+                for word in np.argsort(-gains, kind="stable")[: each(width, len(gains))].tolist():
+                    gained = 0.0 if free_end and word == end else float(gains[word])
+                    score = total(one.score, gained)
+                    candidates.append(Beginning((*one.words, word), score, after))
+            if not candidates:
+                break
+            if keep is not None:
+                kept = keep(candidates, width)
+            else:
+                kept = sorted(candidates, key=order)[: follow(width)]
+            if not wait and any(one.words[-1] == end for one in kept):
+                kept = [one for one in kept if one.words[-1] == end]
+                break
+        best = choose(kept, end)
+        words = np.full(limit, end)
+        said = best.words[:limit]
+        words[: len(said)] = said
+        return words, report(best.score)
+
+    return answer
+
+
+def _one_list(
+    step: Step, state: Any, start: int, end: int, width: int, limit: int
+) -> tuple[Array, float]:
+    kept: list[tuple[list[int], float, Any]] = [([], 0.0, state)]
+    for _ in range(limit):
+        candidates = []
+        for words, score, before in kept:
+            if words and words[-1] == end:
+                candidates.append((words, score, before))
+                continue
+            log_p, after = step(words[-1] if words else start, before)
+            for word in range(len(log_p)):
+                words.append(word)
+                candidates.append((words, score + float(log_p[word]), after))
+        kept = sorted(candidates, key=lambda one: -one[1])[:width]
+    return np.array((kept[0][0] + [end] * limit)[:limit]), kept[0][1]
+
+
+def _set_aside(
+    step: Step, state: Any, start: int, end: int, width: int, limit: int
+) -> tuple[Array, float]:
+    kept, ended = [Beginning((), 0.0, state)], []
+    for _ in range(limit):
+        candidates = []
+        for one in kept:
+            log_p, after = step(one.words[-1] if one.words else start, one.state)
+            candidates += [
+                Beginning((*one.words, word), one.score + float(log_p[word]), after)
+                for word in range(len(log_p))
+            ]
+        ended += [one for one in candidates if one.words[-1] == end]
+        kept = _best_first([one for one in candidates if one.words[-1] != end])[:width]
+    best = _best_first(ended + kept)[0]
+    return np.array([*best.words, *[end] * (limit - len(best.words))]), best.score
+
+
+def _with_start(
+    step: Step, state: Any, start: int, end: int, width: int, limit: int
+) -> tuple[Array, float]:
+    words, score = beam_search(step, state, start, end, width, limit)
+    return np.array([start, *words[:-1]]), score
+
+
+def _mean(one: Beginning) -> float:
+    return -one.score / len(one.words)
+
+
+def _only_ended(kept: list[Beginning], end: int) -> Beginning:
+    return next((one for one in kept if one.words[-1] == end), kept[0])
+
+
+BEAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
+    "This is what greedy search finds. Follow several beginnings side by side. If the first round "
+    "starts from several copies of the empty one, they stay equal.": (
+        searching(follow=lambda width: 1),
+        searching(each=lambda width, V: 1),
+    ),
+    "Every beginning keeps its own best continuation, so that none is ever given up. The best of "
+    "all continuations together are kept.": (
+        searching(keep=lambda candidates, width: _one_each(candidates, width)),
+    ),
+    "The best are kept of each beginning, so that the beam grows from round to round. Of all "
+    "continuations together only as many as the width go on.": (
+        searching(each=lambda width, V: width, follow=lambda width: 10**6),
+        searching(follow=lambda width: 10**6),
+    ),
+    "The candidates are not put in order before the rest is dropped: the first ones found are "
+    "kept.": (searching(keep=lambda candidates, width: _best_first(_first(candidates, width))),),
+    "The worst candidates are kept, not the best.": (
+        searching(order=lambda one: one.score),
+        searching(order=lambda one: one.score, choose=lambda kept, end: kept[-1]),
+    ),
+    "A caption that has ended is lost in the next round. It stays a candidate, as it is.": (
+        searching(lose=True),
+    ),
+    "Words are added behind <end>. A caption that has ended competes on, as it is.": (
+        searching(ended=lambda words, end: False),
+    ),
+    "You add up probabilities. Their logarithms add up.": (
+        searching(gain=np.exp),
+        searching(gain=np.exp, report=np.log),
+    ),
+    "Candidates are ranked by their last word alone. What counts is the sum from the start.": (
+        searching(total=lambda before, gained: gained),
+    ),
+    "Candidates are ranked by the mean over their words. Here the sum counts.": (
+        searching(order=_mean),
+        searching(order=_mean, choose=lambda kept, end: max(kept, key=lambda one: one.score)),
+    ),
+    "All beginnings go on from the state of the best one. Each has a state of its own.": (
+        searching(shared=True),
+    ),
+    "One state runs through all beginnings, so that each goes on from what was read for another. "
+    "Keep with every beginning a state of its own.": (searching(running=True),),
+    "All continuations of a beginning append to the same list. Make a new one for each.": (
+        _one_list,
+    ),
+    "Captions that have ended are set aside and take no place in the beam. Here they stay.": (
+        _set_aside,
+    ),
+    "One beginning more than the width is kept.": (searching(follow=lambda width: width + 1),),
+    "<start> is no word of the caption, and is not returned.": (_with_start,),
+    "The state is not handed on: every step starts from the one that you were given.": (
+        searching(frozen=True),
+    ),
+    "What is said is not read: the model gets <start> again and again.": (searching(blind=True),),
+    "The search is over as soon as one caption has ended. Others may still end up better.": (
+        searching(wait=False),
+    ),
+    "A caption at the limit is thrown away, or comes behind those that have ended. It counts as it "
+    "is.": (searching(choose=_only_ended),),
+    "You return the last of those that are kept, which is the worst of them.": (
+        searching(choose=lambda kept, end: kept[-1]),
+    ),
+    "One round too few: a caption may have as many words as the limit says, <end> included.": (
+        searching(more=-1),
+    ),
+    "One round too many: a caption has at most as many words as the limit says, <end> included.": (
+        searching(more=1),
+    ),
+    "The words are right, and the score is a probability. Return its logarithm.": (
+        searching(report=np.exp),
+    ),
+    "The score leaves <end> out: to stop is a choice like any other.": (searching(free_end=True),),
+}
+
+
+def _first(candidates: list[Beginning], width: int) -> list[Beginning]:
+    """Return the first candidates in the order in which plain loops find them, word by word."""
+    V = max(one.words[-1] for one in candidates) + 1
+    found = {id(one): k for k, one in enumerate(candidates)}
+
+    def place(one: Beginning) -> tuple[int, int]:
+        return found[id(one)] // V, one.words[-1]
+
+    return sorted(candidates, key=place)[:width]
+
+
+def _best_first(kept: list[Beginning]) -> list[Beginning]:
+    return sorted(kept, key=lambda one: -one.score)
+
+
+def _one_each(candidates: list[Beginning], width: int) -> list[Beginning]:
+    """Return the best of the first round, and after it the best continuation of each beginning."""
+    if all(len(one.words) == 1 for one in candidates):
+        return _best_first(candidates)[:width]
+    best: dict[tuple[int, ...], Beginning] = {}
+    for one in candidates:
+        parent = one.words[:-1]
+        if parent not in best or one.score > best[parent].score:
+            best[parent] = one
+    return _best_first(list(best.values()))
+
+
+def _step(V: int, seed: int) -> Step:
+    """Return a small LSTM that reads a word and gives log probabilities of the next."""
+    rng = np.random.default_rng([V, seed])
+    params = cell.LSTMParams.init(3, 4, rng=rng)
+    words, out = 2 * rng.normal(size=(V, 3)), 3 * rng.normal(size=(V, 4))
+
+    def step(word: int, state: Any) -> tuple[Array, Any]:
+        h, c = state
+        same = cell.LSTMParams(*(array.astype(h.dtype) for array in params.arrays()))
+        h, c, _ = cell.lstm_step(words[[word]].astype(h.dtype), h, c, same)
+        scores = (h @ out.T.astype(h.dtype))[0]
+        return scores - np.log(np.exp(scores).sum()), [h, c]
+
+    return step
+
+
+def _beam_case(K: int, T: int, V: int, seed: int = 0) -> Case:
+    rng = np.random.default_rng([K, T, V, seed])
+    arguments = {
+        "step": _step(V, seed),
+        "state": [rng.normal(size=(1, 4)) for _ in range(2)],
+        "start": 0,
+        "end": V - 1,
+        "width": K,
+        "limit": T,
+    }
+    return Case({"width": K, "limit": T, "V": V}, arguments)
+
+
+def _given(width: int, limit: int, seed: int) -> dict[str, Any]:
+    return dict(_beam_case(width, limit, 4, seed).arguments)
+
+
+def _wide_is_no_worse(f: Guarded, rng: np.random.Generator) -> bool:
+    for seed in range(8):
+        given = _given(1, 3, seed)
+        narrow = float(f(*given.values())[1])
+        wide = float(f(*{**given, "width": 64}.values())[1])  # keeps everything
+        if wide < narrow - 1e-9:
+            return False
+    return True
+
+
+BEAM_PROPERTIES: dict[str, Property] = {
+    "A search that is wide enough to keep everything must find nothing worse than width 1 "
+    "does.": _wide_is_no_worse,
+}
+
+QUESTIONS = (
+    Question(
+        name="caption-score",
+        chapter=21,
+        points=2,
+        hints=(
+            "Each step offers a probability for every word. Only that of the word that the caption "
+            "has there counts.",
+            "A caption is over at its first <end>, which counts. What stands behind it adds "
+            "nothing to the sum and nothing to the length.",
+            "Make a mask of booleans that is true up to and with the first <end>. Sum the "
+            "logarithms under the mask, count the mask, and divide the sum by the count to the "
+            "power of alpha.",
+        ),
+        exam=FunctionExam(
+            name="caption_scores",
+            solution=caption_scores,
+            returns=(Returned(shape="(N,)"),),
+            cases=(
+                _score_case(3, 3, 3, 1.0),
+                _score_case(1, 1, 1, 1.0),
+                _score_case(1, 3, 4, 0.7),
+                _score_case(4, 1, 3, 0.6),
+                _score_case(4, 3, 3, 0.0),
+                _score_case(5, 2, 4, 0.7, none_ends=True),
+                _score_case(6, 4, 4, 2.0),
+                _score_case(8, 5, 3, 0.7),
+            ),
+            mistakes=SCORE_MISTAKES,
+            properties=SCORE_PROPERTIES,
+            right="Right: the sum of logarithms up to <end>, divided by each caption's own length.",
+        ),
+    ),
+    Question(
+        name="beam-search",
+        chapter=21,
+        points=5,
+        hints=(
+            "Keep a list of beginnings. Each needs three things: its words, the sum of their log "
+            "probabilities, and the state that belongs to it.",
+            "A round makes a new list: beginnings that have ended as they are, and every other one "
+            "continued by every word. Then sort the list, and drop what is beyond the width.",
+            "Begin with one beginning: no words, the sum 0, the given state. The model reads the "
+            "last word of a beginning, or start if there is none, from that beginning's own state. "
+            "After the last round the first of the sorted list is the answer, ended or not.",
+        ),
+        exam=FunctionExam(
+            name="beam_search",
+            solution=beam_search,
+            returns=(Returned("words", "(limit,)"), Returned("score")),
+            cases=(
+                _beam_case(2, 2, 2, 0),
+                _beam_case(1, 1, 1),
+                _beam_case(1, 3, 3),
+                _beam_case(3, 1, 3),
+                _beam_case(2, 3, 1),
+                _beam_case(3, 4, 3, 12),
+                _beam_case(2, 3, 5, 1),
+                _beam_case(2, 4, 5, 7),
+                _beam_case(4, 5, 4, 25),
+                _beam_case(2, 5, 5, 23),
+                _beam_case(4, 4, 5, 21),
+                _beam_case(3, 4, 5, 25),
+                _beam_case(2, 4, 5, 41),
+                _beam_case(4, 5, 4, 28),
+            ),
+            mistakes=BEAM_MISTAKES,
+            properties=BEAM_PROPERTIES,
+            right="Right: the most probable caption that a beam of this width finds.",
+        ),
+    ),
+)
