@@ -158,7 +158,7 @@ def when(condition):
             ["Expected a list ends of 2 arrays, got a list of 1"],
         ),
         (but(ends=lambda ends, xs: ends[0]), ["Expected a list ends of 2 arrays, got an array"]),
-        (but(ends=lambda ends, xs: [ends[0], 0 * ends[1]]), ["Your ends[1] does not depend on xs"]),
+        (but(ends=lambda ends, xs: [ends[0], 0 * ends[1]]), ["as ends[1] does not depend on xs"]),
         (but(hs=lambda hs, xs: np.full_like(hs, np.nan)), ["hs is not a finite number"]),
         (
             lambda *args: tuple(solution(*args)[k] for k in (1, 0, 2, 3)),
@@ -195,7 +195,9 @@ def when(condition):
                 solution(xs, W, rate)[2],
                 float(np.sin(xs).sum()),
             ),
-            ["In d_weight: The rate is squared.\nYour loss does not depend on weight.\nWrong for"],
+            [
+                "In d_weight: The rate is squared.\nWhat you return as loss does not depend on weight.\nWrong for"
+            ],
         ),
         (
             but(hs=lambda hs, xs: hs.astype(np.float32)),

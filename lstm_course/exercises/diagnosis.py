@@ -77,8 +77,8 @@ def describe(
     first = wrong[0]
     ignored = _ignored(attempt, answer, trials, first)
     if ignored:
-        whose = names[first] or "result"
-        lines.append(f"Your {whose} does not depend on {', '.join(ignored)}.")
+        whose = f"What you return as {names[first]}" if names[first] else "Your result"
+        lines.append(f"{whose} does not depend on {', '.join(ignored)}.")
     else:
         lines += _one_only(trials)
         for k in wrong:
