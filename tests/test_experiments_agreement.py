@@ -177,13 +177,13 @@ def test_rules_of_one_noun():
 
 
 def test_the_best_rate_is_the_most_accurate_on_average():
-    low, middle, high = sorted(agreement.LEARNING_RATES)
+    lowest, low, middle, high = sorted(agreement.LEARNING_RATES)
 
     def one(rate, accuracy, model="m"):
         return {"model": model, "longest": 8, "learning_rate": rate, "accuracy": accuracy}
 
     tuning = [one(low, [0.6, 0.6]), one(middle, [1.0, 0.4]), one(middle, [0.7, 0.7])]
-    tuning += [one(high, [0.5, 0.6]), one(high, [1.0, 1.0], "other")]
+    tuning += [one(lowest, [0.6, 0.7]), one(high, [0.5, 0.6]), one(high, [1.0, 1.0], "other")]
     assert agreement.best_rate(tuning, "m", 8) == middle
 
 

@@ -12,17 +12,25 @@ from lstm_course.exercises.trials import GATE_SLICES, Answer, Case, Returned
 
 
 def number_unit(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, int]:
-    """Return the correlation of each unit with the number, and the unit with the strongest one."""
-    return _with()(cs, first, last, plural)
+    """Return the correlation of each unit with the number, and the unit with the strongest one.
+
+    Correlations are float64 whatever the states are; so NumPy's own are, and it does not matter.
+    """
+    r, unit = _with()(cs, first, last, plural)
+    return r.astype(float), unit
 
 
 def _gather(
     cs: Array, first: Array, last: Array, plural: Array, start: int = 0, end: int = 1
 ) -> tuple[Array, Array]:
     """Return all states from first to last, (M, H), and the number that goes with each, (M,)."""
-    places = [(n, t) for n in range(cs.shape[1]) for t in range(first[n] + start, last[n] + end)]
-    rows = np.array([cs[t, n] for n, t in places], cs.dtype).reshape(-1, cs.shape[2])
-    return rows, np.array([plural[n] for n, _ in places], plural.dtype)
+    steps = np.arange(len(cs))[:, None]
+    return _inside(cs, (steps >= first + start) & (steps < last + end), plural)
+
+
+def _inside(cs: Array, mask: Array, plural: Array) -> tuple[Array, Array]:
+    """Return the states where the mask (T, N) is true, and the number that goes with each."""
+    return cs[mask], np.broadcast_to(plural, mask.shape)[mask]
 
 
 def _correlation(x: Array, y: Array) -> Array:
@@ -50,6 +58,15 @@ def _with(
     return answer
 
 
+def _unit_of(other: Answer) -> Answer:
+    """Return the right correlations with the unit of another answer."""
+
+    def answer(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, int]:
+        return number_unit(cs, first, last, plural)[0], other(cs, first, last, plural)[1]
+
+    return answer
+
+
 def _at(place: Callable[[Array, Array], Array]) -> Callable[..., tuple[Array, Array]]:
     """Gather one step of each sentence."""
 
@@ -71,16 +88,39 @@ def _from_first(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Ar
     return _gather(cs, first, 0 * last + len(cs) - 1, plural)
 
 
+def _so_many(end: int) -> Callable[..., tuple[Array, Array]]:
+    """Gather last steps from first on, or one more."""
+    return lambda cs, first, last, plural: _gather(cs, first, first + last, plural, end=end)
+
+
+def _one_range(low: Callable[[Array], int], high: Callable[[Array], int]) -> Any:
+    """Gather the same steps of all sentences."""
+    return lambda cs, first, last, plural: _gather(
+        cs, 0 * first + low(first), 0 * last + high(last), plural
+    )
+
+
+def _zeros_outside(numbers: bool) -> Callable[..., tuple[Array, Array]]:
+    """Gather all steps, with 0 for the states outside, and perhaps for the numbers there."""
+
+    def gather(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
+        steps = np.arange(len(cs))[:, None]
+        mask = (steps >= first) & (steps <= last)
+        y = plural * mask if numbers else np.broadcast_to(plural, mask.shape)
+        return (cs * mask[:, :, None]).reshape(-1, cs.shape[2]), y.ravel()
+
+    return gather
+
+
 def _means(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
     rows = [cs[first[n] : last[n] + 1, n].mean(axis=0) for n in range(len(first))]
     return np.array(rows), plural
 
 
 def _exchanged(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
-    """Put the states of one order beside the numbers of another."""
-    rows, numbers = _gather(cs, first, last, plural)
-    order = [(t, n) for n in range(cs.shape[1]) for t in range(first[n], last[n] + 1)]
-    return rows[np.array(sorted(range(len(order)), key=order.__getitem__))], numbers
+    """Put states in the order of steps beside numbers in the order of sentences."""
+    rows, _ = _gather(cs, first, last, plural)
+    return rows, np.repeat(plural, last - first + 1)
 
 
 def _covariance(x: Array, y: Array) -> Array:
@@ -100,17 +140,27 @@ def _one_spread(x: Array, y: Array, over: str) -> Array:
     return _covariance(x, y) / spread
 
 
-def _average_of_steps(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, int]:
-    """Correlate 0, 1, 2, ... steps behind the subject, as the chapter does, and average."""
-    rows = []
-    for j in range(int((last - first).max()) + 1):
-        there = np.flatnonzero(first + j <= last)
-        x, y = cs[first[there] + j, there], plural[there]
-        x, y = x - x.mean(axis=0), y - y.mean()
-        spread = np.sqrt((x**2).sum(axis=0) * (y**2).sum())
-        rows.append(np.divide(y @ x, spread, out=np.zeros_like(spread), where=spread > 1e-9))
-    r = np.mean(rows, axis=0, dtype=cs.dtype)
-    return r, _strongest(r)
+def _average_of_steps(no_spread: float, least: int = 1) -> Answer:
+    """Correlate 0, 1, 2, ... steps behind the subject, as the chapter does, and average.
+
+    Where a step has no spread its correlation counts as a number, or not at all if that is NaN;
+    steps of fewer than `least` sentences do not count either.
+    """
+
+    def answer(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, int]:
+        rows = []
+        for j in range(int((last - first).max()) + 1):
+            there = np.flatnonzero(first + j <= last)
+            x, y = cs[first[there] + j, there], plural[there]
+            x, y = x - x.mean(axis=0), y - y.mean()
+            spread = np.sqrt((x**2).sum(axis=0) * (y**2).sum())
+            row = np.full_like(spread, no_spread)
+            if len(there) >= least:
+                rows.append(np.divide(y @ x, spread, out=row, where=spread > 1e-9))
+        r = np.nanmean(rows, axis=0, dtype=cs.dtype)
+        return r, _strongest(r)
+
+    return answer
 
 
 def _samples(x: Array, y: Array) -> Array:
@@ -120,6 +170,10 @@ def _samples(x: Array, y: Array) -> Array:
 def _one_spread_of_all(x: Array, y: Array) -> Array:
     return _covariance(x, y) / (x.std() * y.std())
 
+
+_BY_STEPS = tuple(
+    _average_of_steps(no_spread, least) for no_spread in (0.0, np.nan) for least in (1, 2, 3)
+)
 
 NUMBER_UNIT_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "The signs of r are lost. Whether a unit rises or falls with a plural belongs to the answer.": (
@@ -141,6 +195,10 @@ NUMBER_UNIT_MISTAKES: dict[str, tuple[Answer, ...]] = {
         _with(unit=lambda r: int(np.argmin(np.abs(r)))),
     ),
     "Units are counted from 0.": (_with(unit=lambda r: _strongest(r) + 1),),
+    "You choose the unit by a measure that grows with its own spread, as covariances and "
+    "differences of means do.": (_unit_of(_with(correlation=_covariance)),),
+    "You choose the unit by averages of the steps. It is to be the one whose r is farthest from "
+    "0.": tuple(map(_unit_of, _BY_STEPS)),
     "You look at the last step alone. A unit has to carry the number all the way from the first.": (
         _with(_at(lambda first, last: last)),
     ),
@@ -152,6 +210,30 @@ NUMBER_UNIT_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "The first step of each sentence is missing. It is to count too, as the last does.": (
         _with(lambda cs, first, last, plural: _gather(cs, first, last, plural, start=1)),
+    ),
+    "The first and the last step of each sentence are missing. Both are to count.": (
+        _with(lambda cs, first, last, plural: _gather(cs, first, last, plural, start=1, end=0)),
+    ),
+    "The step behind the last counts too. The last one is the last to count.": (
+        _with(lambda cs, first, last, plural: _gather(cs, first, last, plural, end=2)),
+    ),
+    "All steps are taken one too late: first and last are steps of cs as they are.": (
+        _with(lambda cs, first, last, plural: _gather(cs, first, last, plural, 1, 2)),
+    ),
+    "All steps are taken one too early: first and last are steps of cs as they are.": (
+        _with(lambda cs, first, last, plural: _gather(cs, first, last, plural, -1, 0)),
+    ),
+    "You take last for a number of steps behind the first. It is itself a step.": (
+        _with(_so_many(0)),
+        _with(_so_many(1)),
+    ),
+    "You take the same steps of all sentences. Each has a first and a last one of its own.": (
+        _with(_one_range(lambda first: first[0], lambda last: last[0])),
+        _with(_one_range(np.min, np.max)),
+    ),
+    "States outside are set to 0, and count as states. They are to be left out.": (
+        _with(_zeros_outside(numbers=False)),
+        _with(_zeros_outside(numbers=True)),
     ),
     "You use all steps. Before the subject and behind the last step there is nothing to carry.": (
         _with(_all_steps),
@@ -165,9 +247,7 @@ NUMBER_UNIT_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "You average each sentence's states first. Every step is to count, not every sentence.": (
         _with(_means),
     ),
-    "You correlate step by step and average. Here all steps go into one correlation.": (
-        _average_of_steps,
-    ),
+    "You correlate step by step and average. Here all steps go into one correlation.": _BY_STEPS,
     "States and numbers are lined up in different orders: each state belongs to its sentence.": (
         _with(_exchanged),
     ),
@@ -178,18 +258,24 @@ NUMBER_UNIT_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "The means are not taken off, of the states, of the numbers or of both.": (
         _with(correlation=_uncentred),
+        _with(correlation=lambda x, y: _uncentred(x, 2 * y - 1)),
         _with(correlation=lambda x, y: _uncentred(x - x.mean(axis=0), y)),
+        _with(correlation=lambda x, y: _uncentred(x - x.mean(axis=0), 2 * y - 1)),
         _with(correlation=lambda x, y: _uncentred(x, y - y.mean())),
     ),
     "This is the difference between the mean of the plurals and that of the singulars.": (
         _with(correlation=_difference),
     ),
+    "This is the slope of a line. A correlation has the spread of the numbers in it as well.": (
+        _with(correlation=lambda x, y: _covariance(x, y) / x.var(axis=0)),
+    ),
     "One standard deviation is missing under the fraction: there are two, of unit and number.": (
         _with(correlation=lambda x, y: _one_spread(x, y, "x")),
         _with(correlation=lambda x, y: _one_spread(x, y, "y")),
     ),
-    "You divide by variances. The standard deviations are their roots.": (
+    "The root is missing under the fraction, where squares stand.": (
         _with(correlation=lambda x, y: _covariance(x, y) / (x.var(axis=0) * y.var())),
+        _with(correlation=lambda x, y: _covariance(x, y) / (x.var(axis=0) * y.var()) / len(y)),
     ),
     "One count divides by M, another by M - 1. Use the same above and under the fraction.": (
         _with(correlation=_samples),
@@ -202,24 +288,46 @@ NUMBER_UNIT_MISTAKES: dict[str, tuple[Answer, ...]] = {
 
 
 def _number_case(T: int, N: int, H: int, seed: int = 0) -> Case:
-    """Draw states; the first sentence is singular, the second plural, so that both occur."""
+    """Draw states that move far in some units and little in others.
+
+    The first sentence is singular, the second plural, and both are at least three steps long, so
+    that mistakes of one step at either end leave both numbers.
+    """
     rng = np.random.default_rng([T, N, H, seed])
-    first = rng.integers(0, max(1, T - 2), N)
+    first = rng.integers(1, T - 1, N)
     last = np.array([rng.integers(start, T) for start in first])
+    first[:2], last[:2] = 1, (T - 2, T - 1)
     plural = np.array([0.0, 1.0, *rng.integers(0, 2, N - 2)])
-    cs = rng.normal(size=(T, N, H)) + 0.5
+    cs = (rng.normal(size=(T, N, H)) + 0.5) * 2.0 ** rng.permutation(H)
     return Case(
         {"T": T, "N": N, "H": H}, {"cs": cs, "first": first, "last": last, "plural": plural}
     )
 
 
 def _in_range(f: Guarded, rng: np.random.Generator) -> bool:
-    return bool((np.abs(f(*_number_case(4, 5, 3).arguments.values())[0]) <= 1 + 1e-6).all())
+    # What is not finite is told as such.
+    return not (np.abs(f(*_number_case(6, 5, 3).arguments.values())[0]) > 1 + 1e-6).any()
 
 
 def _scale(f: Guarded, rng: np.random.Generator) -> bool:
-    cs, *others = _number_case(4, 5, 3).arguments.values()
-    return np.allclose(f(100 * cs + 7, *others)[0], f(cs, *others)[0])
+    cs, *others = _number_case(6, 5, 3).arguments.values()
+    return np.allclose(f(100 * cs + 7, *others)[0], f(cs, *others)[0], equal_nan=True)
+
+
+def _farthest(f: Guarded, rng: np.random.Generator) -> bool:
+    """Hold the unit against the r of the answer itself, be it right or wrong."""
+    for seed in range(5):
+        r, unit = f(*_number_case(6, 5, 3, seed).arguments.values())
+        if unit != _strongest(r):
+            return False
+    return True
+
+
+def _one_step(f: Guarded, rng: np.random.Generator) -> bool:
+    nothing = np.zeros(3, int)
+    plural = np.array([0.0, 1.0, 1.0])
+    given = np.array([[[1.0, 2.0], [3.0, 0.0], [4.0, -1.0]]]), nothing, nothing, plural
+    return np.allclose(f(*given)[0], number_unit(*given)[0])
 
 
 NUMBER_UNIT = Question(
@@ -241,17 +349,21 @@ NUMBER_UNIT = Question(
         solution=number_unit,
         returns=(Returned("r", "(H,)"), Returned("unit")),
         cases=(
-            _number_case(4, 4, 4),
-            _number_case(1, 3, 2),
-            _number_case(3, 3, 1),
-            _number_case(5, 2, 3),
-            _number_case(4, 5, 3),
-            _number_case(6, 7, 4, seed=1),
+            _number_case(6, 6, 6),
+            _number_case(5, 2, 1),
+            _number_case(5, 3, 2),
+            _number_case(7, 2, 3),
+            _number_case(6, 5, 3),
+            _number_case(8, 7, 4, seed=1),
         ),
         mistakes=NUMBER_UNIT_MISTAKES,
         properties={
             "A correlation lies between -1 and 1.": _in_range,
             "A correlation does not change when all states are multiplied or shifted.": _scale,
+            "The unit is not the one whose r, in your own answer, is farthest from 0.": _farthest,
+        },
+        demands={
+            "Wrong where there is one step, T = 1, and it is first and last of all.": _one_step,
         },
         right="Right: the correlation of every unit, and the unit that carries the number.",
     ),
@@ -302,6 +414,13 @@ def _own(U: Array, unit: int) -> Array:
     return cut
 
 
+def _all_but_own(U: Array, unit: int) -> Array:
+    H = U.shape[1]
+    cut = U.copy()
+    cut[np.arange(4 * H) % H != unit, unit] = 0
+    return cut
+
+
 def _changed(**parts: Callable[..., Array]) -> Answer:
     """Return the solution with some of its results exchanged."""
 
@@ -336,6 +455,13 @@ SWITCH_OFF_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "Only the unit's weight to itself is cut. All units hear it.": (
         _changed(
             U=lambda U, b, V, d, unit, value: _own(U, unit),
+        ),
+    ),
+    "The unit hears itself too; that weight is cut as well, in all four slices.": (
+        _changed(U=lambda U, b, V, d, unit, value: _all_but_own(U, unit)),
+        _changed(
+            U=lambda U, b, V, d, unit, value: _all_but_own(U, unit),
+            b=lambda U, b, V, d, unit, value: b + value * (U - _all_but_own(U, unit))[:, unit],
         ),
     ),
     "The gates' bias is as it was: what the unit adds to the sum at its value is missing.": (
@@ -439,7 +565,7 @@ SWITCH_OFF = Question(
     points=3,
     hints=(
         "Who reads the hidden state of a unit? The four gates at the next step, by U, and the "
-        "read-out, by V. What the unit itself reads may stay.",
+        "read-out, by V. What the unit itself reads of others stays.",
         "The sum that a gate squashes is U h + b. Which numbers in U meet entry unit of h? With "
         "these at 0, nothing of the unit arrives, as if it were seen at 0.",
         "Set column unit of U and of V to 0. Before you do, add to each bias that column times the "

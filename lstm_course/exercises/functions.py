@@ -160,19 +160,27 @@ class FunctionExam(Exam):
     def _same(self, mistake: Answer, trials: list[Trial], wrong: set[int]) -> set[int]:
         """Return which results a mistake has the same in all trials, numbers in one at least.
 
-        It is left at once when it agrees in none of the wrong ones.
+        It is left at once when it agrees in none of the wrong ones. A whole number, such as a
+        place, is soon the same by chance: it counts if the mistake has all else the same or right.
         """
         same = {
             k
             for k in range(len(trials[0].parts))
             if not all(isinstance(trial.got[k], str) for trial in trials)
         }
+        parts = trials[0].parts
+        right = set(range(len(parts)))
         for trial in trials:
             outcome = attempt(mistake, self.returns, trial.parts, trial.case.arguments)
             same = {k for k in same if agree(trial.got[k], outcome[k])}
+            right = {k for k in right if agree(trial.parts[k].expected, outcome[k])}
             if not same & wrong:
                 return set()
-        return same
+        return {
+            k
+            for k in same
+            if parts[k].expected.dtype.kind != "i" or len(same | right) == len(parts)
+        }
 
     def _unknown(self, answer: Answer, trials: list[Trial], explained: dict[int, str]) -> str:
         readable = not any(isinstance(got, str) for trial in trials for got in trial.got)

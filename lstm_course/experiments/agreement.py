@@ -30,7 +30,7 @@ from lstm_course.training import Batch, Trainer
 
 MODELS = ("plain, uniform", "plain, orthogonal", "LSTM")
 LONGEST = (8, 16)
-LEARNING_RATES = (0.01, 0.003, 0.001)
+LEARNING_RATES = (0.01, 0.003, 0.001, 0.0003)
 SEEDS, TUNING_SEEDS = range(5), (100, 101)
 UPDATES, STEPS, BATCH = 4000, 40, 32
 SENTENCES, EMBEDDING = 20_000, 16
