@@ -305,6 +305,16 @@ def test_arguments_of_other_kinds():
     assert "words a list of 3" in question.check(lambda w, v, c: w + 1).message
 
 
+def test_a_case_shows_what_it_has_to_show_in_place_of_its_arguments():
+    cases = tuple(
+        Case({"N": n}, {"f": np.sin, "a": np.ones(n)}, shown=f"There f is the sine of {n}.")
+        for n in (2, 1)
+    )
+    question = one_array(lambda f, a: np.where(a == 1, f(a), np.nan), cases)
+    message = question.check(lambda f, a: f(a) + a / 7).message
+    assert message.endswith("expected 0.8415.\nThere f is the sine of 1.")
+
+
 def test_a_slow_answer_is_not_called_again_and_again(monkeypatch):
     calls = []
 

@@ -16,10 +16,11 @@ Step = Callable[[int, Any], tuple[Array, Any]]
 
 def caption_scores(p: Array, words: Array, end: int, alpha: float) -> Array:
     """Return the log probability of each caption, divided by its length to the power of alpha."""
+    if not (p > 0).all():
+        raise ValueError("p has an entry that is not above 0")  # so that no such case is shown
     counts = _inside(words, end)
     chosen = np.take_along_axis(p, words[:, :, None], axis=2)[:, :, 0]  # (T, N)
-    with np.errstate(divide="ignore"):  # a simplified case may hold a 0
-        log_p = np.log(np.where(counts, chosen, p.dtype.type(1)))
+    log_p = np.log(chosen) * counts
     return np.asarray(log_p.sum(axis=0) / counts.sum(axis=0).astype(p.dtype) ** alpha)
 
 
@@ -62,6 +63,59 @@ def _to_last_end(words: Array, end: int) -> Array:
     return after | ~is_end.any(axis=0)
 
 
+def _but_every_end(words: Array, end: int) -> Array:
+    return words != end
+
+
+def _but_later_ends(words: Array, end: int) -> Array:
+    return (words != end) | _inside(words, end)
+
+
+def _to_first_end_of_all(words: Array, end: int) -> Array:
+    any_ends = np.repeat((words == end).any(axis=1, keepdims=True), words.shape[1], axis=1)
+    return _inside(any_ends, True)
+
+
+def _first_word_unless_it_ends(words: Array, end: int) -> Array:
+    lengths = np.argmax(words == end, axis=0) + 1  # 1 too where no word is <end>
+    return np.arange(len(words))[:, None] < lengths
+
+
+def _of_first_end(is_end: Array) -> Array:
+    return _first_word_unless_it_ends(is_end, True)
+
+
+def _of_longest(is_end: Array) -> Array:
+    inside = _inside(is_end, True)
+    return np.repeat(inside.any(axis=1, keepdims=True), is_end.shape[1], axis=1)
+
+
+def _of_shortest(is_end: Array) -> Array:
+    inside = _inside(is_end, True)
+    return np.repeat(inside.all(axis=1, keepdims=True), is_end.shape[1], axis=1)
+
+
+def _with_final_end(also_counted: bool) -> Answer:
+    """Return a function that adds log p of <end> to captions that do not end."""
+
+    def answer(p: Array, words: Array, end: int, alpha: float) -> Array:
+        lengths = _inside(words, end).sum(axis=0).astype(p.dtype)
+        unended = ~(words == end).any(axis=0)
+        sums = caption_scores(p, words, end, 0.0) + np.log(p[-1, :, end]) * unended
+        return np.asarray(sums / (lengths + unended * also_counted).astype(p.dtype) ** alpha)
+
+    return answer
+
+
+def _python_factor(s: Array, n: Array, alpha: float) -> Array:
+    return np.array([one / (alpha * length) for one, length in zip(s.tolist(), n, strict=True)])
+
+
+def _with_end(choose: Callable[[int], int]) -> Answer:
+    """Return a function that takes another word for <end>, of the V there are."""
+    return lambda p, words, end, alpha: caption_scores(p, words, choose(p.shape[2]), alpha)
+
+
 def _product(p: Array, words: Array, end: int, alpha: float) -> Array:
     return np.exp(caption_scores(p, words, end, 0.0)) / _inside(words, end).sum(axis=0) ** alpha
 
@@ -71,6 +125,18 @@ SCORE_MISTAKES: dict[str, tuple[Answer, ...]] = {
         scoring(inside=_everything),
         scoring(inside=_everything, counted=lambda is_end: np.ones(is_end.shape)),
         scoring(inside=_everything, counted=lambda is_end: np.cumsum(is_end, 0) - is_end == 0),
+        scoring(inside=lambda words, end: _of_longest(words == end)),
+        scoring(
+            inside=lambda words, end: _of_longest(words == end),
+            counted=lambda is_end: np.cumsum(is_end, 0) - is_end == 0,
+        ),
+        scoring(inside=_but_later_ends),
+        scoring(inside=_but_later_ends, counted=lambda is_end: np.cumsum(is_end, 0) - is_end == 0),
+    ),
+    "Every <end> is left out, and what stands behind the first is counted. A caption is over at "
+    "its first <end>, which counts.": (
+        scoring(inside=_but_every_end, divide=lambda s, n, alpha: s / np.maximum(n, 1) ** alpha),
+        scoring(inside=_but_every_end),
     ),
     "You cut at the last <end>. A caption is over at its first.": (scoring(inside=_to_last_end),),
     "The probability of <end> itself is missing: to stop is a choice like any other.": (
@@ -96,6 +162,41 @@ SCORE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "Every caption is divided by T, or by its power. Each has its own length.": (
         scoring(counted=lambda is_end: np.ones(is_end.shape)),
     ),
+    "Every caption is divided by the length of the longest, or by its power. Each has its own "
+    "length.": (scoring(counted=_of_longest),),
+    "Every caption is divided by the length of the shortest, or by its power. Each has its own "
+    "length.": (scoring(counted=_of_shortest),),
+    "All captions are cut where the first of the batch ends. Each goes on to its own <end>.": (
+        scoring(inside=_to_first_end_of_all),
+        scoring(
+            inside=_to_first_end_of_all,
+            counted=lambda is_end: np.cumsum(is_end, 0) - is_end == 0,
+        ),
+    ),
+    "Captions without <end> count as one word long. They have all T words.": (
+        scoring(inside=_first_word_unless_it_ends),
+        scoring(counted=_of_first_end),
+    ),
+    "To a caption without <end> you add the log probability of <end>. It was not said.": (
+        _with_final_end(False),
+        _with_final_end(True),
+    ),
+    "The length is one too many: count the words up to the first <end>, and with it.": (
+        scoring(divide=lambda s, n, alpha: s / (n + 1) ** alpha),
+    ),
+    "A number is added to the length, as some programs do. Here the power is that of the length "
+    "itself.": (
+        scoring(divide=lambda s, n, alpha: s / ((5 + n) / 6) ** alpha),
+        scoring(divide=lambda s, n, alpha: s / (5 + n) ** alpha),
+    ),
+    "You do not use the given end: another word is taken for <end>.": (
+        _with_end(lambda V: V - 1),
+        _with_end(lambda V: 0),
+        _with_end(lambda V: 1),
+    ),
+    "The sign is turned. The logarithm of a probability is never above 0.": (
+        scoring(divide=lambda s, n, alpha: -s / n**alpha),
+    ),
     "alpha has no effect: this is the log probability alone.": (
         scoring(divide=lambda s, n, alpha: s),
     ),
@@ -104,6 +205,7 @@ SCORE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "alpha is an exponent of the length, not a factor.": (
         scoring(divide=lambda s, n, alpha: s / (n * alpha)),
+        scoring(divide=_python_factor),
     ),
     "You multiply by the power of the length. That makes long captions worse still.": (
         scoring(divide=lambda s, n, alpha: s * n**alpha),
@@ -126,28 +228,33 @@ SCORE_MISTAKES: dict[str, tuple[Answer, ...]] = {
 }
 
 
-def _score_case(T: int, N: int, V: int, alpha: float, none_ends: bool = False) -> Case:
+def _score_case(
+    T: int, N: int, V: int, end: int, alpha: float, all_end: bool | None = None
+) -> Case:
+    """Return captions of which one ends on the way, or all (and are cut there), or none."""
     rng = np.random.default_rng([T, N, V])
-    p = rng.dirichlet(np.full(V, 1.0), size=(T, N))
+    p = (1 + rng.multinomial(20 - V, rng.dirichlet(np.ones(V)), size=(T, N))) / 20  # round, above 0
     words = rng.integers(0, V, (T, N))
-    if none_ends:
-        words[words == V - 1] = 0
-    elif T > 1:
-        words[T // 2, 0] = V - 1  # one at least ends on the way
-    arguments = {"p": p, "words": words, "end": V - 1, "alpha": alpha}
+    if all_end:
+        words[1 + np.arange(N) % (T - 2), np.arange(N)] = end
+    elif all_end is None and T > 1:
+        words[T // 2, 0] = end
+    elif all_end is not None:
+        words[words == end] = (end + 1) % V
+    arguments = {"p": p, "words": words, "end": end, "alpha": alpha}
     return Case({"T": T, "N": N, "V": V}, arguments)
 
 
-def _longer_is_less(f: Guarded, rng: np.random.Generator) -> bool:
-    case = _score_case(5, 2, 4, 0.0, none_ends=True).arguments
+def _longer_is_no_more(f: Guarded, rng: np.random.Generator) -> bool:
+    case = _score_case(5, 2, 4, 2, 0.0, all_end=False).arguments
     p, words = case["p"], case["words"]
-    whole = np.asarray(f(p, words, 3, 0.0), float)
-    part = np.asarray(f(p[:3], words[:3], 3, 0.0), float)
-    return bool((whole < part).all() and (part < 0).all())
+    whole = np.asarray(f(p, words, 2, 0.0), float)
+    part = np.asarray(f(p[:3], words[:3], 2, 0.0), float)
+    return bool((whole <= part + 1e-9).all())
 
 
 SCORE_PROPERTIES: dict[str, Property] = {
-    "With alpha = 0, each further word must make a caption less probable.": _longer_is_less,
+    "With alpha = 0, no further word may make a caption more probable.": _longer_is_no_more,
 }
 
 
@@ -178,6 +285,7 @@ def searching(
     ended: Callable[[Sequence[int], int], bool] = lambda words, end: words[-1] == end,
     lose: bool = False,
     wait: bool = True,
+    filtered: bool = True,
     shared: bool = False,
     running: bool = False,
     frozen: bool = False,
@@ -186,6 +294,12 @@ def searching(
     choose: Callable[[list[Beginning], int], Beginning] = lambda kept, end: kept[0],
     report: Callable[[float], float] = lambda score: score,
     free_end: bool = False,
+    read_first: Callable[[int, int], int] = lambda start, end: start,
+    whole_first: bool = False,
+    rescore: Callable[[float, int, int], float] = lambda score, length, rounds: score,
+    move: Callable[[list[Beginning], list[Beginning], list[Beginning]], list[Beginning]] = (
+        lambda kept, candidates, before: kept
+    ),
 ) -> Answer:
     """Return a beam search with some of what it does changed."""
 
@@ -194,14 +308,15 @@ def searching(
     ) -> tuple[Array, float]:
         kept = [Beginning((), 0.0, state)]
         latest = state
-        for _ in range(limit + more):
+        for t in range(limit + more):
             candidates = []
             for one in kept:
                 if one.words and ended(one.words, end):
                     if not lose:
-                        candidates.append(one)
+                        score = rescore(one.score, len(one.words), t)
+                        candidates.append(one._replace(score=score))
                     continue
-                last = one.words[-1] if one.words and not blind else start
+                last = one.words[-1] if one.words and not blind else read_first(start, end)
                 before = kept[0].state if shared else state if frozen else one.state
                 log_p, after = step(last, latest if running else before)
                 latest = after
@@ -212,12 +327,16 @@ def searching(
                     candidates.append(Beginning((*one.words, word), score, after))
             if not candidates:
                 break
-            if keep is not None:
+            parents = kept
+            if whole_first and t == 0:
+                kept = sorted(candidates, key=order)
+            elif keep is not None:
                 kept = keep(candidates, width)
             else:
                 kept = sorted(candidates, key=order)[: follow(width)]
+            kept = move(kept, candidates, parents)
             if not wait and any(one.words[-1] == end for one in kept):
-                kept = [one for one in kept if one.words[-1] == end]
+                kept = [one for one in kept if one.words[-1] == end or not filtered]
                 break
         best = choose(kept, end)
         words = np.full(limit, end)
@@ -246,22 +365,52 @@ def _one_list(
     return np.array((kept[0][0] + [end] * limit)[:limit]), kept[0][1]
 
 
+def _aside_afterwards(*, shrinks: bool) -> Answer:
+    """Return a search that keeps the best, and then moves those aside that have ended."""
+
+    def answer(
+        step: Step, state: Any, start: int, end: int, width: int, limit: int
+    ) -> tuple[Array, float]:
+        kept = [Beginning((), 0.0, state)]
+        ended: list[Beginning] = []
+        for _ in range(limit):
+            candidates = _continued(kept, step, start)
+            best = _best_first(candidates)[: width - len(ended) * shrinks]
+            ended += [one for one in best if one.words[-1] == end]
+            kept = [one for one in best if one.words[-1] != end]
+        best_one = _best_first(ended + kept)[0]
+        return _filled(best_one.words, end, limit), best_one.score
+
+    return answer
+
+
+def _continued(kept: list[Beginning], step: Step, start: int) -> list[Beginning]:
+    """Return every beginning, continued by every word."""
+    candidates = []
+    for one in kept:
+        log_p, after = step(one.words[-1] if one.words else start, one.state)
+        candidates += [
+            Beginning((*one.words, word), one.score + float(log_p[word]), after)
+            for word in range(len(log_p))
+        ]
+    return candidates
+
+
+def _filled(words: Sequence[int], end: int, limit: int) -> Array:
+    return np.array([*words, *[end] * (limit - len(words))])
+
+
 def _set_aside(
     step: Step, state: Any, start: int, end: int, width: int, limit: int
 ) -> tuple[Array, float]:
-    kept, ended = [Beginning((), 0.0, state)], []
+    kept = [Beginning((), 0.0, state)]
+    ended: list[Beginning] = []
     for _ in range(limit):
-        candidates = []
-        for one in kept:
-            log_p, after = step(one.words[-1] if one.words else start, one.state)
-            candidates += [
-                Beginning((*one.words, word), one.score + float(log_p[word]), after)
-                for word in range(len(log_p))
-            ]
+        candidates = _continued(kept, step, start)
         ended += [one for one in candidates if one.words[-1] == end]
         kept = _best_first([one for one in candidates if one.words[-1] != end])[:width]
     best = _best_first(ended + kept)[0]
-    return np.array([*best.words, *[end] * (limit - len(best.words))]), best.score
+    return _filled(best.words, end, limit), best.score
 
 
 def _with_start(
@@ -269,6 +418,97 @@ def _with_start(
 ) -> tuple[Array, float]:
     words, score = beam_search(step, state, start, end, width, limit)
     return np.array([start, *words[:-1]]), score
+
+
+def _filled_with(choose: Callable[[int], int]) -> Answer:
+    """Return a search that fills its caption up with another number."""
+
+    def answer(
+        step: Step, state: Any, start: int, end: int, width: int, limit: int
+    ) -> tuple[Array, float]:
+        words, score = beam_search(step, state, start, end, width, limit)
+        behind = np.cumsum(words == end) - (words == end) > 0
+        return np.where(behind, choose(start), words), score
+
+    return answer
+
+
+def _with_score(change: Callable[[float, int, int], float]) -> Answer:
+    """Return a search that changes the score in the end, by the caption's length and the limit."""
+
+    def answer(
+        step: Step, state: Any, start: int, end: int, width: int, limit: int
+    ) -> tuple[Array, float]:
+        words, score = beam_search(step, state, start, end, width, limit)
+        return words, change(score, int(_inside(words, end).sum()), limit)
+
+    return answer
+
+
+def _with_final_end_score(
+    step: Step, state: Any, start: int, end: int, width: int, limit: int
+) -> tuple[Array, float]:
+    words, score = beam_search(step, state, start, end, width, limit)
+    if end not in words:
+        for word in (start, *words.tolist()):
+            log_p, state = step(word, state)
+        score += float(log_p[end])
+    return words, score
+
+
+def _with_numbers(change: Callable[[int, int, int], tuple[int, int]]) -> Answer:
+    """Return a search with other numbers for start and end, made of these and of V."""
+
+    def answer(
+        step: Step, state: Any, start: int, end: int, width: int, limit: int
+    ) -> tuple[Array, float]:
+        V = len(step(start, state)[0])
+        return beam_search(step, state, *change(start, end, V), width, limit)
+
+    return answer
+
+
+def _every_first_word(
+    step: Step, state: Any, start: int, end: int, width: int, limit: int
+) -> tuple[Array, float]:
+    V = len(step(start, state)[0])
+    kept = [Beginning((word,), 0.0, state) for word in range(V)]
+    for _ in range(limit - 1):
+        going = [one for one in kept if one.words[-1] != end]
+        ended = [one for one in kept if one.words[-1] == end]
+        kept = _best_first(ended + _continued(going, step, start))[:width]
+    best = _best_first(kept)[0]
+    return _filled(best.words, end, limit), best.score
+
+
+def _states_unsorted(
+    kept: list[Beginning], candidates: list[Beginning], parents: list[Beginning]
+) -> list[Beginning]:
+    """Return the kept ones with the states of the first candidates, in the order of the loops."""
+    first = _first(candidates, len(kept))
+    return [one._replace(state=other.state) for one, other in zip(kept, first, strict=True)]
+
+
+def _states_by_place(
+    kept: list[Beginning], candidates: list[Beginning], parents: list[Beginning]
+) -> list[Beginning]:
+    """Return the kept ones with the states of the beginnings that stood at their places."""
+    after = {one.words[:-1]: one.state for one in candidates}
+    states = [after.get(one.words, one.state) for one in parents]
+    return [one._replace(state=states[k % len(states)]) for k, one in enumerate(kept)]
+
+
+def _words_by_place(
+    kept: list[Beginning], candidates: list[Beginning], parents: list[Beginning]
+) -> list[Beginning]:
+    """Return the kept ones with their last words behind the beginnings that stood there."""
+    length = max(len(one.words) for one in candidates)
+    return [
+        one._replace(words=(*parents[k % len(parents)].words, one.words[-1]))
+        if len(one.words) == length
+        else one
+        for k, one in enumerate(kept)
+    ]
 
 
 def _mean(one: Beginning) -> float:
@@ -284,6 +524,10 @@ BEAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "starts from several copies of the empty one, they stay equal.": (
         searching(follow=lambda width: 1),
         searching(each=lambda width, V: 1),
+    ),
+    "This is what greedy search finds, with words behind <end>. Follow several beginnings side by "
+    "side, and continue none that has ended.": (
+        searching(follow=lambda width: 1, ended=lambda words, end: False),
     ),
     "Every beginning keeps its own best continuation, so that none is ever given up. The best of "
     "all continuations together are kept.": (
@@ -317,6 +561,26 @@ BEAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
         searching(order=_mean),
         searching(order=_mean, choose=lambda kept, end: max(kept, key=lambda one: one.score)),
     ),
+    "The longest of those that are kept is returned. The best has the highest score, whatever its "
+    "length.": (
+        searching(choose=lambda kept, end: max(kept, key=lambda one: len(one.words))),
+        searching(choose=lambda kept, end: max(kept[::-1], key=lambda one: len(one.words))),
+    ),
+    "The shortest of those that are kept is returned. The best has the highest score, whatever its "
+    "length.": (searching(choose=lambda kept, end: min(kept, key=lambda one: len(one.words))),),
+    "The score of a caption that has ended changes in later rounds. It stays what it was.": (
+        searching(rescore=lambda score, length, rounds: score * (length + 1) / length),
+        searching(rescore=lambda score, length, rounds: score * (rounds + 1) / rounds),
+        searching(rescore=lambda score, length, rounds: score * length / (length + 1)),
+        searching(rescore=lambda score, length, rounds: score * rounds / (rounds + 1)),
+        searching(rescore=lambda score, length, rounds: 2 * score),
+    ),
+    "When the best are put in order, what belongs to a beginning does not move with it. Its words, "
+    "its score and its state stay together.": (
+        searching(move=_states_unsorted),
+        searching(move=_states_by_place),
+        searching(move=_words_by_place),
+    ),
     "All beginnings go on from the state of the best one. Each has a state of its own.": (
         searching(shared=True),
     ),
@@ -327,7 +591,11 @@ BEAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "Captions that have ended are set aside and take no place in the beam. Here they stay.": (
         _set_aside,
+        _aside_afterwards(shrinks=False),
     ),
+    "The place of a caption that has ended is lost for good. It competes in every round, and may "
+    "be pushed out.": (_aside_afterwards(shrinks=True),),
+    "The first round keeps every word. The width holds there too.": (searching(whole_first=True),),
     "One beginning more than the width is kept.": (searching(follow=lambda width: width + 1),),
     "<start> is no word of the caption, and is not returned.": (_with_start,),
     "The state is not handed on: every step starts from the one that you were given.": (
@@ -336,6 +604,7 @@ BEAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "What is said is not read: the model gets <start> again and again.": (searching(blind=True),),
     "The search is over as soon as one caption has ended. Others may still end up better.": (
         searching(wait=False),
+        searching(wait=False, filtered=False),
     ),
     "A caption at the limit is thrown away, or comes behind those that have ended. It counts as it "
     "is.": (searching(choose=_only_ended),),
@@ -347,6 +616,38 @@ BEAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "One round too many: a caption has at most as many words as the limit says, <end> included.": (
         searching(more=1),
+    ),
+    "Behind <end> stands something else. The caption is filled up with end.": (
+        _filled_with(lambda start: start),
+        _filled_with(lambda start: 0),
+        _filled_with(lambda start: -1),
+    ),
+    "You do not use the given end: another word is taken for <end>.": (
+        _with_numbers(lambda start, end, V: (start, V - 1)),
+        _with_numbers(lambda start, end, V: (start, 0)),
+        _with_numbers(lambda start, end, V: (start, 1)),
+    ),
+    "The model does not read the given start: it reads another word first.": (
+        searching(read_first=lambda start, end: 0),
+        searching(read_first=lambda start, end: 1),
+        searching(read_first=lambda start, end: end),
+    ),
+    "You use neither start nor end, but numbers of your own.": (
+        _with_numbers(lambda start, end, V: (0, V - 1)),
+        _with_numbers(lambda start, end, V: (0, 1)),
+        _with_numbers(lambda start, end, V: (1, 0)),
+    ),
+    "The model never reads start, and the first word costs nothing. The first round reads start, "
+    "and the first word has a log probability like any other.": (_every_first_word,),
+    "The score is divided by a number of words. Here it is the sum itself.": (
+        _with_score(lambda score, length, limit: score / length),
+        _with_score(lambda score, length, limit: score / limit),
+    ),
+    "The score's sign is turned. A sum of log probabilities is never above 0.": (
+        _with_score(lambda score, length, limit: -score),
+    ),
+    "A caption at the limit gets the log probability of an <end> that it does not say.": (
+        _with_final_end_score,
     ),
     "The words are right, and the score is a probability. Return its logarithm.": (
         searching(report=np.exp),
@@ -388,38 +689,70 @@ def _step(V: int, seed: int) -> Step:
     params = cell.LSTMParams.init(3, 4, rng=rng)
     words, out = 2 * rng.normal(size=(V, 3)), 3 * rng.normal(size=(V, 4))
 
+    in_dtype: dict[Any, tuple[cell.LSTMParams, Array, Array]] = {}
+
     def step(word: int, state: Any) -> tuple[Array, Any]:
         h, c = state
-        same = cell.LSTMParams(*(array.astype(h.dtype) for array in params.arrays()))
-        h, c, _ = cell.lstm_step(words[[word]].astype(h.dtype), h, c, same)
-        scores = (h @ out.T.astype(h.dtype))[0]
+        if h.dtype not in in_dtype:
+            same = cell.LSTMParams(*(array.astype(h.dtype) for array in params.arrays()))
+            in_dtype[h.dtype] = same, words.astype(h.dtype), out.T.astype(h.dtype)
+        weights, inputs, to_scores = in_dtype[h.dtype]
+        h, c, _ = cell.lstm_step(inputs[[word]], h, c, weights)
+        scores = (h @ to_scores)[0]
         return scores - np.log(np.exp(scores).sum()), [h, c]
 
     return step
 
 
-def _beam_case(K: int, T: int, V: int, seed: int = 0) -> Case:
+def _beam_case(K: int, T: int, V: int, start: int, end: int, seed: int = 0) -> Case:
     rng = np.random.default_rng([K, T, V, seed])
-    arguments = {
+    arguments: dict[str, Any] = {
         "step": _step(V, seed),
         "state": [rng.normal(size=(1, 4)) for _ in range(2)],
-        "start": 0,
-        "end": V - 1,
+        "start": start,
+        "end": end,
         "width": K,
         "limit": T,
     }
-    return Case({"width": K, "limit": T, "V": V}, arguments)
+    shown = f"There start = {start}, end = {end}."
+    if (1 + K * (T - 1)) * V <= 24:
+        shown += f" Of the right search, log_p is {_rows(**arguments)}."
+    return Case({"width": K, "limit": T, "V": V}, arguments, shown=shown)
 
 
-def _given(width: int, limit: int, seed: int) -> dict[str, Any]:
-    return dict(_beam_case(width, limit, 4, seed).arguments)
+def _rows(step: Step, state: Any, start: int, end: int, width: int, limit: int) -> str:
+    """Return what a reader needs to search by hand: log_p, and what has been read before."""
+    rows: dict[tuple[int, ...], Array] = {}
+
+    def recording(word: int, read: Any) -> tuple[Array, Any]:
+        before, inner = read
+        log_p, after = step(word, inner)
+        rows[*before, word] = log_p
+        return log_p, ((*before, word), after)
+
+    beam_search(recording, ((), state), start, end, width, limit)
+    return "; ".join(
+        f"[{', '.join(f'{v + 0.0:.4f}' for v in row)}] after {', '.join(map(str, read))}"
+        for read, row in rows.items()
+    )
+
+
+def _worth(given: dict[str, Any], words: Array) -> float:
+    """Return the sum of the log probabilities of words, to the first <end>."""
+    total, last, state = 0.0, given["start"], given["state"]
+    for word in words.tolist():
+        log_p, state = given["step"](last, state)
+        total, last = total + float(log_p[word]), word
+        if word == given["end"]:
+            break
+    return total
 
 
 def _wide_is_no_worse(f: Guarded, rng: np.random.Generator) -> bool:
     for seed in range(8):
-        given = _given(1, 3, seed)
-        narrow = float(f(*given.values())[1])
-        wide = float(f(*{**given, "width": 64}.values())[1])  # keeps everything
+        given = dict(_beam_case(1, 3, 4, 3, 1, seed).arguments)
+        narrow = _worth(given, np.asarray(f(*given.values())[0]))
+        wide = _worth(given, np.asarray(f(*{**given, "width": 64}.values())[0]))  # keeps everything
         if wide < narrow - 1e-9:
             return False
     return True
@@ -449,14 +782,15 @@ QUESTIONS = (
             solution=caption_scores,
             returns=(Returned(shape="(N,)"),),
             cases=(
-                _score_case(3, 3, 3, 1.0),
-                _score_case(1, 1, 1, 1.0),
-                _score_case(1, 3, 4, 0.7),
-                _score_case(4, 1, 3, 0.6),
-                _score_case(4, 3, 3, 0.0),
-                _score_case(5, 2, 4, 0.7, none_ends=True),
-                _score_case(6, 4, 4, 2.0),
-                _score_case(8, 5, 3, 0.7),
+                _score_case(3, 3, 3, 1, 1.0),
+                _score_case(1, 1, 1, 0, 1.0),
+                _score_case(1, 3, 4, 2, 0.7),
+                _score_case(4, 1, 3, 1, 0.6),
+                _score_case(4, 3, 3, 2, 0.0),
+                _score_case(5, 2, 4, 1, 0.7, all_end=False),
+                _score_case(6, 4, 4, 0, 2.0),
+                _score_case(7, 3, 5, 3, 0.5, all_end=True),
+                _score_case(8, 5, 3, 1, 0.7),
             ),
             mistakes=SCORE_MISTAKES,
             properties=SCORE_PROPERTIES,
@@ -481,20 +815,21 @@ QUESTIONS = (
             solution=beam_search,
             returns=(Returned("words", "(limit,)"), Returned("score")),
             cases=(
-                _beam_case(2, 2, 2, 0),
-                _beam_case(1, 1, 1),
-                _beam_case(1, 3, 3),
-                _beam_case(3, 1, 3),
-                _beam_case(2, 3, 1),
-                _beam_case(3, 4, 3, 12),
-                _beam_case(2, 3, 5, 1),
-                _beam_case(2, 4, 5, 7),
-                _beam_case(4, 5, 4, 25),
-                _beam_case(2, 5, 5, 23),
-                _beam_case(4, 4, 5, 21),
-                _beam_case(3, 4, 5, 25),
-                _beam_case(2, 4, 5, 41),
-                _beam_case(4, 5, 4, 28),
+                _beam_case(2, 2, 2, 1, 0),
+                _beam_case(1, 1, 1, 0, 0),
+                _beam_case(1, 3, 3, 2, 1),
+                _beam_case(3, 1, 3, 1, 2),
+                _beam_case(2, 3, 1, 0, 0),
+                _beam_case(2, 3, 3, 1, 0),
+                _beam_case(3, 3, 3, 0, 1, 118),
+                _beam_case(2, 4, 4, 0, 1, 706),
+                _beam_case(2, 4, 4, 0, 1, 58),
+                _beam_case(4, 3, 4, 0, 2, 373),
+                _beam_case(2, 5, 4, 0, 2, 45),
+                _beam_case(2, 5, 5, 4, 3, 261),
+                _beam_case(2, 5, 5, 0, 4, 453),
+                _beam_case(3, 5, 5, 0, 1, 841),
+                _beam_case(4, 5, 4, 2, 0, 460),
             ),
             mistakes=BEAM_MISTAKES,
             properties=BEAM_PROPERTIES,

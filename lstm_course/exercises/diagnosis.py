@@ -85,7 +85,7 @@ def describe(
             arrays = [results[k] if results else None for results in raw]
             lines += filter(None, [_shape_of_mistake(k, arrays, trials)])
     simplest, near = _simplest(failing, first)
-    if not isinstance(simplest.got[first], str):
+    if not isinstance(simplest.got[first], str) and not simplest.case.shown:
         simplest = _simplified(attempt, answer, simplest, first, near)
     if broken:
         lines.append("Another case:")
@@ -360,7 +360,9 @@ def _size(case: Case) -> int:
 
 
 def _given(case: Case) -> str:
-    """Return the arguments themselves, if they are few."""
+    """Return what the case shows, or the arguments themselves, if they are few."""
+    if case.shown:
+        return f"\n{case.shown}"
     if _size(case) > 24:
         return ""
     shown, zero = [], []

@@ -19,11 +19,15 @@ GATE_SLICES = ("input gate", "forget gate", "candidate", "output gate")
 
 @dataclass(frozen=True)
 class Case:
-    """Arguments to try a function on, and the sizes that name them."""
+    """Arguments to try a function on, the sizes that name them, and what is shown of them.
+
+    `shown` is told in place of the arguments themselves, where these say nothing to a reader.
+    """
 
     sizes: Mapping[str, int]
     arguments: Mapping[str, Any]
     large: bool = False
+    shown: str = ""
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{letter} = {size}" for letter, size in self.sizes.items())
