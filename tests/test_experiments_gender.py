@@ -257,6 +257,8 @@ def test_kinds_of_words_are_averaged_apart():
     np.testing.assert_allclose(kinds["met, same"][0], f[met & ~differs].mean(), atol=1e-4)
     _, other = gender.changes(stories)
     np.testing.assert_allclose(kinds["subject, other"][0], f[other].mean(), atol=1e-4)
+    for word, number in (("she", gender.SHE), ("his", gender.HIS)):
+        np.testing.assert_allclose(kinds[word][0], f[stories.words == number].mean(), atol=1e-4)
     assert kinds["quiet"] != kinds["between"]
     change = -(stories.subject * (trace["c"] - trace["c_prev"])[..., 2])[gender.quiet(stories)]
     np.testing.assert_allclose(sum(kinds["quiet"][3:5]), change.mean(), atol=2e-4)
@@ -295,6 +297,43 @@ def test_movement_of_one_unit_in_four_belongs_to_it():
     found = gender.moved(states[24:27])  # all four move, then one
     assert found["rewritten"] == [5 / 8] * 4
     assert found["busiest"] == (1 / 4 + 1) / 2
+
+
+def test_shuffled_moves_are_shared_out_as_if_units_moved_on_their_own():
+    states = np.zeros((50, 200, 4))
+    states[..., 0] = (np.arange(50) % 2)[:, None]
+    together = np.random.default_rng(0).integers(0, 2, (50, 200, 1)).cumsum(axis=0) % 2
+    states[..., 1:] = together  # three units move at the same steps
+    found = gender.moved(states)
+    np.testing.assert_allclose(found["busiest"], (1 / 4 + 1) / 2, atol=0.01)
+    np.testing.assert_allclose(found["shuffled"], (1 + 3 / 2 + 3 / 3 + 1 / 4) / 8, atol=0.01)
+    alone = np.random.default_rng(1).normal(size=(50, 200, 4)).cumsum(axis=0)
+    found = gender.moved(alone)
+    np.testing.assert_allclose(found["busiest"], found["shuffled"], atol=0.01)
+
+
+def test_the_unit_is_the_one_that_is_needed_not_the_one_that_tells_most(small):
+    one = gender.build(Run("LSTM", 0.01, 0))
+    table, _, U, _, V, v = one.arrays
+    for array in (U, V, v):
+        array[...] = 0
+    table[:, 0] = GENDER
+    forget, candidate = (one.recurrent.params[0].gate(name) for name in "fg")
+    for unit in (3, 5):
+        candidate[0][unit] = 0
+        candidate[0][unit, 0] = 3
+    candidate[0][5, 1] = 2  # and something else
+    forget[2][[3, 5]] = 1
+    V[[gender.SHE, gender.HER], 5] = 1  # nothing reads unit 3
+    found = gender.look_inside(one, Run("LSTM", 0.01, 0))
+    assert np.abs(found["correlation"]).argmax() == 3
+    assert found["unit"] == 5
+    assert found["without"][3] == found["intact"] > found["without"][5] + 0.1
+    stories = gender.drawn(gender.JUDGE)
+    assert found["kinds"] == gender.by_kind(gender.traces(one, stories.words), stories, 5, 1.0)
+    fresh = gender.traces(gender.build(Run("LSTM", 0.01, 0)), stories.words)["c"]
+    at_start = np.abs(gender.correlations(fresh, stories.subject)).max()
+    np.testing.assert_allclose(found["untrained"], at_start, atol=1e-4)
 
 
 def test_histograms_hold_every_value():

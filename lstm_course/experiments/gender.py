@@ -3,8 +3,8 @@
 Language models learn the next word of the stories of `tasks.gender`: LSTMs, LSTMs whose forget
 gate is 1 from start to end, and plain cells, all with about as many parameters. Each has the
 learning rate that served it best on seeds and stories that are not used again. They are asked she
-or he, her or his. Then the unit that carries the gender is looked for on some stories; on others it
-is watched, switched off, and kept from forgetting or from writing.
+or he, her or his. Then the unit that is needed most for the gender is looked for on some stories,
+by switching off each; on others it is watched, switched off, and kept from forgetting or writing.
 """
 
 from collections import Counter, defaultdict
@@ -50,7 +50,7 @@ BINS = ((1, 4), (5, 8), (9, 16), (17, 32), (33, 64))
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2)
 BEFORE, AFTER = 4, 6  # words that are watched around a new subject
 DURING = 4  # words, the subject's first, in which a cell may take the change in
-TRAIN, CHOOSE, JUDGE, TEST, LONG, WEIGHTS = range(6)  # each draws from a stream of its own
+TRAIN, CHOOSE, JUDGE, TEST, LONG, WEIGHTS, SHUFFLE = range(7)  # each draws from a stream of its own
 SHE, HE, HER, HIS = (WORDS.index(word) for pair in PRONOUNS for word in pair)
 
 
@@ -415,6 +415,7 @@ def by_kind(
         "met, same": met & ~differs,
         "met, other": met & differs,
         "pronoun": stories.kind == PRONOUN,
+        **{WORDS[word]: stories.words == word for word in (SHE, HE, HER, HIS)},
         "other words": known & (stories.kind == OTHER),
         "between": known & ~during(stories.kind == SUBJECT),
         "quiet": quiet(stories),
@@ -479,15 +480,22 @@ def moved(states: Array) -> dict[str, Any]:
 
     Returns
     -------
-    `rewritten`, shares of units that move by more than each threshold; and `busiest`, the share of
-    a step's movement that belongs to the quarter of the units that move most.
+    `rewritten`, shares of units that move by more than each threshold; `busiest`, the share of a
+    step's movement that belongs to the quarter of the units that move most; and `shuffled`, the
+    same if each unit keeps its moves and makes them at other steps and in other stories.
     """
     moves = np.abs(np.diff(states, axis=0)) / np.ptp(states, axis=(0, 1))
-    most = np.sort(moves, axis=2)[..., -states.shape[2] // 4 :].sum(axis=2)
+    elsewhere = np.random.default_rng([SHUFFLE]).permuted(moves.reshape(-1, moves.shape[2]), axis=0)
     return {
         "rewritten": _rounded((moves > threshold).mean() for threshold in THRESHOLDS),
-        "busiest": round(float((most / moves.sum(axis=2)).mean()), 4),
+        "busiest": _busiest(moves),
+        "shuffled": _busiest(elsewhere),
     }
+
+
+def _busiest(moves: Array) -> float:
+    most = np.sort(moves, axis=-1)[..., -(moves.shape[-1] // 4) :].sum(axis=-1)
+    return round(float((most / moves.sum(axis=-1)).mean()), 4)
 
 
 def histograms(trace: Mapping[str, Array]) -> dict[str, Any]:
@@ -499,31 +507,32 @@ def histograms(trace: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def look_inside(model: SequenceModel, run: Run) -> dict[str, Any]:
-    """Find the unit that carries the gender on stories for choosing; judge it on others.
+    """Find the unit that is needed most on stories for choosing; judge it on others.
 
     Returns
     -------
-    `unit` and `correlation` of every unit; `shuffled`, the largest correlation of a unit with the
-    gender of other stories; `without`, the accuracy with each unit in turn fixed at its mean;
-    `moved`, trained and untrained; and, of an LSTM, `gates`, trained and untrained, `watch`,
+    `unit`, without which the fewest pronouns are right; `correlation` with the gender of every
+    unit; `shuffled` and `untrained`, the largest correlation of a unit with the gender of other
+    stories, and in an untrained model; `without`, the accuracy with each unit in turn fixed at its
+    mean; `moved`, trained and untrained; and, of an LSTM, `gates`, trained and untrained, `watch`,
     `kinds`, and `hindered`, accuracies with each unit in turn kept from forgetting or writing,
     beside those on the same `first pronouns` without hindrance; and `left alone`, on long stories.
     """
     state = "h" if run.model == "plain" else "c"
     choosing, judging = drawn(CHOOSE), drawn(JUDGE)
-    chosen = correlations(traces(model, choosing.words)[state], choosing.subject)
-    unit = int(np.abs(chosen).argmax())
+    seen = traces(model, choosing.words)
+    cut = [switched_off(model, k, mean) for k, mean in enumerate(seen["h"].mean(axis=(0, 1)))]
+    unit = int(np.argmin([accuracy(one, choosing) for one in cut]))
     trace = traces(model, judging.words)
     fresh = traces(build(run), judging.words)
-    means = traces(model, choosing.words)["h"].mean(axis=(0, 1))
+    at_start = correlations(fresh[state], judging.subject)
     found: dict[str, Any] = {
         "unit": unit,
         "correlation": _rounded(correlations(trace[state], judging.subject)),
         "shuffled": _rounded([np.abs(_shuffled(trace[state], judging)).max()])[0],
+        "untrained": round(float(np.abs(at_start).max()), 4),
         "intact": round(accuracy(model, judging), 4),
-        "without": _rounded(
-            accuracy(switched_off(model, k, mean), judging) for k, mean in enumerate(means)
-        ),
+        "without": _rounded(accuracy(one, judging) for one in cut),
         "moved": {
             f"{when}, {name}": moved(one[name])
             for when, one in (("trained", trace), ("fresh", fresh))
@@ -532,7 +541,7 @@ def look_inside(model: SequenceModel, run: Run) -> dict[str, Any]:
     }
     if run.model != "plain":
         first = [right(model, judging)[asked].mean() for asked in next_pronouns(judging)]
-        sign = float(np.sign(chosen[unit]))
+        sign = float(np.sign(correlations(seen["c"], choosing.subject)[unit]))
         found |= {
             "gates": {"trained": histograms(trace), "fresh": histograms(fresh)},
             "watch": watch(trace, judging, unit, sign),
