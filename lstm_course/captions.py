@@ -244,6 +244,10 @@ class CaptionBatches:
         return caption_batch(self.pictures[rows], said, start=self.start, end=self.end)
 
 
+ABOVE = 1e-6
+"""A log probability may be above 0 by that, since floats are rounded."""
+
+
 class Caption(NamedTuple):
     """What a search has found."""
 
@@ -291,7 +295,8 @@ def beam_search(
     Raises
     ------
     TypeError, ValueError
-        A size is below 1, alpha is negative, or step returns another shape.
+        A size is below 1, alpha is negative or too large, end is no word, or step returns another
+        shape, or what is no log probability.
 
     References
     ----------
@@ -311,14 +316,27 @@ def beam_search(
     (3, 1) 0.4
     """
     width, limit = size("width", width), size("limit", limit)
+    start, end = _word("start", start), _word("end", end)
     alpha = not_negative("alpha", alpha)
+    try:
+        _ = limit**alpha
+    except OverflowError:
+        raise ValueError(f"alpha is {alpha:g}, and a length to that power is infinite") from None
     kept = [Caption((), 0.0)]
     open_ = [0]  # which of them go on; states has a column for each
+    _columns("state", state, 1)
     for _ in range(limit):
         last = np.array([kept[k].words[-1] if kept[k].words else start for k in open_])
         log_p, state = step(last, state)
-        if np.ndim(log_p) != 2 or len(log_p) != len(open_):
-            raise ValueError(f"step returned shape {np.shape(log_p)}, expected ({len(open_)}, V)")
+        _columns("step returned a state that", state, len(open_))
+        shape = np.shape(log_p)
+        if len(shape) != 2 or shape[0] != len(open_) or shape[1] == 0:
+            raise ValueError(f"step returned shape {shape}, expected ({len(open_)}, V)")
+        if end >= shape[1]:
+            raise ValueError(f"end is {end}, expected one of the {shape[1]} words that step knows")
+        if not np.all(log_p <= ABOVE):
+            worst = np.asarray(log_p)[~(log_p <= ABOVE)][0]
+            raise ValueError(f"step returned {worst:g}, expected log probabilities, at most 0")
         candidates = [(one, -1) for one in kept if one.words and one.words[-1] == end]
         for column, k in enumerate(open_):
             words, so_far = kept[k]
@@ -334,3 +352,17 @@ def beam_search(
             break
         state = tuple(part[:, columns] for part in state)
     return kept
+
+
+def _word(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be the number of a word, got {value!r}")
+    if value < 0:
+        raise ValueError(f"{name} must be at least 0, got {value}")
+    return int(value)
+
+
+def _columns(name: str, state: State, wanted: int) -> None:
+    for part in state:
+        if np.ndim(part) < 2 or np.shape(part)[1] != wanted:
+            raise ValueError(f"{name} has shape {np.shape(part)}, expected (1, {wanted}, ...)")

@@ -225,6 +225,13 @@ def test_dividing_by_the_length_favours_longer_captions():
     np.testing.assert_allclose(long.log_probability, np.log(0.36))
 
 
+def search(log_p, start=START, end=END, before=(), after=()):
+    def step(words, state):
+        return np.array(log_p), after
+
+    return beam_search(step, before, start=start, end=end, width=1, limit=3)
+
+
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
@@ -232,6 +239,16 @@ def test_dividing_by_the_length_favours_longer_captions():
         (lambda: beam_search(None, (), **ENDS, width=1, limit=0), "limit must be at least 1, got 0"),
         (lambda: beam_search(None, (), **ENDS, width=1, limit=3, alpha=-1), "alpha must be a number of at least 0, got -1"),
         (lambda: beam_search(lambda w, s: (np.zeros(4), s), (), **ENDS, width=1, limit=3), r"step returned shape \(4,\), expected \(1, V\)"),
+        (lambda: beam_search(None, (), **ENDS, width=1, limit=3, alpha=1e6), r"alpha is 1e\+06, and a length to that power is infinite"),
+        (lambda: search(np.zeros((1, 0))), r"step returned shape \(1, 0\), expected \(1, V\)"),
+        (lambda: search([[np.nan, -1]]), "step returned nan, expected log probabilities, at most 0"),
+        (lambda: search([[-1, 0.5]]), "step returned 0.5, expected log probabilities, at most 0"),
+        (lambda: search([[-1, -1]], end=2), "end is 2, expected one of the 2 words that step knows"),
+        (lambda: search([[-1, -1]], end=-1), "end must be at least 0, got -1"),
+        (lambda: search([[-1, -1]], start=-1), "start must be at least 0, got -1"),
+        (lambda: search([[-1, -1]], before=(np.zeros((1, 2, 3)),)), r"state has shape \(1, 2, 3\), expected \(1, 1, ...\)"),
+        (lambda: search([[-1, -1]], after=(np.zeros((1, 2, 3)),)), r"step returned a state that has shape \(1, 2, 3\), expected \(1, 1, ...\)"),
+        (lambda: search([[-1, -1]], after=(np.zeros(3),)), r"step returned a state that has shape \(3,\), expected \(1, 1, ...\)"),
         (lambda: caption_batch(np.zeros((2, 4)), [[3]], **ENDS), "captions has 1 entries, expected one for each of 2"),
         (lambda: CaptionBatches(np.zeros((2, 4)), [[[3]]], 1, seed=0, **ENDS), "captions must hold one or more for each of 2 pictures"),
         (lambda: CaptionBatches(np.zeros((2, 4)), [[[3]], []], 1, seed=0, **ENDS), "captions must hold one or more for each of 2 pictures"),
@@ -243,3 +260,14 @@ def test_dividing_by_the_length_favours_longer_captions():
 def test_bad_input_gets_one_sentence(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+@pytest.mark.parametrize("name", ["start", "end"])
+@pytest.mark.parametrize("value", ["1", 1.0, True, None])
+def test_start_and_end_must_be_numbers_of_words(name, value):
+    with pytest.raises(TypeError, match=f"{name} must be the number of a word, got {value!r}"):
+        search([[-1, -1]], **{name: value})
+
+
+def test_impossible_words_are_allowed_and_rounding_is_forgiven():
+    assert search([[-np.inf, 1e-9]])[0].words == (END,)

@@ -78,6 +78,18 @@ def test_a_file_that_is_no_text_or_not_there(tmp_path):
         read_captions(tmp_path / "bytes.json")
 
 
+def test_a_path_that_no_file_can_have_and_json_that_is_too_deep(write):
+    with pytest.raises(ValueError, match=r"'a\\x00b' cannot be read: embedded null byte"):
+        read_captions("a\0b")
+    with pytest.raises(ValueError, match=r"captions.json holds JSON that is nested too deeply"):
+        read_captions(write("[" * 100_000))
+
+
+def test_a_mark_at_the_beginning_is_no_part_of_the_json(write):
+    data = {"images": [image(7)], "annotations": [caption(7)]}
+    assert read_captions(write("\ufeff" + json.dumps(data))) == [("a.jpg", ["A cat."])]
+
+
 def test_words_are_small_and_without_punctuation():
     assert words_of("Two  dogs' balls; a T-shirt, (2) cats!\n") == [
         "two",
@@ -115,6 +127,11 @@ def test_a_vocabulary_counts_words_and_knows_the_rest_as_unknown():
         (lambda: Vocabulary(["a"], min_count=2), ValueError, "captions hold no word that occurs 2 times or more"),
         (lambda: Vocabulary("a cat"), TypeError, "captions must be several strings, got one"),
         (lambda: Vocabulary([3]), TypeError, "caption must be a string, got int"),
+        (lambda: Vocabulary(["a"]).decode([3, -1]), ValueError, "numbers holds -1, expected 0 to 3"),
+        (lambda: Vocabulary(["a"]).decode([4]), ValueError, "numbers holds 4, expected 0 to 3"),
+        (lambda: Vocabulary(["a"]).decode([3.0]), TypeError, "numbers must hold whole numbers, got 3.0"),
+        (lambda: Vocabulary(["a"]).decode([True]), TypeError, "numbers must hold whole numbers, got True"),
+        (lambda: Vocabulary(["a"]).decode("3"), TypeError, "numbers must hold whole numbers, got '3'"),
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_sentence(call, error, sentence):

@@ -101,6 +101,13 @@ def test_measures_of_captions():
     np.testing.assert_allclose(study.bleu(["a three above a seven"], one), 100 * pieces**0.25)
     assert study._moves([3.0, 2.0, 2.5, 2.5]) == {"change": 0.5, "rise": 0.5}
     assert study.agreement(["a", "b"], ["a", "c"]) == 0.5
+    drawn = Scenes(
+        np.zeros((4, 16, 16)),
+        [["a four"], ["a five"], ["a four above a two"], ["a one above a two and a two"]],
+        np.array([[[4, -1], [-1, -1]], [[5, -1], [-1, -1]], [[4, -1], [2, -1]], [[1, -1], [2, 2]]]),
+    )
+    said = ["a four", "a four", "a four above a two", "a one"]
+    assert study.by_digits(said, drawn) == [0.5, 1, 0]
 
 
 def test_a_run_repeats_itself(tiny):
@@ -111,6 +118,46 @@ def test_a_run_repeats_itself(tiny):
     assert one["curve"][-1] < one["curve"][0]
     large = Large("RNN, wide", 0.01, 1)
     assert study.on_new_pictures(large) == study.on_new_pictures(large)
+
+
+def test_another_start_changes_the_initial_weights_alone(tiny, monkeypatch):
+    seen = []
+    build = study.build
+
+    class Batches(study.CaptionBatches):
+        def __init__(self, pictures, captions, size, **others):
+            super().__init__(pictures, captions, size, **others)
+            seen.append((pictures, others))
+
+    def built(kind, seed):
+        seen.append(seed)
+        return build(kind, seed)
+
+    monkeypatch.setattr(study, "build", built)
+    monkeypatch.setattr(study, "CaptionBatches", Batches)
+    one, other = (study.by_heart(Small("LSTM", 0.02, 3, shift)) for shift in (0, 7))
+    assert (seen[1], seen[3]) == (3, 10)
+    np.testing.assert_array_equal(seen[0][0], seen[2][0])
+    assert seen[0][1] == seen[2][1]
+    assert one["curve"] != other["curve"]
+
+
+def test_networks_are_compared_with_others_of_the_same_pictures(monkeypatch):
+    monkeypatch.setattr(study, "SEEDS", range(1))
+    said = {"LSTM": ("a", "b"), "RNN": ("a", "a"), "RNN, wide": ("c", "c")}
+    runs = [
+        {"kind": kind, "seed": 0, "shift": shift, "said": ["x", word], "new said": [word]}
+        for kind, words in said.items()
+        for shift, word in zip((0, study.OTHER_START), words, strict=True)
+    ]
+    found = {tuple(one["kinds"]): (one["by heart"], one["new"]) for one in study.compared(runs)}
+    assert found == {
+        ("LSTM", "LSTM"): (0.5, 0),
+        ("RNN", "RNN"): (1, 1),
+        ("RNN, wide", "RNN, wide"): (1, 1),
+        ("LSTM", "RNN"): (1, 1),
+        ("LSTM", "RNN, wide"): (0.5, 0),
+    }
 
 
 def test_the_own_rate_has_the_lowest_mean_loss():
@@ -211,5 +258,14 @@ def test_the_record_holds_every_run_of_the_design():
         wanted = study.SEARCHES if one["model"] != study.BLIND else study.SEARCHES[:1]
         assert [(s["width"], s["alpha"]) for s in one["searches"]] == list(wanted)
         assert 0 < one["chosen"][0] <= study.UPDATES
+        if one["model"] != study.BLIND:
+            assert len(one["training digits"]) == 3
+            assert set(one["inside"]) == {"trained", "untrained"}
+    assert [(*one["kinds"], one["seed"]) for one in record["same"]] == [
+        (*kinds, seed)
+        for kinds in [(one, one) for one in study.KINDS]
+        + [("LSTM", one) for one in study.KINDS[1:]]
+        for seed in study.SEEDS
+    ]
     assert [one["fold"] for one in record["baselines"]] == list(study.FOLDS)
     assert record["units"] == {kind: study.units(kind) for kind in study.KINDS}

@@ -8,9 +8,10 @@ By heart: LSTM and plain cells on fifty pictures with one caption each, in batch
 and no clipping, at six learning rates. Each kind's own rate is that with the lowest mean loss
 along the run, over three seeds that are used for nothing else.
 
-New pictures: of each kind five networks, one a fold, with the learning rate that chose best in a
-run for that alone; each goes back to the moment that chose best. Search makes captions of what a
-network says, and a caption is right if it is one of those that are true of the picture.
+New pictures: of each kind five networks, one a fold, with the learning rate that did best on the
+scenes for choosing in a run for that alone; each goes back to the moment when it did best on them.
+Search makes captions of what a network says, and a caption is right if it is one of those that are
+true of the picture.
 """
 
 from collections.abc import Sequence
@@ -50,12 +51,15 @@ PICTURES, PART, SMALL_UPDATES, NEW = 50, 25, 200, 200
 SMALL_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 COMMON_RATE = 0.005
 SEEDS, TUNING_SEEDS, DRAWN = range(10), range(100, 103), range(5)
+OTHER_START = 1000
+"""Added to a seed, it gives other initial weights for the same pictures in the same order."""
 
 FOLDS, SCENES, TEST, BATCH, UPDATES, EVERY = range(5), 20_000, 500, 128, 3000, 300
 TUNING_FOLD = 5  # the parts of fold 0, other scenes
 READ, STRENGTHS = 5000, (0.01, 0.1, 1.0)
 RATES = {"LSTM": (0.008, 0.004, 0.002), "RNN, wide": (0.004, 0.002, 0.001)}
 BLIND = "LSTM, blind"
+LEARNED = 2000  # scenes for training, of which it is told how many are right
 PROBED = 10_000, 3000  # scenes for fitting and for trying, of which a fifth is of the kind asked
 SEARCHES = ((1, 0.0), (2, 0.0), (5, 0.0), (10, 0.0), (2, 1.0), (5, 1.0), (10, 1.0))
 """Widths of the beam, and powers of the length by which log probabilities are divided."""
@@ -67,6 +71,7 @@ class Small(NamedTuple):
     kind: str
     rate: float
     seed: int
+    shift: int = 0  # what is added to the seed of the initial weights, and of nothing else
 
 
 class Large(NamedTuple):
@@ -137,6 +142,13 @@ def right(said: Sequence[str], drawn: Scenes) -> float:
     return float(np.mean([one in true for one, true in zip(said, drawn.captions, strict=True)]))
 
 
+def by_digits(said: Sequence[str], drawn: Scenes) -> list[float]:
+    """Return the share of captions that are true, of scenes with one, two and three digits."""
+    good = np.array([one in true for one, true in zip(said, drawn.captions, strict=True)])
+    digits = (drawn.places >= 0).sum(axis=(1, 2))
+    return [round(float(good[digits == k].mean()), 4) for k in (1, 2, 3)]
+
+
 def bleu(said: Sequence[str], drawn: Scenes) -> float:
     """Return BLEU from 0 to 100, against all captions that are true of each picture.
 
@@ -169,7 +181,7 @@ def by_heart(run: Small, updates: int = SMALL_UPDATES) -> dict[str, Any]:
     captions = [one[:1] for one in encoded(drawn)]  # one each
     batches = CaptionBatches(drawn.pictures, captions, PART, seed=run.seed, **ENDS)
     everything = caption_batch(drawn.pictures, [one[0] for one in captions], **ENDS)
-    model = build(run.kind, run.seed)
+    model = build(run.kind, run.seed + run.shift)
     trainer = Trainer(model, Adam(model.arrays, learning_rate=run.rate))
     history = trainer.fit(
         batches, updates, validate=lambda _: _loss(model, everything), every=1, progress=False
@@ -219,7 +231,7 @@ def own_rate(tuning: list[dict[str, Any]], kind: str) -> float:
 def train(
     run: Large, updates: int = UPDATES, every: int = EVERY
 ) -> tuple[Captioner, tuple[int, float]]:
-    """Train on many pictures, and go back to the moment that chose best.
+    """Train on many pictures, and go back to the moment that did best on those for choosing.
 
     Returns the model, that moment, and the share of captions for choosing that was right then.
     """
@@ -276,7 +288,8 @@ def on_new_pictures(run: Large) -> dict[str, Any]:
     Under `searches`, for each width and alpha: the share that is right, BLEU, the mean number of
     words and log probability of what was found, and the share of `missed` captions: wrong, while a
     true caption had a higher probability. Under `digits` the share that is right in scenes with
-    one, two and three digits (greedy); under `inside` what `probes` finds.
+    one, two and three digits (greedy), under `training digits` the same of scenes for training;
+    under `inside` what `probes` finds before training and after.
     """
     model, (updates, chosen) = train(run)
     held_out = draw(run.fold, "held_out", TEST)
@@ -293,8 +306,7 @@ def on_new_pictures(run: Large) -> dict[str, Any]:
         good = np.array([one in known for one, known in zip(said, held_out.captions, strict=True)])
         better = np.array(true) > np.array([one.log_probability for one in found]) + 1e-4
         if width == 1:
-            digits = (held_out.places >= 0).sum(axis=(1, 2))
-            result["digits"] = [round(float(good[digits == k].mean()), 4) for k in (1, 2, 3)]
+            result["digits"] = by_digits(said, held_out)
             result["said"] = said[:20]
         result["searches"].append(
             {
@@ -308,9 +320,10 @@ def on_new_pictures(run: Large) -> dict[str, Any]:
             }
         )
     if run.model != BLIND:
-        result["inside"] = {"trained": probes(run, model)}
-        if run.model == "LSTM":
-            result["inside"]["untrained"] = probes(run, build("LSTM", run.fold))
+        learned = draw(run.fold, "training", LEARNED)  # the first of those that it has seen
+        result["training digits"] = by_digits(greedy(model, learned.pictures), learned)
+        untrained = build(run.model, run.fold)
+        result["inside"] = {"trained": probes(run, model), "untrained": probes(run, untrained)}
     return result
 
 
@@ -380,9 +393,12 @@ def probes(run: Large, model: Captioner) -> dict[str, Any]:
 def baselines(fold: int) -> dict[str, Any]:
     """Return what needs no recurrent network: the share that is right, and BLEU.
 
+    Under `digits` is the share that the linear readers get right, of one, two and three digits.
+
     The most frequent caption; the caption of the training scene whose pixels are nearest; and four
     linear readers, one for each quarter of the picture, of the digit there or that there is none,
-    with the captions' grammar put behind them by hand. They take the C that chose best.
+    with the captions' grammar put behind them by hand. They take the C that did best on the scenes
+    for choosing.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -403,10 +419,11 @@ def baselines(fold: int) -> dict[str, Any]:
         chosen, new = linear_readers(training, (choosing, held_out), strength)
         if right(chosen, choosing) > best:
             best, said["linear readers"] = right(chosen, choosing), new
-    return {"fold": fold} | {
+    scores = {
         name: [round(right(one, held_out), 4), round(bleu(one, held_out), 2)]
         for name, one in said.items()
     }
+    return {"fold": fold, "digits": by_digits(said["linear readers"], held_out)} | scores
 
 
 def linear_readers(training: Scenes, others: Sequence[Scenes], strength: float) -> list[list[str]]:
@@ -433,7 +450,7 @@ def _spoken(places: Array) -> str:
 
 
 def choose(run: Large) -> dict[str, Any]:
-    """Train on many pictures, and return the run and when it chose best."""
+    """Train on many pictures; return the run, and when it did best on those for choosing."""
     updates, chosen = train(run)[1]
     return {**run._asdict(), "chosen": [updates, round(chosen, 4)]}
 
@@ -448,7 +465,12 @@ def measure(kept: Path) -> dict[str, Any]:
     )
     own = {kind: own_rate(tuning, kind) for kind in KINDS}
     small = resume([Small(*one) for one in product(KINDS, SMALL_RATES, SEEDS)], by_heart, kept)
-    same = compared([one for one in small if one["rate"] == own[one["kind"]]])
+    again = resume(
+        [Small(kind, own[kind], seed, OTHER_START) for kind, seed in product(KINDS, SEEDS)],
+        by_heart,
+        kept,
+    )
+    same = compared([one for one in small if one["rate"] == own[one["kind"]]] + again)
     for one in tuning + small:
         if one["seed"] not in DRAWN or one["rate"] not in (own[one["kind"]], COMMON_RATE):
             del one["curve"]
@@ -485,18 +507,26 @@ def measure(kept: Path) -> dict[str, Any]:
 
 
 def compared(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return how often an LSTM and each plain cell of a seed say the same of the same pictures."""
-    by_kind = {(one["kind"], one["seed"]): one for one in runs}
-    return [
-        {
-            "kind": kind,
-            "seed": seed,
-            "by heart": agreement(by_kind["LSTM", seed]["said"], one["said"]),
-            "new": agreement(by_kind["LSTM", seed]["new said"], one["new said"]),
-        }
-        for (kind, seed), one in by_kind.items()
-        if kind != "LSTM"
-    ]
+    """Return how often two networks say the same of the same pictures.
+
+    With each seed an LSTM and each plain cell, and each kind with itself: trained on the same
+    pictures from other initial weights.
+    """
+    by_kind = {(one["kind"], one["seed"], one["shift"]): one for one in runs}
+    couples = [(one, one) for one in KINDS] + [("LSTM", other) for other in KINDS[1:]]
+    result = []
+    for (one, other), seed in product(couples, SEEDS):
+        a = by_kind[one, seed, 0]
+        b = by_kind[other, seed, OTHER_START if one == other else 0]
+        result.append(
+            {
+                "kinds": [one, other],
+                "seed": seed,
+                "by heart": agreement(a["said"], b["said"]),
+                "new": agreement(a["new said"], b["new said"]),
+            }
+        )
+    return result
 
 
 def agreement(one: Sequence[str], other: Sequence[str]) -> float:

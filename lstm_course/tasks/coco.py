@@ -55,11 +55,17 @@ def read_captions(path: str | os.PathLike[str]) -> list[tuple[str, list[str]]]:
     [('cat.jpg', ['A cat on a mat.'])]
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = Path(path).read_bytes()
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:  # a path that no file can have
+        raise ValueError(f"{path!r} cannot be read: {error}") from None
+    try:
+        data = json.loads(content.decode("utf-8-sig"))  # with the mark that some editors put first
     except ValueError as error:  # bytes that are no text, or text that is no JSON
         raise ValueError(f"{path} holds no JSON: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path} holds JSON that is nested too deeply") from None
     names: dict[int, str] = {}
     captions: dict[int, list[str]] = {}
     for k, image in enumerate(_entries(path, data, "images")):
@@ -137,9 +143,19 @@ class Vocabulary:
         return np.fromiter(numbers, int)
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """Return the words of the numbers up to <end>, with blanks between them."""
+        """Return the words of the numbers up to <end>, with blanks between them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            What comes before <end> is not the number of a word.
+        """
         said = []
         for k in numbers:
+            if isinstance(k, bool) or not isinstance(k, int | np.integer):
+                raise TypeError(f"numbers must hold whole numbers, got {k!r}")
+            if not 0 <= k < len(self):
+                raise ValueError(f"numbers holds {k}, expected 0 to {len(self) - 1}")
             if k == self.end:
                 break
             said.append(self.words[k])
