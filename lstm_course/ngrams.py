@@ -50,12 +50,10 @@ class NGrams:
         order = size("order", order)
         if smoothing not in ("kneser-ney", "witten-bell"):
             raise ValueError(f"smoothing is {smoothing!r}, expected 'kneser-ney' or 'witten-bell'")
-        foreign = sorted(set(text) - set(alphabet))
-        if foreign:
-            raise ValueError(f"text holds {foreign[0]!r}, which is not in the alphabet")
+        self.order, self.alphabet, self.smoothing = order, alphabet, smoothing
+        self._check(text)
         if len(text) < order:
             raise ValueError(f"text has {len(text)} characters, expected at least {order}")
-        self.order, self.alphabet, self.smoothing = order, alphabet, smoothing
         pieces = Counter(text[t : t + order] for t in range(len(text) - order + 1))
         self.counts: list[dict[str, int]] = [pieces]  # of pieces, the longest last
         for length in range(order - 1, 0, -1):
@@ -66,6 +64,38 @@ class NGrams:
             self.counts.insert(0, shorter)
         self.followers = [_followers(counts) for counts in self.counts]
         self.discounts = [_discount(counts) for counts in self.counts]
+        self.last = text[len(text) - order + 1 :]
+
+    def add(self, text: str) -> None:
+        """Count on: what is added stands behind all that has been counted.
+
+        Counts are then those of the longer text, at a cost that grows with what is added alone.
+        What Kneser and Ney take off a count stays as it was.
+
+        Raises
+        ------
+        ValueError
+            A character is not in the alphabet.
+
+        Examples
+        --------
+        >>> model = NGrams("the cat sat", 3, " acehmnost")
+        >>> model.add(" on the mat")
+        >>> model.counts == NGrams("the cat sat on the mat", 3, " acehmnost").counts
+        True
+        """
+        self._check(text)
+        read = self.last + text
+        for end in range(self.order, len(read) + 1):
+            for k in reversed(range(self.order)):
+                piece = read[end - k - 1 : end]
+                new = piece not in self.counts[k]
+                self.counts[k][piece] = self.counts[k].get(piece, 0) + 1
+                total, different = self.followers[k].get(piece[:-1], (0, 0))
+                self.followers[k][piece[:-1]] = total + 1, different + new
+                if self.smoothing == "kneser-ney" and not new:
+                    break  # shorter pieces count in how many longer ones they stand: no new one
+        self.last = read[len(read) - self.order + 1 :]
 
     def probability(self, context: str, character: str) -> float:
         """Return the probability of a character after a context.
@@ -92,13 +122,16 @@ class NGrams:
 
     def bits(self, text: str, before: str = "") -> Array:
         """Return -log2 of the probability of each character of a text, given what stands before."""
-        foreign = sorted(set(text) - set(self.alphabet))
-        if foreign:
-            raise ValueError(f"text holds {foreign[0]!r}, which is not in the alphabet")
+        self._check(text)
         read, first = before + text, len(before)
         places = range(first, len(read))
         reach = self.order - 1
         return -np.log2([self.probability(read[max(0, t - reach) : t], read[t]) for t in places])
+
+    def _check(self, text: str) -> None:
+        foreign = sorted(set(text) - set(self.alphabet))
+        if foreign:
+            raise ValueError(f"text holds {foreign[0]!r}, which is not in the alphabet")
 
 
 def _followers(counts: dict[str, int]) -> dict[str, tuple[int, int]]:

@@ -18,6 +18,7 @@ def small(monkeypatch, tmp_path):
     """A world where everything takes a second: a page of stories, and a short reference."""
     monkeypatch.setattr(text_models, "STORIES", 20_000)
     monkeypatch.setattr(text_models, "ORDERS", range(1, 4))
+    monkeypatch.setattr(text_inside, "SHORT", 2000)
     monkeypatch.setattr(text_models, "UNITS", {"stories": (8, 4), "reference": (8, 4)})
     reference = tasks.python_reference()[:30_000]
     monkeypatch.setattr(tasks, "python_reference", lambda: reference)
@@ -27,11 +28,12 @@ def small(monkeypatch, tmp_path):
         "RATES": (0.03, 0.01),
         "DECAYS": {"stories": (0.0, 0.1), "reference": (0.0, 0.1)},
         "SEEDS": range(2),
+        "PROCESSES": 1,
     }.items():
         monkeypatch.setattr(experiment, name, value)
     for module in (experiments, command, experiment):
         monkeypatch.setattr(module, "RESULTS", tmp_path)
-    caches = text_models.corpus, text_models.ngrams, text_models.ngram_bits
+    caches = text_models.corpus, text_models.ngram_bits
     for one in caches:
         one.cache_clear()
     yield tmp_path
@@ -110,9 +112,39 @@ def test_n_grams_are_compared_on_the_parts_that_they_were_not_counted_in(small):
     assert np.isclose(best["test"], direct.bits(parts.test)[1:].mean())
     assert 0.3 < result["source"] < best["test"]
     assert result["while counting"] < best["test"] + 0.02
+    words = [experiment.worth(parts.test[k : k + 1000], parts.training) for k in (0, 1000)]
+    assert 2000 <= len(parts.test) < 3000
+    for key, share in result["words"].items():
+        assert np.isclose(share, (words[0][key] + words[1][key]) / 2)
     for one in result["compressors"].values():
         assert 0 < one["test"] < one["test alone"]
     assert sum(count for _, count in result["right"]) == len(tasks.endings(parts.test)[0])
+
+
+@pytest.mark.parametrize("smoothing", ["kneser-ney", "witten-bell"])
+def test_n_grams_count_on_after_every_64_that_they_have_predicted(smoothing):
+    text = tasks.stories(1300, rng=rng())[0]
+    training, test = text[:1000], text[1000:1200]
+    alphabet = "".join(sorted(set(text)))
+    model = text_models.NGrams(training, 4, alphabet, smoothing)
+    mine = text_models.bits_while_counting(model, test)
+    assert len(mine) == 199
+    for start in (1, 65, 129, 193):
+        known = text_models.NGrams(training + test[:start], 4, alphabet, smoothing)
+        known.discounts = model.discounts
+        wanted = known.bits(test[start : start + 64], test[:start])
+        np.testing.assert_allclose(mine[start - 1 : start + 63], wanted)
+
+
+def test_states_are_what_the_rest_of_the_network_sees():
+    numbers = text_models.corpus("stories").alphabet.encode("the cat sat on the mat.")
+    seen = text_inside.traced(build(LSTM), numbers)
+    states = text_inside.states(build(LSTM), numbers)
+    np.testing.assert_allclose(seen["o"] * states, seen["h"], rtol=1e-5)
+    plain = build(LSTM._replace(model="plain, uniform"))
+    np.testing.assert_array_equal(
+        text_inside.states(plain, numbers), text_inside.traced(plain, numbers)["h"]
+    )
 
 
 def test_fits_finds_the_unit_that_was_made_to_follow():
@@ -193,6 +225,8 @@ def test_right_answers_are_counted_by_distance():
 def test_words_are_known_or_not():
     worth = experiment.worth("the cats barked and barked, xyzzy", "cats barked")
     assert worth == {"known": 3 / 4, "different": 3 / 4}
+    pieces = text_models.worth_of_pieces("cats cats barks cats rest", "cats", length=10)
+    assert pieces == {"known": 3 / 4, "different": 3 / 4}  # the rest is too short for a piece
     assert experiment.worth("a b", "a b") == {"known": 0, "different": 0}
 
 
@@ -265,6 +299,8 @@ def check_form(result):
                 )
                 assert len(one["looks"]) == text_models.LOOKS
                 assert ("told" in one) == (name == "stories")
+                if name == "stories":
+                    assert all(0 < p < 1 for p in one["told"]["quotation mark"])
                 if name == "stories" and model == "LSTM":
                     units = one["recurrent units"]
                     assert sorted(one["told"]["animal"]["order"]) == list(range(units))
@@ -272,6 +308,7 @@ def check_form(result):
                     for state in ("animal", "quotes", "brackets"):
                         assert len(one["told"][state]["fits"]) == units
                         assert len(one["told"][state]["harm"]) == units
+                        assert 0 <= one["told"][state]["worst"]["unit"] < units
                     assert len(one["told"]["left"]) == len(one["told"]["taken out"])
                 assert ("inside" in one) == (name == "reference")
                 assert ("gates" in one) == (model == "LSTM")
@@ -302,8 +339,12 @@ def test_any_file_can_be_looked_at(small, tmp_path, capsys):
     (tmp_path / "a.txt").write_text(tasks.stories(10_000, rng=rng())[0], encoding="utf-8")
     command.main(["text", "--file", str(tmp_path / "a.txt")])
     printed = capsys.readouterr().out
-    for name in ("3-grams, kneser-ney", "xz", "LSTM, bias 1", "plain, orthogonal"):
+    for name in ("xz", "LSTM, bias 1", "plain, orthogonal", "counting on", "learning on"):
         assert name in printed
+    assert printed.count("-grams, ") == 1
+    rows = text_models.searched(str(tmp_path / "a.txt"))
+    best = min(rows, key=lambda row: row["validation"])
+    assert f"{best['order']}-grams, {best['smoothing']}" in printed
     assert not (small / "text.json").exists()
     with pytest.raises(SystemExit):
         command.main(["text", "sunspots", "--file", "a.txt"])

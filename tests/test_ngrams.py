@@ -64,6 +64,21 @@ def test_kneser_ney_asks_in_how_many_contexts_not_how_often():
 
 
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)
+@pytest.mark.parametrize("order", [1, 2, 5])
+def test_who_counts_on_has_the_counts_of_the_longer_text(order, smoothing):
+    model = NGrams(TEXT[:2000], order, ALPHABET, smoothing)
+    before = list(model.discounts)
+    for start, end in ((2000, 2001), (2001, 2001), (2001, 2064), (2064, 3000)):
+        model.add(TEXT[start:end])
+    whole = NGrams(TEXT[:3000], order, ALPHABET, smoothing)
+    assert model.counts == whole.counts
+    assert model.followers == whole.followers
+    assert model.discounts == before
+    model.discounts = whole.discounts
+    np.testing.assert_array_equal(model.bits(TEXT[:99]), whole.bits(TEXT[:99]))
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
 def test_bits_are_those_of_the_probabilities(smoothing):
     model = NGrams(TEXT, 4, ALPHABET, smoothing)
     text = TEXT[100:160]
@@ -95,6 +110,7 @@ def test_longer_contexts_help_and_the_source_is_never_beaten():
         (lambda: NGrams("cat", 4, "act"), ValueError, "text has 3 characters, expected at least 4"),
         (lambda: NGrams("cart", 2, "act"), ValueError, "text holds 'r', which is not in the alphabet"),
         (lambda: NGrams("cat", 2, "act").bits("rat"), ValueError, "text holds 'r', which is not in the alphabet"),
+        (lambda: NGrams("cat", 2, "act").add("rat"), ValueError, "text holds 'r', which is not in the alphabet"),
         (lambda: NGrams("cat", 2, "act", "laplace"), ValueError, "smoothing is 'laplace', expected 'kneser-ney' or 'witten-bell'"),
     ],
 )  # fmt: skip

@@ -7,15 +7,24 @@ with any other text within some minutes: `python -m lstm_course.experiments text
 """
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lstm_course import tasks
-from lstm_course.experiments import RESULTS, resume
+from lstm_course.experiments import RESULTS, recorded, resume
 from lstm_course.experiments.text_inside import gates, inside, told
-from lstm_course.experiments.text_models import SAMPLING, Run, compared, corpus, counted, train
+from lstm_course.experiments.text_models import (
+    SAMPLING,
+    Run,
+    compared,
+    corpus,
+    counted,
+    train,
+    worth,
+)
 from lstm_course.layers import LSTM, Embedding, Linear
 from lstm_course.models import SequenceModel, sample
 
@@ -23,7 +32,7 @@ UPDATES = {"stories": 2400, "reference": 2000}
 TUNING_UPDATES = {"stories": 1000, "reference": 500}
 RATES = (0.03, 0.01, 0.003)
 DECAYS = {"stories": (0.0, 0.1), "reference": (0.0, 0.1, 0.3, 1.0)}
-SEEDS, TUNING_SEED = range(5), 100
+SEEDS, TUNING_SEED, PROCESSES = range(5), 100, 2
 MODELS = ("LSTM, bias 1", "LSTM, bias 3", "plain, uniform", "plain, orthogonal")
 TEMPERATURES = (0.3, 0.6, 1.0, 1.4)
 
@@ -47,16 +56,6 @@ def written(run: Run, model: SequenceModel) -> list[dict[str, Any]]:
         text = alphabet.decode(sample(model, start, 1000, temperature=temperature, rng=rng))
         results.append({"temperature": temperature, **worth(text, training), "text": text})
     return results
-
-
-def worth(text: str, training: str) -> dict[str, float]:
-    """Count the words of four letters and more: which share is known, and how many differ."""
-    words = re.findall(r"[A-Za-z]{4,}", text)
-    known = set(re.findall(r"[A-Za-z]{4,}", training))
-    return {
-        "known": sum(word in known for word in words) / max(1, len(words)),
-        "different": len(set(words)) / max(1, len(words)),
-    }
 
 
 def save(name: str, model: SequenceModel) -> None:
@@ -93,10 +92,13 @@ def load(name: str) -> tuple[SequenceModel, tasks.Alphabet]:
     return model, alphabet
 
 
-def study(run: Run, keep: bool) -> dict[str, Any]:
-    """Train a model and measure all there is to measure; keep that of an LSTM if wanted."""
+def study(run: Run, best: dict[str, Any]) -> dict[str, Any]:
+    """Train a model and measure all there is to measure; keep an LSTM of the first seed.
+
+    `best` has smoothing and order of the n-grams to compare with.
+    """
     model, looks = train(run)
-    result: dict[str, Any] = {**run._asdict(), "looks": looks, **compared(run, model)}
+    result: dict[str, Any] = {**run._asdict(), "looks": looks, **compared(run, model, best)}
     if run.text == "stories":
         result["told"] = told(run, model)
     elif isinstance(model.recurrent, LSTM):
@@ -105,7 +107,7 @@ def study(run: Run, keep: bool) -> dict[str, Any]:
         result["inside"] = inside(run, model)
     if isinstance(model.recurrent, LSTM):
         result["gates"] = gates(run, model)
-        if keep:
+        if run.seed == SEEDS[0]:
             save(run.text, model)
     return result
 
@@ -139,17 +141,18 @@ def measure(kept: Path) -> dict[str, Any]:
                 [run._replace(decay=decay) for decay in DECAYS[name]], tuned, kept
             )
             run = best_run(results["tuning"], name, model, UPDATES[name])
-            results["runs"] += resume([run._replace(seed=seed) for seed in SEEDS], _studied, kept)
+            results["runs"] += resume(
+                [run._replace(seed=seed) for seed in SEEDS],
+                partial(study, best=counts["best"]),
+                kept,
+                processes=PROCESSES,
+            )
     results["excerpt"] = excerpt(corpus("reference").test)
     return dict(rounded(results))
 
 
 def _counted(one: Counting) -> dict[str, Any]:
     return {**one._asdict(), **counted(one.counted)}
-
-
-def _studied(run: Run) -> dict[str, Any]:
-    return study(run, keep=run.seed == SEEDS[0])
 
 
 def tuned(run: Run) -> dict[str, Any]:
@@ -175,13 +178,23 @@ def rounded(value: Any) -> Any:
 
 
 def brief(name: str) -> None:
-    """Compare two networks, n-grams and compressors on the text of a file, and print the bits."""
-    row = "{:30}{:>8.3f} bits a character".format
+    """Compare two networks, n-grams and compressors on the text of a file, and print the bits.
+
+    The n-grams' order is chosen on the text's own validation part; networks are set as those that
+    were recorded for the reference.
+    """
+    row = "{:34}{:>8.3f} bits a character".format
     rows = counted(name)
-    for one in rows["n-grams"]:
-        print(row(f"{one['order']}-grams, {one['smoothing']}", one["test"]))
+    best = min(rows["n-grams"], key=lambda one: one["validation"])
+    print(row(f"{best['order']}-grams, {best['smoothing']}", best["test"]))
+    print(row("the same, counting on", rows["while counting"]))
     for compressor, one in rows["compressors"].items():
         print(row(compressor, one["test"]))
-    for model, rate in (("LSTM, bias 1", 0.01), ("plain, orthogonal", 0.003)):
-        run = Run(name, model, rate, 0.1, UPDATES["reference"], 0)
-        print(row(model, compared(run, train(run)[0])["test"]))
+    for one in recorded("text")["runs"]:
+        if one["text"] == "reference" and one["seed"] == SEEDS[0]:
+            run = Run(*(one[field] for field in Run._fields))
+            run = run._replace(text=name, updates=UPDATES["reference"])
+            result = compared(run, train(run)[0], rows["best"])
+            print(row(run.model, result["test"]))
+            print(row("the same, learning on", result["while learning"]))
+            print(row("both learn and count on, mixed", result["mixed, while learning"]))

@@ -9,7 +9,15 @@ import numpy as np
 
 from lstm_course import tasks
 from lstm_course._checks import Array
-from lstm_course.experiments.text_models import SHIFTS, Run, bits, build, by_distance, corpus
+from lstm_course.experiments.text_models import (
+    SHIFTS,
+    Run,
+    bits,
+    bits_of,
+    build,
+    by_distance,
+    corpus,
+)
 from lstm_course.layers import LSTM
 from lstm_course.models import SequenceModel
 from lstm_course.rnn import RNN, rnn_forward
@@ -21,11 +29,17 @@ FOLLOWED = {"quotes": tasks.quoted, "brackets": tasks.bracketed, "column": tasks
 
 
 def states(model: SequenceModel, numbers: Array) -> Array:
-    """Return the cell state of every unit, or the hidden state of a plain cell, at each character.
+    """Return tanh c of every unit, or h of a plain cell, at each character: (characters, units).
 
-    (characters, units)
+    Both lie between -1 and 1, and tanh c is what the rest of the network sees of a cell state
+    through the output gate.
     """
-    return traced(model, numbers)["c" if isinstance(model.recurrent, LSTM) else "h"]
+    return state_of(traced(model, numbers))
+
+
+def state_of(seen: dict[str, Array]) -> Array:
+    """Return tanh c of what was `traced`, or h where there is no c."""
+    return np.tanh(seen["c"]) if "c" in seen else seen["h"]
 
 
 def traced(model: SequenceModel, numbers: Array) -> dict[str, Array]:
@@ -146,14 +160,16 @@ def told(run: Run, model: SequenceModel) -> dict[str, Any]:
     """Measure on stories who still knows the animal, and which units of an LSTM hold what.
 
     `right` are, by characters since the animal was named, the sentences whose sound gets the
-    largest probability of all characters. For an LSTM follow, for each of the `decisions`:
+    largest probability of all characters. `quotation mark` is the mean probability of one behind
+    a sentence, within quotes and without. For an LSTM follow, for each of the `decisions`:
 
-    - `fits` of the cell state of every unit to what decides, at all characters (for the animal:
+    - `fits` of tanh c of every unit to what decides, at all characters (for the animal:
       `between` it and its sound), units in their "order" on the choosing part, the "fit" of the
       first of them on the test part, and "shifted", the best of 20 such searches after the
       targets have been shifted by a random distance;
     - `harm`, unit by unit: by how many bits the character that is decided gets dearer if the
-      unit's hidden state is replaced by its mean;
+      unit's hidden state is replaced by its mean, and `worst`, the unit that does most harm in
+      the first half of the characters, with its harm in the second;
     - for the animal `forget gate`, the mean of every unit between animal and sound.
 
     `left` is the share of right sounds if the first 1, 2, 4 ... units of the animal's order are
@@ -165,18 +181,27 @@ def told(run: Run, model: SequenceModel) -> dict[str, Any]:
     _, named, sounds = tasks.endings(parts.test)
     outputs, *_ = model.forward(test[:, None], training=False)
     right = outputs[sounds - 1, 0].argmax(axis=-1) == test[sounds]
-    results: dict[str, Any] = {"right": by_distance(right, sounds - named)}
+    places = decisions(parts.test)
+    scores = outputs[places["quotes"] - 1, 0]
+    mark = np.full(len(scores), alphabet.encode('"')[0])
+    p, within = 2.0 ** -bits_of(scores, mark), tasks.quoted(parts.test)[places["quotes"] - 1]
+    results: dict[str, Any] = {
+        "right": by_distance(right, sounds - named),
+        "quotation mark": [float(p[within].mean()), float(p[~within].mean())],
+    }
     if not isinstance(model.recurrent, LSTM):
         return results
     rng = np.random.default_rng([run.seed, SHIFTS])
     traces = traced(model, validation), traced(model, test)
     held = between(parts.validation), between(parts.test)
-    for name in decisions(parts.test):
+    for name in places:
         if name == "animal":
-            cells = tuple(seen["c"][where] for seen, (where, _) in zip(traces, held, strict=True))
+            cells = tuple(
+                state_of(seen)[where] for seen, (where, _) in zip(traces, held, strict=True)
+            )
             wanted = tuple(names for _, names in held)
         else:
-            cells = tuple(seen["c"] for seen in traces)
+            cells = tuple(map(state_of, traces))
             wanted = tuple(FOLLOWED[name](part).astype(np.float32) for part in parts[1:])
         order = np.argsort(-fits(cells[0], wanted[0]))
         results[name] = {
@@ -190,9 +215,12 @@ def told(run: Run, model: SequenceModel) -> dict[str, Any]:
     short, means = test[:SHORT], traces[0]["h"].mean(axis=0)
     before = bits(model, short)
     harm = [bits(without(model, [k], means), short) - before for k in range(len(means))]
-    for name, at in decisions(parts.test).items():
-        where = at[at < SHORT] - 1
+    for name, at in places.items():
+        first, second = (at[(low <= at) & (at < low + SHORT // 2)] - 1 for low in (0, SHORT // 2))
+        where = np.concatenate([first, second])
         results[name]["harm"] = [float(more[where].mean()) for more in harm]
+        unit = int(np.argmax([more[first].mean() for more in harm]))
+        results[name]["worst"] = {"unit": unit, "harm": float(harm[unit][second].mean())}
 
     def share(units: Sequence[int]) -> float:
         outputs, *_ = without(model, units, means).forward(short[:, None], training=False)

@@ -1,13 +1,14 @@
 """Models of text, and how they are compared: what `experiments.text` runs.
 
 A text has three parts. Eight tenths are for training, the ninth chooses (learning rates, orders,
-when to stop), the last is looked at once.
+when to stop), and nothing is chosen from the last.
 """
 
 import bz2
 import gzip
 import hashlib
 import lzma
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -29,7 +30,7 @@ UNITS = {"stories": (64, 16), "reference": (128, 32)}
 LATER_RATES = (0.0003, 0.001, 0.003)
 ORDERS = range(1, 15)
 BATCH, CHUNK, LOOKS, CLIP = 32, 64, 20, 1.0
-STORIES, RECOUNT = 400_000, 4000
+STORIES = 400_000
 DISTANCES = (2, 10, 20, 40, 80)
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda data: gzip.compress(data, 9),
@@ -107,11 +108,11 @@ def bits(model: SequenceModel, numbers: Array) -> Array:
     for start in range(0, len(numbers) - 1, 2000):
         piece = numbers[start : start + 2001]
         outputs, state, _ = model.forward(piece[:-1, None], state, training=False)
-        parts.append(_bits(outputs, piece[1:, None]))
+        parts.append(bits_of(outputs, piece[1:, None]))
     return np.concatenate(parts)
 
 
-def _bits(outputs: Array, wanted: Array) -> Array:
+def bits_of(outputs: Array, wanted: Array) -> Array:
     """Return -log2 of the probability of what was wanted, as one row."""
     chosen = np.take_along_axis(outputs, wanted[..., None], axis=-1)[..., 0]
     return ((np.logaddexp.reduce(outputs, axis=-1) - chosen) / np.log(2)).ravel()
@@ -129,7 +130,7 @@ def bits_while_learning(model: SequenceModel, numbers: Array, rate: float) -> Ar
     for step in range(-(-(len(numbers) - 1) // CHUNK)):
         batch = batches(step)
         outputs, *_ = model.forward(batch.inputs, trainer.state, training=False)
-        parts.append(_bits(outputs, batch.targets))
+        parts.append(bits_of(outputs, batch.targets))
         trainer.update(batch)
     for array, saved in zip(model.arrays, before, strict=True):
         array[...] = saved
@@ -152,7 +153,7 @@ def train(run: Run) -> tuple[SequenceModel, list[float]]:
 
     def look(model: SequenceModel) -> float:
         outputs, *_ = model.forward(validation.inputs, training=False)
-        return float(_bits(outputs, validation.targets).mean())
+        return float(bits_of(outputs, validation.targets).mean())
 
     for k in range(LOOKS):
         slower = 1 + 2 * (k >= 0.6 * LOOKS) + 6 * (k >= 0.85 * LOOKS)
@@ -169,40 +170,65 @@ def _columns(numbers: Array) -> Batch:
     return Batch(pieces[:-1], pieces[1:])
 
 
-@cache
-def ngrams(name: str) -> tuple[list[dict[str, Any]], NGrams]:
-    """Return bits a character of n-grams of all orders, and those best on the validation part."""
-    parts = corpus(name)
-    rows: list[dict[str, Any]] = []
-    best = None
+def searched(name: str) -> list[dict[str, Any]]:
+    """Return bits a character of n-grams of all orders and both smoothings."""
+    parts, rows = corpus(name), []
     for smoothing in ("kneser-ney", "witten-bell"):
         for order in ORDERS:
             model = NGrams(parts.training, order, parts.alphabet.characters, smoothing)
             validation, test = (float(model.bits(part)[1:].mean()) for part in parts[1:])
-            if all(validation < row["validation"] for row in rows):
-                best = model
             rows.append(
                 {"smoothing": smoothing, "order": order, "validation": validation, "test": test}
             )
-    assert best is not None
-    return rows, best
+    return rows
+
+
+def ngrams(name: str, smoothing: str, order: int) -> NGrams:
+    """Count the training part of a text."""
+    parts = corpus(name)
+    return NGrams(parts.training, order, parts.alphabet.characters, smoothing)
 
 
 @cache
-def ngram_bits(name: str, part: str) -> Array:
-    """Return the bits of each character of a part but the first, by the best n-grams.
+def ngram_bits(name: str, smoothing: str, order: int) -> dict[str, Array]:
+    """Return the bits of each character but the first, of "validation", "test", "while counting".
 
-    "while counting" is the test part, with counts made anew after every 4,000 of its characters.
+    The last is the test part by n-grams that count on.
     """
-    parts, best = corpus(name), ngrams(name)[1]
-    if part != "while counting":
-        return best.bits(getattr(parts, part))[1:]
+    parts, model = corpus(name), ngrams(name, smoothing, order)
+    results = {part: model.bits(getattr(parts, part))[1:] for part in ("validation", "test")}
+    return {**results, "while counting": bits_while_counting(model, parts.test)}
+
+
+def bits_while_counting(model: NGrams, text: str) -> Array:
+    """Return the bits of each character but the first, and count every 64 that have been predicted.
+
+    These are the same 64 from which `bits_while_learning` learns. The model is changed.
+    """
+    model.add(text[:1])
     pieces = []
-    for start in range(0, len(parts.test), RECOUNT):
-        before = parts.test[:start]
-        known = NGrams(parts.training + before, best.order, best.alphabet, best.smoothing)
-        pieces.append(known.bits(parts.test[start : start + RECOUNT], before[-best.order :]))
-    return np.concatenate(pieces)[1:]
+    for start in range(1, len(text), CHUNK):
+        piece = text[start : start + CHUNK]
+        pieces.append(model.bits(piece, text[max(0, start - model.order) : start]))
+        model.add(piece)
+    return np.concatenate(pieces)
+
+
+def worth(text: str, training: str) -> dict[str, float]:
+    """Count the words of four letters and more: which share is known, and how many differ."""
+    words = re.findall(r"[A-Za-z]{4,}", text)
+    known = set(re.findall(r"[A-Za-z]{4,}", training))
+    return {
+        "known": sum(word in known for word in words) / max(1, len(words)),
+        "different": len(set(words)) / max(1, len(words)),
+    }
+
+
+def worth_of_pieces(text: str, training: str, length: int = 1000) -> dict[str, float]:
+    """Return the mean of `worth` over pieces as long as those that models write."""
+    starts = range(0, len(text) - length + 1, length)
+    rows = [worth(text[start : start + length], training) for start in starts]
+    return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
 
 
 def counted(name: str) -> dict[str, Any]:
@@ -210,8 +236,9 @@ def counted(name: str) -> dict[str, Any]:
 
     A compressor is charged for what the test part adds to the training part.
     """
-    parts, (rows, best) = corpus(name), ngrams(name)
-    compressors = {}
+    parts, rows, compressors = corpus(name), searched(name), {}
+    row = min(rows, key=lambda row: row["validation"])
+    best = {key: row[key] for key in ("smoothing", "order")}
     for compressor, compress in COMPRESSORS.items():
         alone, known, both = (
             len(compress(text.encode()))
@@ -226,10 +253,11 @@ def counted(name: str) -> dict[str, Any]:
         "alphabet": len(parts.alphabet),
         "sha256": hashlib.sha256("".join(parts).encode()).hexdigest(),
         "n-grams": rows,
-        "best": {"smoothing": best.smoothing, "order": best.order},
-        "while counting": float(ngram_bits(name, "while counting").mean()),
+        "best": best,
+        "while counting": float(ngram_bits(name, **best)["while counting"].mean()),
         "compressors": compressors,
-        **(_about_stories(best) if name == "stories" else {}),
+        "words": worth_of_pieces(parts.test, parts.training),
+        **(_about_stories(ngrams(name, **best)) if name == "stories" else {}),
     }
 
 
@@ -248,11 +276,11 @@ def _about_stories(best: NGrams) -> dict[str, Any]:
     }
 
 
-def compared(run: Run, model: SequenceModel) -> dict[str, Any]:
+def compared(run: Run, model: SequenceModel, best: dict[str, Any]) -> dict[str, Any]:
     """Measure a trained model on the test part: alone, while learning, and mixed with n-grams.
 
     The rate of learning while reading, and the weight in the mixture, are chosen on the validation
-    part.
+    part. `best` has smoothing and order of the n-grams.
     """
     parts, alphabet = corpus(run.text), corpus(run.text).alphabet
     validation, test = (alphabet.encode(part) for part in parts[1:])
@@ -265,7 +293,8 @@ def compared(run: Run, model: SequenceModel) -> dict[str, Any]:
 
     later = min(LATER_RATES, key=cost)
     still, moving = bits(model, test), bits_while_learning(model, test, later)
-    on_validation = bits(model, validation), ngram_bits(run.text, "validation")
+    counts = ngram_bits(run.text, **best)
+    on_validation = bits(model, validation), counts["validation"]
     share = min((k / 20 for k in range(21)), key=lambda share: mixed(share, *on_validation))
     return {
         "parameters": parameters(model),
@@ -274,8 +303,8 @@ def compared(run: Run, model: SequenceModel) -> dict[str, Any]:
         "while learning": float(moving.mean()),
         "later rate": later,
         "share": share,
-        "mixed": mixed(share, still, ngram_bits(run.text, "test")),
-        "mixed, while learning": mixed(share, moving, ngram_bits(run.text, "while counting")),
+        "mixed": mixed(share, still, counts["test"]),
+        "mixed, while learning": mixed(share, moving, counts["while counting"]),
     }
 
 
