@@ -2,6 +2,7 @@ import numpy as np
 
 from lstm_course import experiments
 from lstm_course.experiments import digits
+from lstm_course.tasks.digits import SHEETS
 
 
 def test_the_parts_of_a_fold_are_all_images_once():
@@ -15,10 +16,10 @@ def test_the_parts_of_a_fold_are_all_images_once():
         np.testing.assert_array_equal(
             rows[np.lexsort(rows.T)], everything[np.lexsort(everything.T)]
         )
-        begin = sum(len(digits.parts(k).held_out[1]) for k in range(fold))
         held_out = parts.held_out[0]
-        np.testing.assert_array_equal(held_out, images[begin : begin + len(held_out)])
+        np.testing.assert_array_equal(held_out, images[count : count + len(held_out)])
         count += len(held_out)
+        assert count in (*SHEETS, len(images))  # no sheet is divided
     assert count == len(images)
     mixed = digits.parts(0, shuffled=True).held_out[0]
     assert not np.array_equal(mixed, digits.parts(0).held_out[0])

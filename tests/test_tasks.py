@@ -1,11 +1,12 @@
 import re
 from collections import Counter
+from itertools import accumulate
 
 import numpy as np
 import pytest
 
 from lstm_course import tasks
-from lstm_course.tasks.digits import FORMS, ORDER
+from lstm_course.tasks.digits import FORMS, ORDER, SHEETS
 from lstm_course.tasks.stories import SOUNDS
 from lstm_course.tasks.temporal_order import CLASSES, SYMBOLS
 
@@ -187,6 +188,30 @@ def test_digit_sequences_hold_every_pixel_in_the_order_of_their_form(images_and_
     half = tasks.digit_sequences(images, labels, "rows", dtype=np.float32).inputs
     assert half.dtype == np.float32
     np.testing.assert_array_equal(half, rows.inputs)  # sixteenths are exact
+
+
+def edits(a, b):
+    """Return how many labels are to be lost, added or replaced to get from a to b."""
+    row = np.arange(len(b) + 1)
+    for n, label in enumerate(a, 1):
+        new = np.minimum(row[1:] + 1, row[:-1] + (b != label))
+        row = np.array(list(accumulate(new, lambda left, up: min(left + 1, up), initial=n)))
+    return row[-1]
+
+
+def test_sheets_begin_where_the_labels_begin_again(images_and_labels):
+    _, labels = images_and_labels
+    sheet = tasks.writing_sheets()
+    starts = [*SHEETS, len(labels)]
+    assert (np.flatnonzero(np.diff(sheet)) + 1).tolist() == starts[1:-1]
+    wanted = labels[:130]
+    for begin, start, end in zip(starts, starts[1:], starts[2:], strict=False):
+        cost = {
+            cut: edits(labels[begin:cut], wanted) + edits(labels[cut:end], wanted)
+            for cut in range(start - 10, start + 11)
+        }
+        assert cost.pop(start) < min(cost.values())
+        assert edits(labels[start:end], wanted) <= 8
 
 
 def test_blocks_are_neighbours_of_nearly_equal_size():

@@ -213,7 +213,8 @@ def baselines(start: int) -> dict[str, Array]:
     """Return forecasts of the calibration and held-out years of a stretch, by (11, N) each.
 
     Entry [k, n] is for year n, made k + 1 years before. Autoregressions are fitted to numbers and
-    to their square roots. They and the mean need no part for choosing, so that it trains them too.
+    to their square roots, with Akaike's order, and to roots with Yule's, 2. They and the mean need
+    no part for choosing, so that it trains them too.
     """
     part = parts(start)
     seen = np.concatenate([part.training, part.choosing])
@@ -225,8 +226,12 @@ def baselines(start: int) -> dict[str, Array]:
         "this year again": NUMBERS[places - ahead],
         "11 years before": NUMBERS[np.broadcast_to(places - 11, (HORIZONS, len(places)))],
     }
-    for name, values in (("AR, numbers", NUMBERS), ("AR, roots", roots)):
-        weights = fit_ar(values[seen], ar_order(values[seen]))
+    for name, values, order in (
+        ("AR, numbers", NUMBERS, ar_order(NUMBERS[seen])),
+        ("AR, roots", roots, ar_order(roots[seen])),
+        ("AR(2), roots", roots, 2),
+    ):
+        weights = fit_ar(values[seen], order)
         said = np.maximum(ar_ahead(values, weights, places, HORIZONS), 0)
         forecasts[name] = said if values is NUMBERS else said**2
     return forecasts
@@ -237,9 +242,9 @@ def interval(
 ) -> tuple[Array, Array]:
     """Return prediction intervals whose width on the scale of roots is that of past errors.
 
-    Half the width is the k-th smallest of n past errors, k = (n + 1) * level rounded up. If those
-    years and the new ones could be exchanged for one another, a new number would lie within with a
-    probability of at least `level`.
+    Half the width is one of n past errors, from the smallest on that of rank (n + 1) * level,
+    rounded up. If those years and the new ones could be exchanged for one another, a new number
+    would lie within with a probability of at least `level`.
 
     Parameters
     ----------
@@ -270,11 +275,11 @@ def interval(
     (array([25.]), array([49.]))
     """
     errors = np.sort(np.abs(np.sqrt(past) - np.sqrt(truth)))
-    k = int(np.ceil((len(errors) + 1) * level))
-    if not 0 < k <= len(errors):
+    rank = int(np.ceil((len(errors) + 1) * level))
+    if not 0 < rank <= len(errors):
         raise ValueError(f"level is {level}, expected one that {len(errors)} errors can give")
     roots = np.sqrt(forecasts)
-    return np.maximum(roots - errors[k - 1], 0) ** 2, (roots + errors[k - 1]) ** 2
+    return np.maximum(roots - errors[rank - 1], 0) ** 2, (roots + errors[rank - 1]) ** 2
 
 
 def best_runs(runs: list[dict[str, Any]]) -> dict[tuple[int, str], list[dict[str, Any]]]:

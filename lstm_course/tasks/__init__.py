@@ -3,7 +3,7 @@
 from lstm_course.tasks.adding import adding
 from lstm_course.tasks.agreement import agreement, read_agreement, was_or_were
 from lstm_course.tasks.coco import Vocabulary, read_captions, words_of
-from lstm_course.tasks.digits import blocks, digit_sequences, digits
+from lstm_course.tasks.digits import blocks, digit_sequences, digits, writing_sheets
 from lstm_course.tasks.gender import GenderStories, gender_stories
 from lstm_course.tasks.recall import recall
 from lstm_course.tasks.scenes import Scenes, scenes, true_captions
@@ -49,4 +49,5 @@ __all__ = [
     "was_or_were",
     "windows",
     "words_of",
+    "writing_sheets",
 ]

@@ -12,12 +12,15 @@ FORMS = ("rows", "pixels", "permuted")
 ORDER = np.random.default_rng(22).permutation(64)
 """The order in which "permuted" reads the pixels, the same for every image."""
 
+SHEETS = (0, 130, 256, 386, 516, 646, 776, 906, 1029, 1157, 1287, 1415, 1545, 1667)
+"""The first image of each sheet that someone filled in, as the labels tell: they begin again."""
+
 
 def digits() -> tuple[Array, Array]:
     """Return handwritten digits, as scikit-learn ships them.
 
     They are the 1,797 images that the original collection kept for testing, from 13 of its 43
-    writers. The file does not say who wrote what, but images of one writer stand together.
+    writers. The file does not say who wrote what, but `writing_sheets` does so in part.
 
     Returns
     -------
@@ -58,6 +61,29 @@ def digits() -> tuple[Array, Array]:
         raise ImportError("the digits come with scikit-learn: pip install scikit-learn") from None
     data = load_digits()
     return data.images / 16, data.target
+
+
+def writing_sheets() -> Array:
+    """Return for each image of `digits` on which of 14 sheets it was written.
+
+    A sheet is the work of one writer. All had the same 130 digits to write; a few were lost.
+    Thirteen writers filled in fourteen sheets, so that one writer may have two.
+
+    Returns
+    -------
+    (1797,) the number of the sheet, 0 to 13.
+
+    Examples
+    --------
+    >>> sheet = writing_sheets()
+    >>> np.bincount(sheet)
+    array([130, 126, 130, 130, 130, 130, 130, 123, 128, 130, 128, 130, 122,
+           130])
+    >>> _, labels = digits()
+    >>> labels[sheet == 1][25:40]
+    array([5, 6, 7, 8, 9, 0, 9, 5, 5, 6, 5, 0, 9, 8, 9])
+    """
+    return np.repeat(np.arange(len(SHEETS)), np.diff((*SHEETS, 1797)))
 
 
 def digit_sequences(
@@ -114,7 +140,7 @@ def digit_sequences(
 def blocks(N: int, count: int) -> Array:
     """Return for N items in a row which of `count` blocks of neighbours each belongs to.
 
-    Who holds out a block holds out what stands together: here, a few writers.
+    Who holds out a block holds out what stands together: here, a few sheets.
 
     Parameters
     ----------
