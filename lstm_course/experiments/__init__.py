@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-RESULTS = Path(__file__).parent / "results"
-"""Where records are, and what is left of an interrupted experiment."""
+RESULTS = Path(__file__).parent / "results"  # records, and what an interrupted experiment has done
 
 
 def recorded(name: str) -> dict[str, Any]:
