@@ -1,8 +1,7 @@
 """Captions of scenes: fifty pictures learned by heart, and pictures never seen before.
 
-Scenes of one to three handwritten digits; see `tasks.scenes`. The parts of a fold are those of
-the experiment on digits, so no scene for choosing or testing has a digit that a scene for training
-has. The fold's number is the seed too.
+Scenes of one to three handwritten digits; see `tasks.scenes`. No scene for choosing or testing has
+a digit that a scene for training has. The fold's number is the seed too.
 
 By heart: LSTM and plain cells on fifty pictures with one caption each, in batches of 25, with Adam
 and no clipping, at six learning rates. Each kind's own rate is that with the lowest mean loss
@@ -25,13 +24,14 @@ from lstm_course._checks import Array
 from lstm_course.captions import Caption, CaptionBatches, Captioner, beam_search, caption_batch
 from lstm_course.cell import LSTMParams
 from lstm_course.experiments import resume
-from lstm_course.experiments.digits import parts, ridge
+from lstm_course.experiments.digits import FOLDS as BLOCKS
+from lstm_course.experiments.digits import Parts, divided, ridge
 from lstm_course.layers import LSTM, Embedding, Linear
 from lstm_course.losses import softmax_cross_entropy
 from lstm_course.optim import Adam
 from lstm_course.rnn import RNN
 from lstm_course.sequence import lstm_forward, trace
-from lstm_course.tasks import Scenes, Vocabulary, scenes, true_captions
+from lstm_course.tasks import Scenes, Vocabulary, blocks, scenes, true_captions
 from lstm_course.training import Batch, Trainer
 
 KINDS = ("LSTM", "RNN", "RNN, wide")
@@ -109,6 +109,15 @@ def build(kind: str, seed: int) -> Captioner:
         Embedding(len(WORDS), WORD_SIZE, rng=rng, dtype=f32),
         initial=Linear(256, (2 if kind == "LSTM" else 1) * H, rng=rng, dtype=f32),
     )
+
+
+def parts(fold: int) -> Parts:
+    """Return the three parts of a fold of the digits: images in five blocks, just as they stand.
+
+    The cuts go through four of the 14 sheets on which the digits were written; the experiment on
+    digits divides between sheets.
+    """
+    return divided(blocks(1797, BLOCKS), fold)
 
 
 def draw(fold: int, part: str, N: int) -> Scenes:

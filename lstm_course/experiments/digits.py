@@ -57,11 +57,14 @@ class Parts(NamedTuple):
 
 def parts(fold: int, shuffled: bool = False) -> Parts:
     """Return the three parts of a fold, from 0 to 4."""
-    images, labels = digits()
     sheet = writing_sheets()
     block = blocks(sheet[-1] + 1, FOLDS)[sheet]
-    if shuffled:
-        block = np.random.default_rng(0).permutation(block)
+    return divided(np.random.default_rng(0).permutation(block) if shuffled else block, fold)
+
+
+def divided(block: Array, fold: int) -> Parts:
+    """Return the three parts of a fold, given which of the five blocks each image belongs to."""
+    images, labels = digits()
     held_out, choosing = block == fold, block == (fold + 1) % FOLDS
     rows = ~held_out & ~choosing, choosing, held_out
     return Parts(*((images[row], labels[row]) for row in rows))
