@@ -55,7 +55,7 @@ bench: venv ## run the benchmarks
 	@$(BIN)/python -m benchmarks.cpu
 
 experiments: venv ## repeat the long runs whose results the chapters load (three and a half hours)
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lstm_course.experiments remembering text agreement gender captions digits sunspots
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lstm_course.experiments remembering next_character verb_number pronouns captioning digit_reading forecasting
 
 notebooks: venv ## execute all notebooks in place and generate the student ones
 	@$(BIN)/python tools/notebooks.py

@@ -1,37 +1,63 @@
 """LSTM, Gate by Gate: the long short-term memory cell from scratch in NumPy.
 
-The modules are written in the order in which the book teaches them. Importing the package needs
-NumPy alone; the parts that draw, give feedback or use PyTorch load when first used.
+The order in which a reader learns is the order in which the code imports: **a module imports
+only modules that stand above it in this list.**
+
+========================== =====================================================================
+pointwise, gates, cell     the LSTM, operation by operation: value and gradient side by side
+sequence, fast             the cell over a sequence: readable, and as fast as NumPy can go
+layers, rnn                embedding, linear, dropout, stacked LSTM; the vanilla recurrent network
+losses, optim, gradcheck   what learning needs
+training                   mini-batches, the training loop, checkpoints
+models                     sequence models, captioner, n-grams, decoding
+tasks                      data: made by our code, shipped inside a dependency, or public domain
+pytorch, interop           the same cell in PyTorch, and parameters to and fro
+experiments                long runs: a command each, with recorded results
+example                    the 2-unit cell that every chapter follows
+figures, diagram           plots and block diagrams, drawn from traces and equations
+exercises                  check, hint, progress; the questions of each chapter
+========================== =====================================================================
+
+Importing the package needs NumPy alone and loads the first parts; the rest loads on first use.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lstm_course import (
-    captions,
-    cell,
-    fast,
-    gates,
-    gradcheck,
-    layers,
-    losses,
-    models,
-    optim,
-    pointwise,
-    rnn,
-    sequence,
-    tasks,
-    training,
-)
+from lstm_course import cell, gates, pointwise, sequence
 from lstm_course.cell import LSTMParams, lstm_step, lstm_step_backward
-from lstm_course.layers import LSTM
 from lstm_course.pointwise import sigmoid, tanh
-from lstm_course.rnn import RNN, RNNParams, rnn_backward, rnn_forward, rnn_step, rnn_step_jacobian
 from lstm_course.sequence import lstm_backward, lstm_forward, trace
 
 if TYPE_CHECKING:
-    from lstm_course import diagram, example, exercises, figures, interop, pytorch
+    from lstm_course import (
+        diagram,
+        example,
+        exercises,
+        experiments,
+        fast,
+        figures,
+        gradcheck,
+        interop,
+        layers,
+        losses,
+        models,
+        optim,
+        pytorch,
+        rnn,
+        tasks,
+        training,
+    )
     from lstm_course.exercises import check, hint, progress
+    from lstm_course.layers import LSTM
+    from lstm_course.rnn import (
+        RNN,
+        RNNParams,
+        rnn_backward,
+        rnn_forward,
+        rnn_step,
+        rnn_step_jacobian,
+    )
 
 __version__ = "0.1.0"
 
@@ -40,12 +66,12 @@ __all__ = [
     "RNN",
     "LSTMParams",
     "RNNParams",
-    "captions",
     "cell",
     "check",
     "diagram",
     "example",
     "exercises",
+    "experiments",
     "fast",
     "figures",
     "gates",
@@ -76,17 +102,14 @@ __all__ = [
     "training",
 ]
 
-_ON_FIRST_USE = {
-    "check": "exercises",
-    "diagram": "",
-    "example": "",
-    "exercises": "",
-    "figures": "",
-    "hint": "exercises",
-    "interop": "",
-    "progress": "exercises",
-    "pytorch": "",
+_FROM = {
+    "LSTM": "layers",
+    **dict.fromkeys(("check", "hint", "progress"), "exercises"),
+    **dict.fromkeys(
+        ("RNN", "RNNParams", "rnn_backward", "rnn_forward", "rnn_step", "rnn_step_jacobian"), "rnn"
+    ),
 }
+"""Names that load on first use, and the modules that hold them; all others are modules."""
 
 
 def __dir__() -> list[str]:
@@ -94,7 +117,9 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ON_FIRST_USE:
+    if name not in __all__:
         raise AttributeError(f"module 'lstm_course' has no attribute {name!r}")
-    module = importlib.import_module(f"lstm_course.{_ON_FIRST_USE[name] or name}")
-    return getattr(module, name) if _ON_FIRST_USE[name] else module
+    module = importlib.import_module(f"lstm_course.{_FROM.get(name, name)}")
+    value = getattr(module, name) if name in _FROM else module
+    globals()[name] = value  # so that it is looked up once
+    return value

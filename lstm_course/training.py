@@ -8,18 +8,17 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from lstm_course._checks import Array, size
 from lstm_course.layers import check_lengths
 from lstm_course.losses import softmax_cross_entropy
-from lstm_course.models import SequenceModel
 from lstm_course.optim import (
     Optimizer,
     clip_by_global_norm,
@@ -166,13 +165,39 @@ class History:
         return min(known, key=lambda one: one[1]) if known else None
 
 
+class Model(Protocol):
+    """What a `Trainer` trains: a SequenceModel, or whatever has these parts."""
+
+    arrays: list[Array]
+    grads: list[Array]
+
+    @property
+    def rngs(self) -> Sequence[np.random.Generator]:
+        """The generators that `forward` draws from."""
+
+    @property
+    def recurrent(self) -> Any:
+        """The recurrent layer."""
+
+    def forward(
+        self, inputs: Array, state: tuple[Array, ...] = (), lengths: Any = None
+    ) -> tuple[Array, tuple[Array, ...], Any]:
+        """Return outputs, final states and a cache."""
+
+    def backward(self, doutputs: Array, cache: Any) -> None:
+        """Add to the gradients."""
+
+    def zero_grads(self) -> None:
+        """Set all gradients to 0."""
+
+
 class Trainer:
     """Trains a model, update by update.
 
     Parameters
     ----------
     model
-        A SequenceModel.
+        A SequenceModel, or whatever has the parts of `Model`.
     optimizer
         An optimizer of the model's arrays.
     loss
@@ -190,6 +215,7 @@ class Trainer:
     Examples
     --------
     >>> from lstm_course.layers import Linear
+    >>> from lstm_course.models import SequenceModel
     >>> from lstm_course.optim import Adam
     >>> from lstm_course.rnn import RNN
     >>> rng = np.random.default_rng(0)
@@ -204,7 +230,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: SequenceModel,
+        model: Model,
         optimizer: Optimizer,
         loss: Callable[..., tuple[float, Array]] = softmax_cross_entropy,
         *,
@@ -268,7 +294,7 @@ class Trainer:
         batches: Callable[[int], Batch],
         steps: int,
         *,
-        validate: Callable[[SequenceModel], float] | None = None,
+        validate: Callable[[Any], float] | None = None,
         every: int = 100,
         patience: int | None = None,
         checkpoint: str | os.PathLike[str] | None = None,

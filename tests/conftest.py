@@ -1,8 +1,10 @@
 """What all tests share."""
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -12,6 +14,23 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.load_profile("course")
+
+
+def answers_module(exercise: str) -> ModuleType:
+    """Return the module with the right answers to an exercise, by the name of its folder."""
+    path = ROOT / "exercises" / exercise / "right.py"
+    spec = importlib.util.spec_from_file_location(f"right_{exercise}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def right_answers() -> dict[str, tuple[object, ...]]:
+    """Return the different right answers to every question."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in sorted((ROOT / "exercises").glob("*/right.py")):
+        found |= answers_module(path.parent.name).RIGHT
+    return found
 
 
 def need(present: object, what: str, install: str) -> None:

@@ -1,9 +1,11 @@
+import ast
 import importlib.resources
 import json
 import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 
 import pytest
 
@@ -44,48 +46,36 @@ def test_unknown_name_is_an_attribute_error():
         _ = lstm_course.fastest
 
 
-def test_modules_import_only_what_stands_above_them():
-    order = [
-        "_checks",
-        "_memory",
-        "pointwise",
-        "gates",
-        "cell",
-        "sequence",
-        "fast",
-        "layers",
-        "example",
-        "rnn",
-        "losses",
-        "optim",
-        "gradcheck",
-        "models",
-        "ngrams",
-        "training",
-        "captions",
-        "tasks",
-        "pytorch",
-        "interop",
-        "experiments",
-        "figures",
-        "diagram",
-        "exercises",
-    ]
-    imports = run(
-        "import ast, pathlib, lstm_course\n"
-        "root = pathlib.Path(lstm_course.__file__).parent\n"
-        "for path in root.rglob('*.py'):\n"
-        "    for node in ast.walk(ast.parse(path.read_text())):\n"
-        "        if isinstance(node, ast.ImportFrom) and node.module.startswith('lstm_course'):\n"
-        "            names = [node.module] if '.' in node.module else [f'lstm_course.{a.name}' for a in node.names]\n"
-        "            for name in names: print(path.relative_to(root).as_posix(), name)\n"
-    )
-    pairs = [line.split() for line in imports.splitlines()]
-    assert len(pairs) > 15
-    for path, imported in pairs:
-        importer, target = path.removesuffix(".py").split("/")[0], imported.split(".")[1]
-        if importer != "__init__":
-            assert order.index(target) <= order.index(importer), (path, imported)
+def imported(path):
+    """Yield the names of the course's own modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "lstm_course":
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module.startswith("lstm_course."):
+            yield node.module.split(".")[1]
+
+
+def test_modules_import_only_what_stands_above_them_in_the_list():
+    table = lstm_course.__doc__.split("=\n")[1:-1]
+    listed = re.findall(r"^([a-z]+(?:, [a-z]+)*) ", "".join(table), re.MULTILINE)
+    order = ["_checks", "_memory", *", ".join(listed).split(", ")]
+    package = ROOT / "lstm_course"
+    there = {path.stem for path in package.iterdir() if path.suffix == ".py"}
+    there |= {path.parent.name for path in package.glob("*/__init__.py")}
+    assert there - {"__init__"} == set(order), "the list and the folder differ"
+    for path in package.glob("*/**/*.py"):
+        importer = path.relative_to(package).parts[0]
+        for target in imported(path):
+            assert order.index(target) <= order.index(importer), (path, target)
+    for path in package.glob("*.py"):
+        for target in imported(path) if path.stem != "__init__" else ():
+            assert order.index(target) < order.index(path.stem), (path, target)
+
+
+def test_no_two_modules_share_a_name():
+    names = Counter(path.stem for path in (ROOT / "lstm_course").rglob("*.py"))
+    del names["__init__"]
+    assert not [name for name, count in names.items() if count > 1]
 
 
 def test_the_package_says_that_it_is_typed_and_its_version_once():

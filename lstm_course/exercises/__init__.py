@@ -1,61 +1,31 @@
 """Graded exercises: feedback on answers, hints, and what has been earned. Never the solution."""
 
+import importlib
 import json
 import linecache
 import os
+import pkgutil
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
 import lstm_course
-from lstm_course.exercises import (
-    agreement,
-    backward_step,
-    capstone,
-    captions,
-    forget_gate,
-    gpu,
-    gradients_travel,
-    input_gate,
-    numpy_speed,
-    output_gate,
-    pointwise,
-    pytorch,
-    record,
-    sequence,
-    text,
-    through_time,
-    training,
-    whole_cell,
-)
-from lstm_course.exercises.feedback import Feedback, Question, quiet, time_limit
-from lstm_course.exercises.record import Progress
-from lstm_course.exercises.sources import source_of
+from lstm_course.exercises.engine import record
+from lstm_course.exercises.engine.feedback import Feedback, Question, quiet, time_limit
+from lstm_course.exercises.engine.record import Progress
+from lstm_course.exercises.engine.sources import source_of
 
-MODULES = (
-    pointwise,
-    forget_gate,
-    input_gate,
-    output_gate,
-    whole_cell,
-    sequence,
-    backward_step,
-    through_time,
-    training,
-    gradients_travel,
-    numpy_speed,
-    pytorch,
-    gpu,
-    text,
-    agreement,
-    captions,
-    capstone,
-)
-"""A module for each chapter that has graded exercises, in the chapters' order."""
+_MODULES = [module.name for module in pkgutil.iter_modules(__path__)]
+BANKS = {
+    name: importlib.import_module(f"{__name__}.{name}")
+    for name in [*sorted(name for name in _MODULES if re.match(r"ch\d\d_", name)), "capstone"]
+}
+"""The questions of each chapter that has any, by the names of their modules, in order."""
 
 QUESTIONS: dict[str, Question] = {
-    question.name: question for module in MODULES for question in module.QUESTIONS
+    question.name: question for bank in BANKS.values() for question in bank.QUESTIONS
 }
 
 PRELUDE = """
@@ -262,17 +232,16 @@ def _question(name: str) -> Question:
 
 
 def _progress(earned: Mapping[str, int], note: str = "") -> Progress:
-    titles = {}
-    for module in MODULES:
-        chapter, name = module.QUESTIONS[0].chapter, module.__name__.rpartition(".")[2]
-        number = "" if module is capstone else f"{chapter:02} "
-        titles[chapter] = number + name.replace("_", " ")
     known = {
         name: min(earned[name], question.points)
         for name, question in QUESTIONS.items()
         if earned.get(name)
     }
-    return Progress(known, tuple(QUESTIONS.values()), titles, note)
+    rungs = {
+        name.removeprefix("ch").replace("_", " "): tuple(bank.QUESTIONS)
+        for name, bank in BANKS.items()
+    }
+    return Progress(known, rungs, note)
 
 
 __all__ = [

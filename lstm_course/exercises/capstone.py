@@ -13,8 +13,8 @@ import numpy as np
 from lstm_course import fast, tasks
 from lstm_course._checks import Array
 from lstm_course.cell import GATES, LSTMParams
-from lstm_course.exercises.feedback import Exam, NotAnswered, Question, WrongAnswer
-from lstm_course.exercises.trials import kind
+from lstm_course.exercises.engine.feedback import Exam, NotAnswered, Question, WrongAnswer
+from lstm_course.exercises.engine.trials import kind
 
 STEPS = 40
 """How long the sequences are."""
@@ -319,7 +319,6 @@ def _fault(network: Network, error: float, limit: float) -> str:
 QUESTIONS = tuple(
     Question(
         name=f"capstone-{level}",
-        chapter=99,  # behind all chapters
         points=points,
         hints=hints,
         exam=NetworkExam(level, MISTAKES),

@@ -6,7 +6,15 @@ from importlib import import_module
 
 from lstm_course.experiments import RESULTS, record
 
-NAMES = ("remembering", "text", "agreement", "gender", "captions", "digits", "sunspots")
+NAMES = (
+    "remembering",
+    "next_character",
+    "verb_number",
+    "pronouns",
+    "captioning",
+    "digit_reading",
+    "forecasting",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -17,12 +25,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "interrupted goes on where it was.",
     )
     parser.add_argument("names", nargs="+", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
-    parser.add_argument("--file", help="with text: look at a file, briefly, and record nothing")
+    parser.add_argument(
+        "--file", help="with next_character: look at a file, briefly, and record nothing"
+    )
     options = parser.parse_args(arguments)
     if options.file:
-        if options.names != ["text"]:
-            parser.error("--file goes with text alone")
-        import_module("lstm_course.experiments.text").brief(options.file)
+        if options.names != ["next_character"]:
+            parser.error("--file goes with next_character alone")
+        import_module("lstm_course.experiments.next_character").brief(options.file)
         return
     for name in options.names:
         kept = RESULTS / f"{name}.part"

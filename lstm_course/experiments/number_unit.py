@@ -1,6 +1,6 @@
 """Ask a language model was or were, look for the unit that carries the number, switch units off.
 
-The models and the sentences are those of `agreement`; so is the command.
+The models and the sentences are those of `verb_number`; so is the command.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,0 +1,476 @@
+"""Exercise 02: the sigmoid and tanh, their derivatives, and a first backward pass."""
+
+import numpy as np
+
+from lstm_course import pointwise
+from lstm_course._checks import Array
+from lstm_course.exercises.engine.feedback import Question
+from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.trials import Answer, Case, Returned
+from lstm_course.pointwise import sigmoid, sigmoid_derivative, tanh, tanh_derivative
+
+SHAPE = "(N, H)"
+
+
+def _numbers(N: int, H: int, count: int = 1) -> list[Array]:
+    return list(np.random.default_rng([N, H]).normal(scale=2, size=(count, N, H)))
+
+
+def _case(N: int, H: int) -> Case:
+    return Case({"N": N, "H": H}, {"x": _numbers(N, H)[0]})
+
+
+LARGE = Case({"N": 2, "H": 3}, {"x": np.array([[-1e4, -800, 0], [1.5, 800, 1e4]])}, large=True)
+CASES = (_case(3, 3), _case(1, 1), _case(1, 4), _case(4, 2), LARGE, _case(2, 5))
+
+
+def _softmax(x: Array) -> Array:
+    powers = np.exp(x - x.max())
+    return powers / powers.sum()
+
+
+OVERFLOW = (
+    "The values are right, but a power grows out of range on the way, and NumPy warns. The "
+    "exponential must only meet numbers that are not positive, in both branches."
+)
+SIGMOID_MISTAKES: dict[str, tuple[Answer, ...]] = {
+    (
+        "This is 1 - sigmoid(x): it falls where it must rise. Look at the sign in the exponent, "
+        "and at which branch belongs to which sign of x."
+    ): (
+        lambda x: sigmoid(-x),
+        lambda x: 1 / (1 + np.exp(x)),
+        lambda x: np.where(x < 0, 1, np.exp(-np.abs(x))) / (1 + np.exp(-np.abs(x))),
+    ),
+    "1 / 1 + exp(-x) is 1 + exp(-x): a pair of brackets is missing.": (lambda x: 1 + np.exp(-x),),
+    "Right for x >= 0. For negative x your result is that of -x: the other branch is missing.": (
+        lambda x: sigmoid(np.abs(x)),
+    ),
+    "Right for x < 0. For positive x your result is that of -x: the other branch is missing.": (
+        lambda x: sigmoid(-np.abs(x)),
+    ),
+    "This is tanh, which can be negative. A share lies in 0 to 1.": (lambda x: tanh(x),),
+    "This is the sigmoid of twice the argument.": (
+        lambda x: sigmoid(2 * x),
+        lambda x: (1 + np.tanh(x)) / 2,
+    ),
+    "This is the sigmoid of half the argument.": (
+        lambda x: sigmoid(x / 2),
+        lambda x: (1 + np.tanh(x / 4)) / 2,
+    ),
+    "This is the derivative of the sigmoid. The question asks for its value.": (
+        lambda x: sigmoid_derivative(x),
+    ),
+    "The sigmoid is taken twice, so the result never falls below a half.": (
+        lambda x: sigmoid(sigmoid(x)),
+    ),
+    "This is a softmax, whose shares add up to 1. Each entry is squashed on its own.": (
+        _softmax,
+        lambda x: np.exp(x) / np.exp(x).sum(),
+    ),
+    "This is a step from 0 to 1. The sigmoid rises smoothly.": (
+        lambda x: (x > 0).astype(x.dtype),
+        lambda x: (x >= 0).astype(x.dtype),
+    ),
+    "This cuts x off at 0 and 1. The sigmoid bends smoothly.": (lambda x: np.clip(x, 0, 1),),
+    "x is cut off too early: beyond the limit your result no longer changes.": tuple(
+        lambda x, limit=limit: sigmoid(np.clip(x, -limit, limit))
+        for limit in (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20)
+    ),
+    OVERFLOW: (
+        lambda x: 1 / (1 + np.exp(-x)),
+        lambda x: np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x))),
+    ),
+}
+SIGMOID_PROPERTIES: dict[str, Property] = {
+    "Every result must lie in 0 to 1.": lambda f, rng: _between(f(rng.normal(size=(3, 4))), 0, 1),
+    "sigmoid(-x) must be 1 - sigmoid(x), for every x.": lambda f, rng: _is_odd(
+        f, rng.normal(scale=3, size=(3, 4)), half=0.5
+    ),
+    "sigmoid(0) must be a half.": lambda f, rng: np.allclose(f(np.zeros((2, 2))), 0.5),
+    "A larger x must give a larger share.": lambda f, rng: _rises(f),
+}
+
+
+def _never_warns(f: Guarded, rng: np.random.Generator) -> bool:
+    return not any(
+        f.warns(np.array([[-large, large]], dtype))
+        for large in (100, 1e4)
+        for dtype in (np.float64, np.float32)
+    )
+
+
+def _between(result: Array, low: float, high: float) -> bool:
+    return bool(((result >= low) & (result <= high)).all())
+
+
+def _is_odd(f: Guarded, x: Array, half: float = 0) -> bool:
+    return np.allclose(f(-x) - half, half - f(x), rtol=1e-6)
+
+
+def _rises(f: Guarded) -> bool:
+    return bool((np.diff(f(np.linspace(-4, 4, 9)[None])) > 0).all())
+
+
+def tanh_from_sigmoid(x: Array, sigmoid: Answer) -> Array:
+    """Return tanh(x), computed from a sigmoid."""
+    return 2 * sigmoid(2 * x) - 1
+
+
+NOT_FROM_SIGMOID = "The values are right, but you do not use the sigmoid that you are given."
+TANH_MISTAKES: dict[str, tuple[Answer, ...]] = {
+    "This is tanh of half the argument: the sigmoid has to be taken of more than x.": (
+        lambda x, s: 2 * s(x) - 1,
+        lambda x, s: s(x) - s(-x),
+    ),
+    "Right but for its range: yours runs from 0 to 1, and tanh from -1 to 1.": (
+        lambda x, s: s(2 * x),
+    ),
+    "Your result runs from 0 to 2. It has to be shifted.": (lambda x, s: 2 * s(2 * x),),
+    "Your result runs from -1 to 0. Stretch the sigmoid before you shift it.": (
+        lambda x, s: s(2 * x) - 1,
+    ),
+    "Your result runs from -1/2 to 1/2. It has to be stretched.": (lambda x, s: s(2 * x) - 0.5,),
+    "The sign is wrong: your result falls where tanh rises.": (
+        lambda x, s: 1 - 2 * s(2 * x),
+        lambda x, s: 2 * s(-2 * x) - 1,
+    ),
+    "The 1 is taken from the argument. It has to be taken from the stretched sigmoid.": (
+        lambda x, s: 2 * s(2 * x - 1),
+    ),
+    "This is the sigmoid of x itself.": (lambda x, s: s(x),),
+    "The argument is squashed before it is doubled.": (lambda x, s: 2 * s(2 * s(x)) - 1,),
+    "This is the derivative of tanh. The question asks for its value.": (
+        lambda x, s: tanh_derivative(x),
+    ),
+    NOT_FROM_SIGMOID: (
+        lambda x, s: np.tanh(x),
+        lambda x, s: 2 / (1 + np.exp(-2 * x)) - 1,
+    ),
+}
+
+
+def _uses_what_it_is_given(f: Guarded, rng: np.random.Generator) -> bool:
+    met = []
+
+    def recording(x: Array) -> Array:
+        met.append(x)
+        return sigmoid(x)
+
+    f(rng.normal(size=(2, 3)), recording)
+    return bool(met)
+
+
+SIGMOID_DIGITS = (
+    "The values are right to the eye, but digits are lost where the sigmoid is flat, at x = 45 or "
+    "at x = -45, or in float32 at 20 or -20. A difference of two numbers that are nearly equal "
+    "loses them. The slope can be written without one."
+)
+SIGMOID_DERIVATIVE_MISTAKES: dict[str, tuple[Answer, ...]] = {
+    "This is the sigmoid itself. Its derivative is asked for.": (lambda x: sigmoid(x),),
+    "This is 1 - sigmoid(x), one of two factors.": (lambda x: sigmoid(-x),),
+    "The two shares are added, which gives 1 everywhere. They must be multiplied.": (
+        lambda x: sigmoid(x) + sigmoid(-x),
+        lambda x: np.ones_like(x),
+    ),
+    "You treat x as the sigmoid's value. It is the argument, not yet squashed.": (
+        lambda x: x * (1 - x),
+    ),
+    "x is squashed twice: the derivative is taken at sigmoid(x) where x is meant.": (
+        lambda x: sigmoid_derivative(sigmoid(x)),
+    ),
+    "The sign is wrong: the sigmoid rises everywhere, so no slope is negative.": (
+        lambda x: -sigmoid_derivative(x),
+        lambda x: sigmoid(x) * (sigmoid(x) - 1),
+    ),
+    "The second factor is 1 + sigmoid(x), and two shares must add up to 1.": (
+        lambda x: sigmoid(x) * (1 + sigmoid(x)),
+    ),
+    "The square belongs to the rule of tanh. The sigmoid's has none.": (
+        lambda x: 1 - sigmoid(x) ** 2,
+    ),
+    "This is the square of the sigmoid. The second factor is what is left to 1.": (
+        lambda x: sigmoid(x) ** 2,
+    ),
+    "This is the derivative of tanh.": (lambda x: tanh_derivative(x),),
+    "The chain rule's inner derivative is left out: -1 / (1 + exp(-x))^2 misses a factor.": (
+        lambda x: -(sigmoid(x) ** 2),
+    ),
+    SIGMOID_DIGITS: (
+        lambda x: sigmoid(x) * (1 - sigmoid(x)),
+        lambda x: sigmoid(-x) * (1 - sigmoid(-x)),
+        lambda x: (1 - tanh(x / 2) ** 2) / 4,
+        lambda x: (sigmoid(x + 1e-6) - sigmoid(x - 1e-6)) / 2e-6,
+    ),
+}
+
+
+def _keeps_digits(f: Guarded, rng: np.random.Generator) -> bool:
+    return all(
+        np.allclose(f(x), pointwise.sigmoid_derivative(x), rtol=1e-4, atol=0)
+        for x in (np.array([[-20, 20]], np.float32), np.array([[-45.0, -30, 30, 45]]))
+    )
+
+
+TANH_DIGITS = (
+    "The values are right to the eye, but digits are lost where tanh is flat, at x = 20 or at "
+    "x = -20, or in float32 at 10 or -10. A difference of two numbers that are nearly equal loses "
+    "them. The slope can be written without one."
+)
+TANH_DERIVATIVE_MISTAKES: dict[str, tuple[Answer, ...]] = {
+    "This is tanh itself. Its derivative is asked for.": (lambda x: tanh(x),),
+    "The square is missing.": (lambda x: 1 - tanh(x),),
+    "The sign before the square is wrong: no slope of tanh is larger than 1.": (
+        lambda x: 1 + tanh(x) ** 2,
+    ),
+    "The sign is wrong: tanh rises everywhere, so no slope is negative.": (
+        lambda x: tanh(x) ** 2 - 1,
+    ),
+    "This is the square of tanh. The slope is what is left of it to 1.": (lambda x: tanh(x) ** 2,),
+    "This is the sigmoid's rule, applied to tanh.": (lambda x: tanh(x) * (1 - tanh(x)),),
+    "You treat x as tanh's value. It is the argument, not yet squashed.": (lambda x: 1 - x**2,),
+    "x is squashed twice: the derivative is taken at tanh(x) where x is meant.": (
+        lambda x: tanh_derivative(tanh(x)),
+    ),
+    "This is the derivative of the sigmoid.": (lambda x: sigmoid_derivative(x),),
+    (
+        "A factor is missing. tanh is a sigmoid stretched twice: its argument is doubled, and so "
+        "is its value. Each leaves a factor of its own."
+    ): (
+        lambda x: sigmoid_derivative(2 * x),
+        lambda x: 2 * sigmoid_derivative(2 * x),
+    ),
+    "The factor is right, but the slope of the sigmoid is taken at x where 2x is meant.": (
+        lambda x: 4 * sigmoid_derivative(x),
+    ),
+    "This is the square root of the slope.": (lambda x: 2 / (np.exp(x) + np.exp(-x)),),
+    TANH_DIGITS: (
+        lambda x: 1 - tanh(x) ** 2,
+        lambda x: (1 - tanh(x)) * (1 + tanh(x)),
+        lambda x: (tanh(x + 1e-6) - tanh(x - 1e-6)) / 2e-6,
+    ),
+}
+
+
+def _keeps_tanh_digits(f: Guarded, rng: np.random.Generator) -> bool:
+    return all(
+        np.allclose(f(x), pointwise.tanh_derivative(x), rtol=1e-4, atol=0)
+        for x in (np.array([[-10, 10]], np.float32), np.array([[-20.0, 20]]))
+    )
+
+
+def chain(w: Array, x: Array, c: Array) -> tuple[Array, Array, Array]:
+    """Return the derivatives of y = sigmoid(w * x) * c with respect to w, x and c."""
+    slope = c * sigmoid_derivative(w * x)
+    return slope * x, slope * w, sigmoid(w * x)
+
+
+def _chain_case(N: int, H: int) -> Case:
+    return Case({"N": N, "H": H}, dict(zip("wxc", _numbers(N, H, 3), strict=True)))
+
+
+CHAIN_MISTAKES: dict[str, tuple[Answer, ...]] = {
+    "The gate stands where its derivative is meant.": (
+        lambda w, x, c: (c * sigmoid(w * x) * x, c * sigmoid(w * x) * w, sigmoid(w * x)),
+    ),
+    "The derivative of the sigmoid is taken at its value. It is meant at its argument.": (
+        lambda w, x, c: (
+            c * sigmoid_derivative(sigmoid(w * x)) * x,
+            c * sigmoid_derivative(sigmoid(w * x)) * w,
+            sigmoid(w * x),
+        ),
+    ),
+    "The gradient to the gate is scaled by the other factor of the product. It is missing.": (
+        lambda w, x, c: (
+            sigmoid_derivative(w * x) * x,
+            sigmoid_derivative(w * x) * w,
+            sigmoid(w * x),
+        ),
+    ),
+    "The chain ends too early: the product inside the sigmoid has a derivative as well.": (
+        lambda w, x, c: (
+            c * sigmoid_derivative(w * x),
+            c * sigmoid_derivative(w * x),
+            sigmoid(w * x),
+        ),
+    ),
+    (
+        "dw and dx have changed places: in the order, or in the inner product, where each factor's "
+        "derivative is the other one."
+    ): (
+        lambda w, x, c: (
+            c * sigmoid_derivative(w * x) * w,
+            c * sigmoid_derivative(w * x) * x,
+            sigmoid(w * x),
+        ),
+    ),
+    "This is the value y. How much it grows with c is asked for.": (
+        lambda w, x, c: (*chain(w, x, c)[:2], sigmoid(w * x) * c),
+    ),
+    "y depends on c through a product, so the other factor scales the gradient.": (
+        lambda w, x, c: (*chain(w, x, c)[:2], np.ones_like(c)),
+        lambda w, x, c: (*chain(w, x, c)[:2], c),
+    ),
+    "c meets the gate itself. The gate's slope belongs to w and x alone.": (
+        lambda w, x, c: (*chain(w, x, c)[:2], sigmoid_derivative(w * x)),
+    ),
+    "A sum passes a gradient whole, a product scales it: factors are added here.": (
+        lambda w, x, c: (
+            c + sigmoid_derivative(w * x) + x,
+            c + sigmoid_derivative(w * x) + w,
+            sigmoid(w * x),
+        ),
+    ),
+}
+
+
+QUESTIONS = (
+    Question(
+        name="sigmoid",
+        points=3,
+        hints=(
+            "Which argument makes the exponential of the formula too large? Try x = -1000 and x = "
+            "1000 on their own and read the warnings.",
+            "Take the exponential of minus the absolute value of x, once. It lies between 0 and 1 "
+            "whatever x is. Then write the share for x >= 0 and for x < 0 with that number alone.",
+            "Call that number s. The share is 1 / (1 + s) where x is at least 0, and s / (1 + s) "
+            "where it is negative: the denominator is the same, so only the numerator is chosen.",
+        ),
+        exam=FunctionExam(
+            name="sigmoid",
+            solution=pointwise.sigmoid,
+            returns=(Returned(shape=SHAPE),),
+            cases=CASES,
+            mistakes=SIGMOID_MISTAKES,
+            properties=SIGMOID_PROPERTIES,
+            demands={OVERFLOW: _never_warns},
+            right="Right for small and large values, without a warning, in float32 too. The check "
+            "allows a relative error of 1e-6, and an absolute one of 1e-9 where values are tiny.",
+        ),
+    ),
+    Question(
+        name="tanh",
+        points=1,
+        hints=(
+            "tanh runs from -1 to 1 and the sigmoid from 0 to 1. What maps one range to the other?",
+            "Stretch the sigmoid's value to twice its height and shift it down. Then compare the "
+            "steepness at 0: the sigmoid's slope there is a quarter, that of tanh is 1.",
+            "Take the sigmoid of twice x, double it, and subtract 1.",
+        ),
+        exam=FunctionExam(
+            name="tanh",
+            solution=tanh_from_sigmoid,
+            returns=(Returned(shape=SHAPE),),
+            cases=tuple(
+                Case(case.sizes, {**case.arguments, "sigmoid": sigmoid}, case.large)
+                for case in CASES
+            ),
+            mistakes=TANH_MISTAKES,
+            properties={
+                "tanh(-x) must be -tanh(x), for every x.": lambda f, rng: np.allclose(
+                    f(-np.ones((1, 2)), sigmoid), -f(np.ones((1, 2)), sigmoid)
+                ),
+            },
+            demands={NOT_FROM_SIGMOID: _uses_what_it_is_given},
+            right="Right: tanh is a sigmoid, stretched.",
+        ),
+    ),
+    Question(
+        name="sigmoid-derivative",
+        points=2,
+        hints=(
+            "Compare your result with a central difference of lc.sigmoid, first at x = 0, then at "
+            "x = 20 in float32.",
+            "The slope is the product of two shares that add up to 1. Which sigmoid gives the "
+            "second share directly, without a subtraction?",
+            "By the symmetry of the sigmoid the second share is the sigmoid of minus x. Multiply "
+            "the two.",
+        ),
+        exam=FunctionExam(
+            name="sigmoid_derivative",
+            solution=pointwise.sigmoid_derivative,
+            returns=(Returned(shape=SHAPE),),
+            cases=CASES,
+            mistakes=SIGMOID_DERIVATIVE_MISTAKES,
+            properties={
+                "No slope may be negative or above a quarter.": lambda f, rng: _between(
+                    f(rng.normal(scale=3, size=(3, 4))), 0, 0.25 + 1e-9
+                ),
+                "The slope at -x must be that at x.": lambda f, rng: np.allclose(
+                    f(-np.ones((1, 2))), f(np.ones((1, 2)))
+                ),
+            },
+            demands={SIGMOID_DIGITS: _keeps_digits},
+            right="Right, and with all digits where the sigmoid is flat.",
+        ),
+    ),
+    Question(
+        name="tanh-derivative",
+        points=2,
+        hints=(
+            "Compare your result with a central difference of lc.tanh, first at x = 0, then at "
+            "x = 10 in float32.",
+            "tanh is a stretched sigmoid, so its slope is a sigmoid's slope, taken at another "
+            "place, times a number. The value at x = 0 tells which number.",
+            "Take the slope of the sigmoid at twice x, and multiply it by 4: a factor of 2 for the "
+            "height, another for the doubled argument.",
+        ),
+        exam=FunctionExam(
+            name="tanh_derivative",
+            solution=pointwise.tanh_derivative,
+            returns=(Returned(shape=SHAPE),),
+            cases=CASES,
+            mistakes=TANH_DERIVATIVE_MISTAKES,
+            properties={
+                "No slope may be negative or above 1.": lambda f, rng: _between(
+                    f(rng.normal(scale=2, size=(3, 4))), 0, 1 + 1e-9
+                ),
+                "The slope at -x must be that at x.": lambda f, rng: np.allclose(
+                    f(-np.ones((1, 2))), f(np.ones((1, 2)))
+                ),
+            },
+            demands={TANH_DIGITS: _keeps_tanh_digits},
+            right="Right, and with all digits where tanh is flat.",
+        ),
+    ),
+    Question(
+        name="chain",
+        points=2,
+        hints=(
+            "Name the steps of the way forward: a product, a sigmoid, a product. Go back from y, "
+            "and ask at each step what it does to a gradient.",
+            "The outer product hands the gate to c, and c to the gate. What goes to the gate is "
+            "scaled by the sigmoid's slope, at the argument that it had. Then comes the inner "
+            "product, in which each factor gets the other.",
+            "For c it is the sigmoid of w times x. For w it is c, times the slope at w times x, "
+            "times x; for x the same with w in the last place.",
+        ),
+        exam=FunctionExam(
+            name="chain",
+            solution=chain,
+            returns=(Returned("dw", SHAPE), Returned("dx", SHAPE), Returned("dc", SHAPE)),
+            cases=(
+                _chain_case(3, 3),
+                _chain_case(1, 1),
+                _chain_case(1, 4),
+                _chain_case(4, 2),
+                _chain_case(2, 5),
+            ),
+            mistakes=CHAIN_MISTAKES,
+            properties={
+                "Where c is 0, w and x change nothing: dw and dx must be 0 there.": (
+                    lambda f, rng: (
+                        not any(
+                            np.any(gradient)
+                            for gradient in f(*rng.normal(size=(2, 2, 3)), np.zeros((2, 3)))[:2]
+                        )
+                    )
+                ),
+                "y is c times a share, so every entry of dc lies in 0 to 1.": (
+                    lambda f, rng: _between(f(*rng.normal(size=(3, 2, 3)))[2], 0, 1)
+                ),
+            },
+            right="Right: dw, dx and dc agree with a central difference.",
+        ),
+    ),
+)

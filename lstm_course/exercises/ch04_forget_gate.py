@@ -1,0 +1,301 @@
+"""Exercise 04: the forget gate, and the puzzle of the missing weights."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lstm_course import gates
+from lstm_course._checks import Array
+from lstm_course.exercises.engine.feedback import Exam, NotAnswered, Question, WrongAnswer, as_array
+from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.trials import Answer, Case, Returned, kind
+from lstm_course.pointwise import sigmoid, tanh
+
+
+def solution(x: Array, h_prev: Array, c_prev: Array, W: Array, U: Array, b: Array) -> Array:
+    """Return the part of the cell state that survives, f * c_prev."""
+    return gates.forget_gate(x, h_prev, W, U, b) * c_prev
+
+
+def _softmax(a: Array, axis: int) -> Array:
+    powers = np.exp(a - a.max(axis=axis, keepdims=True))
+    return powers / powers.sum(axis=axis, keepdims=True)
+
+
+MISTAKES: dict[str, tuple[Answer, ...]] = {
+    "This is the gate f itself. The question asks for what passes through it.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b),
+    ),
+    "The bias b has no effect on your result.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T) * c,
+    ),
+    "The bias is added after the sigmoid. It belongs to the sum that is squashed.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T) * c + b,
+        lambda x, h, c, W, U, b: (sigmoid(x @ W.T + h @ U.T) + b) * c,
+    ),
+    "The bias enters with the wrong sign.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T - b) * c,
+    ),
+    "You add 1 to the sum. What helps a cell at its start is in the bias b already.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b + 1) * c,
+    ),
+    "The cell state stands inside the sigmoid. The gate is computed first, then multiplied.": (
+        lambda x, h, c, W, U, b: sigmoid((x @ W.T + h @ U.T + b) * c),
+    ),
+    "The cell state is squashed. What the gate acts on is c_prev itself.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) * tanh(c),
+    ),
+    "1 / 1 + exp(-a) is 1 + exp(-a): a pair of brackets is missing in your sigmoid.": (
+        lambda x, h, c, W, U, b: (1 + np.exp(-(x @ W.T + h @ U.T + b))) * c,
+    ),
+    "W and U have changed places: W belongs to the input x, U to the hidden state h_prev.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ U.T + h @ W.T + b) * c,
+    ),
+    "x and h_prev are joined in one order, W and U in the other. Both pairs need the same.": (
+        lambda x, h, c, W, U, b: sigmoid(np.hstack([h, x]) @ np.hstack([W, U]).T + b) * c,
+        lambda x, h, c, W, U, b: sigmoid(np.hstack([x, h]) @ np.hstack([U, W]).T + b) * c,
+    ),
+    "x and h_prev are added before any weight has touched them. Each has a map of its own.": (
+        lambda x, h, c, W, U, b: sigmoid((x + h) @ W.T + b) * c,
+        lambda x, h, c, W, U, b: sigmoid((x + h) @ U.T + b) * c,
+        lambda x, h, c, W, U, b: sigmoid((x + h) @ (W + U).T + b) * c,
+    ),
+    "The gate is squashed by tanh, which can be negative. A share to keep lies in 0 to 1.": (
+        lambda x, h, c, W, U, b: tanh(x @ W.T + h @ U.T + b) * c,
+    ),
+    "The sum is not squashed, so the gate can be negative or larger than 1.": (
+        lambda x, h, c, W, U, b: (x @ W.T + h @ U.T + b) * c,
+    ),
+    "The sum is squashed twice, so the gate never falls below a half.": (
+        lambda x, h, c, W, U, b: sigmoid(sigmoid(x @ W.T + h @ U.T + b)) * c,
+    ),
+    "Two sigmoids are added. The two maps are added first, and one sigmoid squashes the sum.": (
+        lambda x, h, c, W, U, b: (sigmoid(x @ W.T) + sigmoid(h @ U.T + b)) * c,
+        lambda x, h, c, W, U, b: (sigmoid(x @ W.T + b) + sigmoid(h @ U.T)) * c,
+        lambda x, h, c, W, U, b: (sigmoid(x @ W.T + b) + sigmoid(h @ U.T + b)) * c,
+        lambda x, h, c, W, U, b: (sigmoid(x @ W.T) + sigmoid(h @ U.T) + b) * c,
+    ),
+    "The gate is a softmax, whose shares add up to 1. Each unit decides on its own.": (
+        lambda x, h, c, W, U, b: _softmax(x @ W.T + h @ U.T + b, axis=1) * c,
+        lambda x, h, c, W, U, b: _softmax(x @ W.T + h @ U.T + b, axis=0) * c,
+    ),
+    "The gate reads the cell state c_prev where the question has the hidden state h_prev.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + c @ U.T + b) * c,
+    ),
+    "The gate acts on the hidden state h_prev. It decides what stays of the cell state.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) * h,
+    ),
+    (
+        "This is (1 - f) * c_prev, the part that is forgotten. If you wrote no 1 - f, look at the "
+        "sign in the exponent of your sigmoid."
+    ): (lambda x, h, c, W, U, b: (1 - sigmoid(x @ W.T + h @ U.T + b)) * c,),
+    "The minus in the exponent reaches the first term of the sum only.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T - h @ U.T - b) * c,
+    ),
+    "The gate is added to the cell state. A share of something is a product.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) + c,
+    ),
+    "A share of each entry is kept: a product entry by entry, not a matrix product.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) @ c,
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) @ c.T,
+    ),
+    "A wrong axis: row j of W and U belongs to unit j, and your product runs along columns.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W + h @ U + b) * c,
+    ),
+    "A wrong axis in U: its row j belongs to unit j, and your product runs along columns.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U + b) * c,
+    ),
+    "A wrong axis in W: its row j belongs to unit j, and your product runs along columns.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W + h @ U.T + b) * c,
+    ),
+    "A wrong axis: entry j of b belongs to unit j, and you add it to row j of the batch.": (
+        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b[:, None]) * c,
+    ),
+    "A wrong axis: your gate has one column per sequence, and c_prev has one row.": (
+        lambda x, h, c, W, U, b: sigmoid(W @ x.T + U @ h.T + b) * c,
+        lambda x, h, c, W, U, b: sigmoid(W @ x.T + U @ h.T + b[:, None]) * c,
+    ),
+    "A wrong axis: your product sums over the rows of x and h_prev, which are the sequences.": (
+        lambda x, h, c, W, U, b: sigmoid(W @ x + U @ h + b) * c,
+    ),
+    "The values are right and the axes exchanged: your result is (H, N), expected (N, H).": (
+        lambda x, h, c, W, U, b: (sigmoid(x @ W.T + h @ U.T + b) * c).T,
+    ),
+    "Right for N = 1. In a larger batch every row gets the gate of the first.": (
+        lambda x, h, c, W, U, b: sigmoid(W @ x[0] + U @ h[0] + b) * c,
+    ),
+}
+
+
+def _never_grows(answer: Guarded, rng: np.random.Generator) -> bool:
+    arguments = _case(2, 3, 2).arguments
+    return all(
+        (abs(answer(*{**arguments, "b": b}.values())) < abs(arguments["c_prev"]) + 1e-3).all()
+        for b in rng.normal(scale=5, size=(20, 2))
+    )
+
+
+def _keeps_all(answer: Guarded, rng: np.random.Generator) -> bool:
+    arguments = _case(2, 3, 2).arguments
+    kept = answer(*{**arguments, "b": np.full(2, 50.0)}.values())
+    return np.allclose(kept, arguments["c_prev"])
+
+
+PROPERTIES: dict[str, Property] = {
+    "No entry of the result may be larger than that of c_prev: a share lies in 0 to 1.": (
+        _never_grows
+    ),
+    "With a bias of 50 everything must be kept, and your result is not c_prev.": _keeps_all,
+}
+
+
+def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
+    rng = np.random.default_rng([N, D, H])
+    shapes = {"x": (N, D), "h_prev": (N, H), "c_prev": (N, H), "W": (H, D), "U": (H, H), "b": (H,)}
+    arguments = {name: scale * rng.normal(size=shape) for name, shape in shapes.items()}
+    return Case({"N": N, "D": D, "H": H}, arguments, large=scale > 1)
+
+
+FORGET_GATE = Question(
+    name="forget-gate",
+    points=4,
+    hints=(
+        "Compute the gate first and look at it alone: is every entry between 0 and 1, and does its "
+        "shape fit that of c_prev? Then ask what the gate does to the old memory.",
+        "Two maps, one of the input and one of the hidden state, are added, and the bias with "
+        "them. One sigmoid squashes the sum. With sequences as rows, each row of a weight matrix "
+        "has to meet a row of the batch, so the matrix enters transposed.",
+        "The pre-activation is the batch x times W transposed, plus h_prev times U transposed, "
+        "plus b. Its sigmoid has shape (N, H), as c_prev has. Multiply the two entry by entry.",
+    ),
+    exam=FunctionExam(
+        name="forget_gate",
+        solution=solution,
+        returns=(Returned(shape="(N, H)"),),
+        cases=(
+            _case(3, 3, 3),
+            _case(1, 1, 1),
+            _case(1, 4, 2),
+            _case(4, 2, 3),
+            _case(2, 3, 2, scale=20),
+            _case(2, 5, 4),
+        ),
+        mistakes=MISTAKES,
+        properties=PROPERTIES,
+        right="Right for one sequence and for batches, for small and large values, in float32 too.",
+    ),
+)
+
+PUZZLE_C = np.array([0.8, 0.3, 0.5])
+PUZZLE_X = np.array([0.9, 0.4, 0.7])
+PUZZLE_F = np.array([0.7, 0.2, 0.6])
+LOGIT = np.log(PUZZLE_F / (1 - PUZZLE_F))
+
+
+def weights(a: Array, *joined: Array) -> tuple[Array, Array]:
+    """Return a W (3, 6) with W [joined] = a, by default of [c; x], and b = 0."""
+    v = np.concatenate(joined or (PUZZLE_C, PUZZLE_X))
+    return np.outer(a, v) / (v @ v), np.zeros(3)
+
+
+class PuzzleExam(Exam):
+    """Whether W (3, 6) and b (3,) give f = sigmoid(W [c_prev; x] + b), whatever they are."""
+
+    mistakes: Mapping[str, tuple[Any, ...]] = {
+        "Your columns fit [x; c]. The puzzle joins them as [c; x].": (
+            weights(LOGIT, PUZZLE_X, PUZZLE_C),
+        ),
+        "W [c; x] + b is [0.7, 0.2, 0.6] before the sigmoid. It has to be so after it.": (
+            weights(PUZZLE_F),
+        ),
+        "You invert the exponential, not the whole sigmoid 1 / (1 + exp(-a)).": (
+            weights(np.log(PUZZLE_F)),
+            weights(-np.log(PUZZLE_F)),
+        ),
+        "You invert tanh. The gate is squashed by a sigmoid.": (weights(np.arctanh(PUZZLE_F)),),
+        "The gate is 1 - f, [0.3, 0.8, 0.4]. A sign is wrong in your inverse.": (weights(-LOGIT),),
+        "You take the odds f / (1 - f). One step is missing from there to the sum.": (
+            weights(PUZZLE_F / (1 - PUZZLE_F)),
+        ),
+        (
+            "W [c; x] alone is already what it must be, and b adds something to it. Weights and "
+            "bias share the work."
+        ): ((weights(LOGIT)[0], LOGIT), (weights(LOGIT)[0], np.ones(3))),
+    }
+
+    def examine(self, answer: Any) -> str:
+        """Examine a pair (W, b)."""
+        W, b = self._pair(answer)
+        cx, xc = (np.concatenate(v) for v in ((PUZZLE_C, PUZZLE_X), (PUZZLE_X, PUZZLE_C)))
+        a = W @ cx + b
+        f = sigmoid(a)
+        if _equal(f, PUZZLE_F):
+            silent = [j for j in range(3) if not W[j].any()]
+            if silent:
+                raise WrongAnswer(
+                    f"The gate is [0.7, 0.2, 0.6], but row {silent[0]} of W is 0: that unit gives "
+                    "the same share whatever it reads. Find weights that depend on c and x."
+                )
+            return "Right: the gate is [0.7, 0.2, 0.6], and it depends on what it reads."
+        swapped, *others, added = self.mistakes
+        if _equal(W @ xc + b, LOGIT):
+            raise WrongAnswer(swapped)
+        for sentence in others:
+            for wrong_W, wrong_b in self.mistakes[sentence]:
+                if _equal(a, wrong_W @ cx + wrong_b):
+                    raise WrongAnswer(sentence)
+        if _equal(W @ cx, LOGIT):
+            raise WrongAnswer(added)
+        factor = a / LOGIT
+        if factor[0] > 0 and np.ptp(factor) < 1e-4 and abs(factor[0] - 1) > 1e-2:
+            raise WrongAnswer(
+                f"W [c; x] + b is {factor[0]:.4g} times what it must be, at all three units. Is "
+                "something counted twice, left unscaled, or a logarithm to another base?"
+            )
+        if np.allclose(f, PUZZLE_F, rtol=0, atol=5e-3):
+            raise WrongAnswer(
+                f"Close: the gate is {np.array2string(f, precision=5)}. Keep more digits, or let "
+                "NumPy compute the weights: the check wants 1e-6."
+            )
+        raise WrongAnswer(
+            f"The gate is {np.array2string(f, precision=4)}, expected [0.7, 0.2, 0.6]. "
+            f"Wrong at unit {int(np.argmax(np.abs(f - PUZZLE_F)))} most of all."
+        )
+
+    def _pair(self, answer: Any) -> tuple[Array, Array]:
+        if answer is None or answer is Ellipsis:
+            raise NotAnswered
+        if callable(answer):
+            raise WrongAnswer("Expected a pair (W, b), got a function. Call it: puzzle().")
+        if not isinstance(answer, tuple | list) or len(answer) != 2:
+            raise WrongAnswer(f"Expected a pair (W, b), got {kind(answer)}.")
+        if any(part is None or part is Ellipsis for part in answer):
+            raise NotAnswered
+        W, b = (list(part) if isinstance(part, tuple) else part for part in answer)
+        W = as_array(W, (3, 6), "W first").astype(float)
+        b = as_array(b, (3,), "b second").astype(float)
+        if not (np.isfinite(W).all() and np.isfinite(b).all()):
+            raise WrongAnswer("W and b must hold finite numbers.")
+        return np.clip(W, -1e9, 1e9), np.clip(b, -1e9, 1e9)
+
+
+def _equal(one: Array, other: Array) -> bool:
+    return np.allclose(one, other, rtol=0, atol=1e-6)
+
+
+PUZZLE = Question(
+    name="forget-gate-puzzle",
+    points=2,
+    hints=(
+        "Go backward from the result. Which number must stand inside the sigmoid for the gate to "
+        "come out as 0.7? Exercise 1 of chapter 2 asks the same.",
+        "The inverse of the sigmoid is the logit. It gives three numbers. Each row of W has to "
+        "turn the six numbers of [c; x] into one of them, and very many rows do.",
+        "Take each row of W along [c; x] itself: that vector, times the logit of this unit, "
+        "divided by the vector's squared length. The bias can then be zero.",
+    ),
+    exam=PuzzleExam(),
+)
+
+QUESTIONS = (FORGET_GATE, PUZZLE)

@@ -1,0 +1,450 @@
+"""Exercise 05: the input gate and the candidate, the new cell state, and gates set by hand."""
+
+from collections.abc import Callable, Mapping
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from lstm_course._checks import Array
+from lstm_course.exercises.engine.feedback import Exam, NotAnswered, Question, WrongAnswer, as_array
+from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.sums import AXES, SUMS, affine
+from lstm_course.exercises.engine.trials import Answer, Case, Returned, in_digits
+from lstm_course.pointwise import sigmoid, tanh
+
+Squash = Callable[[Array], Array]
+SIZES = ((3, 3, 3), (1, 1, 1), (1, 4, 2), (4, 2, 3))
+
+
+def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
+    rng = np.random.default_rng([N, D, H, 3])
+    shapes: dict[str, tuple[int, ...]] = {"x": (N, D), "h_prev": (N, H)}
+    for gate in "ig":
+        shapes |= {f"W_{gate}": (H, D), f"U_{gate}": (H, H), f"b_{gate}": (H,)}
+    arguments = {name: scale * rng.normal(size=shape) for name, shape in shapes.items()}
+    return Case({"N": N, "D": D, "H": H}, arguments, large=scale > 1)
+
+
+def input_gate(
+    x: Array,
+    h_prev: Array,
+    W_i: Array,
+    U_i: Array,
+    b_i: Array,
+    W_g: Array,
+    U_g: Array,
+    b_g: Array,
+) -> tuple[Array, Array]:
+    """Return the input gate and the candidate."""
+    i = sigmoid(affine(x, h_prev, W_i, U_i, b_i))
+    g = tanh(affine(x, h_prev, W_g, U_g, b_g))
+    return i, g
+
+
+def _squashed(of_i: Squash, of_g: Squash, a: Answer = affine) -> Answer:
+    """Return an answer that squashes the two sums in its own way, or has sums of its own."""
+    return lambda x, h, Wi, Ui, bi, Wg, Ug, bg: (
+        of_i(a(x, h, Wi, Ui, bi)),
+        of_g(a(x, h, Wg, Ug, bg)),
+    )
+
+
+def _same(a: Array) -> Array:
+    return a
+
+
+def _softmax(a: Array) -> Array:
+    powers = np.exp(a - a.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+INPUT_GATE_MISTAKES: dict[str, tuple[Answer, ...]] = {
+    "The candidate is squashed by a sigmoid. Then nothing negative could ever be written.": (
+        _squashed(sigmoid, sigmoid),
+    ),
+    "The input gate is squashed by tanh, which can be negative. A share lies in 0 to 1.": (
+        _squashed(tanh, tanh),
+    ),
+    "The candidate runs from -2 to 2. It has to lie in -1 to 1, as tanh does.": (
+        _squashed(sigmoid, lambda a: 4 * sigmoid(a) - 2),
+        _squashed(sigmoid, lambda a: 2 * tanh(a)),
+    ),
+    "The candidate is tanh of half the sum: the sigmoid has to be taken of more than the sum.": (
+        _squashed(sigmoid, lambda a: 2 * sigmoid(a) - 1),
+    ),
+    "The candidate's sum is not squashed, so a single step could write any amount.": (
+        _squashed(sigmoid, _same),
+    ),
+    "The input gate's sum is not squashed, so it is no share: it can be negative or above 1.": (
+        _squashed(_same, tanh),
+    ),
+    "The input gate is a softmax, whose shares add up to 1. Each unit decides on its own.": (
+        _squashed(_softmax, tanh),
+    ),
+    (
+        "This is 1 - i, the share that is not written. If you wrote no 1 - i, look at the sign in "
+        "the exponent of your sigmoid."
+    ): (_squashed(lambda a: sigmoid(-a), tanh),),
+    "The gate and the candidate share one sum, that of the gate. Each has a map of its own.": (
+        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wi, Ui, bi, Wi, Ui, bi),
+    ),
+    "The gate and the candidate share one sum, that of the candidate. Each has its own map.": (
+        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wg, Ug, bg, Wg, Ug, bg),
+    ),
+    "The candidate is given the bias of the input gate.": (
+        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wi, Ui, bi, Wg, Ug, bi),
+    ),
+    "The input gate is given the bias of the candidate.": (
+        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wi, Ui, bg, Wg, Ug, bg),
+    ),
+    "The candidate reads h_prev through the recurrent weights of the input gate.": (
+        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wi, Ui, bi, Wg, Ui, bg),
+    ),
+    "The candidate reads x through the input weights of the input gate.": (
+        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wi, Ui, bi, Wi, Ug, bg),
+    ),
+    "This is what is written, gate times candidate. The candidate itself is asked for.": (
+        lambda *args: (input_gate(*args)[0], input_gate(*args)[0] * input_gate(*args)[1]),
+    ),
+    "This is what is written, gate times candidate. The gate itself is asked for.": (
+        lambda *args: (input_gate(*args)[0] * input_gate(*args)[1], input_gate(*args)[1]),
+    ),
+    "The bias is added after the squashing. It belongs to the sum that is squashed.": (
+        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: (
+            sigmoid(x @ Wi.T + h @ Ui.T) + bi,
+            tanh(x @ Wg.T + h @ Ug.T) + bg,
+        ),
+    ),
+    "Each map is squashed on its own. The two are added first, and their sum is squashed.": (
+        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: (
+            sigmoid(x @ Wi.T) + sigmoid(h @ Ui.T + bi),
+            tanh(x @ Wg.T) + tanh(h @ Ug.T + bg),
+        ),
+        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: (
+            sigmoid(x @ Wi.T + bi) + sigmoid(h @ Ui.T),
+            tanh(x @ Wg.T + bg) + tanh(h @ Ug.T),
+        ),
+    ),
+    **{
+        sentence: tuple(_squashed(sigmoid, tanh, a) for a in sums)
+        for sentence, sums in {**SUMS, **AXES}.items()
+    },
+    # What is wrong with both results together comes last: else it were said of one alone.
+    "The two squashing functions have changed places.": (_squashed(tanh, sigmoid),),
+    "The parameters have changed places: the gate is given the candidate's, and the other way.": (
+        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wg, Ug, bg, Wi, Ui, bi),
+    ),
+}
+
+
+def _mirrors(answer: Guarded, rng: np.random.Generator) -> bool:
+    *others, W, U, b = _case(2, 3, 2).arguments.values()
+    i, g = answer(*others, W, U, b)
+    i_mirrored, g_mirrored = answer(*others, -W, -U, -b)
+    return np.allclose(i, i_mirrored) and np.allclose(g, -g_mirrored)
+
+
+def _keeps_bounds(answer: Guarded, rng: np.random.Generator) -> bool:
+    i, g = answer(*_case(2, 3, 2, scale=3).arguments.values())
+    return bool(((i >= 0) & (i <= 1)).all() and (np.abs(g) <= 1).all())
+
+
+INPUT_GATE_PROPERTIES: dict[str, Property] = {
+    "Every entry of i must lie in 0 to 1, and every entry of g in -1 to 1.": _keeps_bounds,
+    "With the sign of W_g, U_g and b_g turned, g must turn its sign, and i stay as it is.": (
+        _mirrors
+    ),
+}
+
+
+def cell_update(c_prev: Array, f: Array, i: Array, g: Array) -> Array:
+    """Return the new cell state."""
+    return f * c_prev + i * g
+
+
+def _update_case(N: int, H: int) -> Case:
+    rng = np.random.default_rng([N, H])
+    c_prev, a_f, a_i, a_g = rng.normal(scale=1.5, size=(4, N, H))
+    arguments = {"c_prev": c_prev, "f": sigmoid(a_f), "i": sigmoid(a_i), "g": tanh(a_g)}
+    return Case({"N": N, "H": H}, arguments)
+
+
+UPDATE_MISTAKES: dict[str, tuple[Answer, ...]] = {
+    "This is the written part alone. What is kept of the old cell state is missing.": (
+        lambda c, f, i, g: i * g,
+    ),
+    "This is the kept part alone. What is written is missing.": (lambda c, f, i, g: f * c,),
+    "The forget gate has no effect: the old cell state is kept whole.": (
+        lambda c, f, i, g: c + i * g,
+    ),
+    "The input gate has no effect: the candidate is written whole.": (
+        lambda c, f, i, g: f * c + g,
+    ),
+    "The candidate has no effect: the input gate says how much, and you never say of what.": (
+        lambda c, f, i, g: f * c + i,
+    ),
+    "The gates have no effect: old memory and candidate are added whole.": (
+        lambda c, f, i, g: c + g,
+    ),
+    "Input gate and candidate are added. A share of something is a product.": (
+        lambda c, f, i, g: f * c + (i + g),
+    ),
+    "The forget gate is added to the old cell state. A share of something is a product.": (
+        lambda c, f, i, g: (f + c) + i * g,
+    ),
+    "Both shares are formed by adding. A share of something is a product.": (
+        lambda c, f, i, g: (f + c) + (i + g),
+        lambda c, f, i, g: (f + c) * (i + g),
+    ),
+    "What is kept and what is written are multiplied. The new state is their sum.": (
+        lambda c, f, i, g: f * c * i * g,
+    ),
+    "What is written is subtracted from what is kept.": (lambda c, f, i, g: f * c - i * g,),
+    "The gates have changed places: the input gate acts on the old state, f on the candidate.": (
+        lambda c, f, i, g: i * c + f * g,
+    ),
+    "You keep 1 - f of the old state. A forget gate of 1 keeps, it does not erase.": (
+        lambda c, f, i, g: (1 - f) * c + i * g,
+    ),
+    "You write 1 - f of the candidate. This cell has an input gate for that.": (
+        lambda c, f, i, g: f * c + (1 - f) * g,
+    ),
+    "The forget gate acts on what is written too. It has to act on the old state alone.": (
+        lambda c, f, i, g: f * (c + i * g),
+    ),
+    "The input gate acts on what is kept too. It has to act on the candidate alone.": (
+        lambda c, f, i, g: i * (f * c + g),
+    ),
+    "The new cell state is squashed. It has no bound, and tanh stands elsewhere.": (
+        lambda c, f, i, g: tanh(f * c + i * g),
+    ),
+    "The old cell state is squashed before it is kept. The gate acts on c_prev itself.": (
+        lambda c, f, i, g: f * tanh(c) + i * g,
+    ),
+    "f, i and g come squashed already. You squash what must not be squashed again.": (
+        lambda c, f, i, g: sigmoid(f) * c + sigmoid(i) * tanh(g),
+        lambda c, f, i, g: sigmoid(f) * c + sigmoid(i) * g,
+        lambda c, f, i, g: f * c + i * tanh(g),
+    ),
+    "A product entry by entry is meant, not a matrix product.": (
+        lambda c, f, i, g: f @ c + i @ g,
+        lambda c, f, i, g: f @ c.T + i @ g.T,
+        lambda c, f, i, g: f @ c + i * g,
+        lambda c, f, i, g: f * c + i @ g,
+    ),
+}
+
+
+def _acts(f: float, i: float, expected: Callable[[Array, Array], Array]) -> Property:
+    """Return whether gates that are the same number everywhere do what is expected."""
+
+    def holds(answer: Guarded, rng: np.random.Generator) -> bool:
+        c, g = rng.normal(size=(2, 2, 3))
+        c_new = answer(c, np.full_like(c, f), np.full_like(c, i), np.tanh(g))
+        return np.allclose(c_new, expected(c, np.tanh(g)))
+
+    return holds
+
+
+UPDATE_PROPERTIES: dict[str, Property] = {
+    "With f = 1 and i = 0 everywhere the cell state must stay as it is.": _acts(
+        1, 0, lambda c, g: c
+    ),
+    "With f = 0 and i = 1 everywhere the new state must be the candidate.": _acts(
+        0, 1, lambda c, g: g
+    ),
+    "With f = 1 and i = 1 everywhere the candidate must come on top of the old state.": _acts(
+        1, 1, lambda c, g: c + g
+    ),
+}
+
+
+WISHES = ("keep", "erase", "replace", "add", "approach")
+EFFECTS = np.array([(1, 0), (0, 0), (0, -0.5), (1, 0.25), (0.5, 0.5)])
+"""For each wish: the share of the old state, and what is added to it."""
+SETTINGS = np.array([(1, 0, 0), (0, 0, 0), (0, 1, -0.5), (1, 1, 0.25), (0.5, 0.5, 1)])
+
+
+def _but(**rows: tuple[float, float, float]) -> Array:
+    """Return right settings with other rows (f, i, g) for some wishes."""
+    settings = SETTINGS.copy()
+    for wish, row in rows.items():
+        settings[WISHES.index(wish)] = row
+    return settings
+
+
+def effects(settings: Array) -> Array:
+    """Return what each row f, i, g does: the share of c_prev, and what is added."""
+    f, i, g = settings.T
+    return np.stack([f, i * g], axis=1)
+
+
+class SettingsExam(Exam):
+    """Whether gates (5, 3) do to every cell state what is wished, with whatever i and g."""
+
+    mistakes: Mapping[str, tuple[Any, ...]] = {
+        "All five forget gates are turned over: a forget gate of 1 keeps, one of 0 erases.": (
+            np.column_stack([1 - SETTINGS[:, 0], SETTINGS[:, 1:]]),
+        ),
+        "keep and erase have changed places.": (_but(keep=(0, 0, 0), erase=(1, 0, 0)),),
+        "keep: the forget gate is closed, so the old state is erased. To keep is to let it pass.": (
+            _but(keep=(0, 0, 0)),
+            _but(keep=(0, 1, 0)),
+            _but(keep=(0, 0.5, 0)),
+        ),
+        "keep: the forget gate is right, but the input gate lets something in.": (
+            _but(keep=(1, 1, 1)),
+            _but(keep=(1, 0.5, 0.5)),
+            _but(keep=(1, 1, -1)),
+            _but(keep=(1, 1, 0.5)),
+        ),
+        "erase: you keep the old state.": (_but(erase=(1, 0, 0)),),
+        "erase: the old state is gone, but something new is written.": (
+            _but(erase=(0, 1, 1)),
+            _but(erase=(0, 1, -1)),
+        ),
+        "replace: the old state is still there, so this adds.": (_but(replace=(1, 1, -0.5)),),
+        "replace: what is written is gate times candidate, and yours comes to -0.25.": (
+            _but(replace=(0, 0.5, -0.5)),
+            _but(replace=(0, 0.25, -1)),
+        ),
+        "replace: the sign is wrong. The candidate carries it.": (_but(replace=(0, 1, 0.5)),),
+        "add: the old state is erased, so this replaces.": (_but(add=(0, 1, 0.25)),),
+        "add: what is written is gate times candidate, and yours comes to 0.0625.": (
+            _but(add=(1, 0.25, 0.25)),
+        ),
+        "approach: half of the old state is kept, but too little is written.": (
+            _but(approach=(0.5, 0.5, 0.5)),
+        ),
+        "approach: half of the old state is kept, and too much is written.": (
+            _but(approach=(0.5, 1, 1)),
+        ),
+        "approach: what is written is right, but you keep the whole old state.": (
+            _but(approach=(1, 0.5, 1)),
+        ),
+        "approach: what is written is right, but nothing of the old state is left.": (
+            _but(approach=(0, 0.5, 1)),
+        ),
+    }
+
+    def examine(self, answer: Any) -> str:
+        """Examine the settings; return what to say to right ones."""
+        settings = self._settings(answer)
+        wrong = self._wrong(settings)
+        if not wrong:
+            return "Right: the five settings do what is wished, whatever the old state is."
+        for order in permutations(range(3)):
+            if order[0] != 0 and not self._wrong(settings[:, order]):
+                columns = ", ".join("fig"[order.index(k)] for k in range(3))
+                raise WrongAnswer(f"Your columns are {columns}. The question has f, i, g.")
+        for row, (f, i, g) in zip(WISHES, settings, strict=True):
+            for name, share in (("f", f), ("i", i)):
+                if not 0 <= share <= 1:
+                    exchanged = " With the columns i and g exchanged all five rows would be right."
+                    raise WrongAnswer(
+                        f"{row}: {name} = {share:g} is no share. It lies in 0 to 1."
+                        + exchanged * (not self._wrong(settings[:, [0, 2, 1]]))
+                    )
+            if not -1 <= g <= 1:
+                raise WrongAnswer(f"{row}: g = {g:g}, and a candidate lies in -1 to 1.")
+        for sentence, answers in self.mistakes.items():
+            if any(np.allclose(effects(settings), effects(one), atol=1e-6) for one in answers):
+                raise WrongAnswer(sentence)
+        k = wrong[0]
+        right = ", ".join(wish for j, wish in enumerate(WISHES) if j not in wrong)
+        f, written = effects(settings)[k]
+        kept, added = EFFECTS[k]
+        turned = [
+            in_digits(f * state + written, kept * state + added, most=10) for state in (0.8, -2)
+        ]
+        raise WrongAnswer(
+            (f"Right: {right}. " if right else "")
+            + f"Wrong: {', '.join(WISHES[j] for j in wrong)}.\n"
+            f"{WISHES[k]}: your gates turn a state of 0.8 into {turned[0][0]}, "
+            f"expected {turned[0][1]}; and one of -2 into {turned[1][0]}, "
+            f"expected {turned[1][1]}."
+        )
+
+    def _settings(self, answer: Any) -> Array:
+        if answer is None or answer is Ellipsis:
+            raise NotAnswered
+        if callable(answer):
+            raise WrongAnswer("Expected an array (5, 3), got a function. Call it: settings().")
+        if isinstance(answer, tuple | list):
+            if any(row is None or row is Ellipsis for row in answer):
+                raise NotAnswered
+            answer = [list(row) if isinstance(row, tuple) else row for row in answer]
+        settings = as_array(answer, (5, 3), "of five rows f, i, g").astype(float)
+        if not np.isfinite(settings).all():
+            raise WrongAnswer("Expected finite numbers.")
+        return settings
+
+    def _wrong(self, settings: Array) -> list[int]:
+        """Return the rows that do not do what is wished, or not with gates that there are."""
+        f, i, g = settings.T
+        possible = (f >= 0) & (f <= 1) & (i >= 0) & (i <= 1) & (np.abs(g) <= 1)
+        right = np.isclose(effects(settings), EFFECTS, rtol=0, atol=1e-6).all(axis=1)
+        return [int(k) for k in np.flatnonzero(~(possible & right))]
+
+
+QUESTIONS = (
+    Question(
+        name="input-gate",
+        points=2,
+        hints=(
+            "Two results, two sums. Which three parameters belong to each, and how is each sum "
+            "squashed: as a share, or as something that may be negative?",
+            "Both sums have the form of the forget gate's, with their own weights and bias. The "
+            "gate answers how much, so it lies in 0 to 1. The candidate answers what, so it lies "
+            "in -1 to 1.",
+            "For each: the batch x times W transposed, plus h_prev times U transposed, plus b. "
+            "The sigmoid of the sum with i's parameters is i, the tanh of the sum with g's is g. "
+            "Return i first.",
+        ),
+        exam=FunctionExam(
+            name="input_gate",
+            solution=input_gate,
+            returns=(Returned("i", "(N, H)"), Returned("g", "(N, H)")),
+            cases=(*(_case(*sizes) for sizes in SIZES), _case(2, 3, 2, scale=40), _case(2, 5, 4)),
+            mistakes=INPUT_GATE_MISTAKES,
+            properties=INPUT_GATE_PROPERTIES,
+            right="Right: how much and what, each through a map of its own.",
+        ),
+    ),
+    Question(
+        name="cell-update",
+        points=1,
+        hints=(
+            "Which of the four arguments speak of the old memory, and which of the new?",
+            "One product is what is kept, the other is what is written. How do the two come "
+            "together, if neither may wipe out the other?",
+            "Add two products, both entry by entry: the forget gate times the old cell state, and "
+            "the input gate times the candidate.",
+        ),
+        exam=FunctionExam(
+            name="cell_update",
+            solution=cell_update,
+            returns=(Returned(shape="(N, H)"),),
+            cases=tuple(_update_case(*sizes) for sizes in ((3, 3), (1, 1), (1, 4), (4, 2), (2, 5))),
+            mistakes=UPDATE_MISTAKES,
+            properties=UPDATE_PROPERTIES,
+            right="Right: what was kept, plus what is written.",
+        ),
+    ),
+    Question(
+        name="gate-settings",
+        points=2,
+        hints=(
+            "Write the new state as a number times the old state, plus a number. Which two "
+            "numbers does each wish ask for?",
+            "The first number can only be the forget gate. The second is the product of input gate "
+            "and candidate, and only the candidate can be negative. A wish that adds nothing needs "
+            "one of these two at 0.",
+            "A forget gate of 1 serves to keep and to add, one of 0 to erase and to replace. Half "
+            "way to 1 is half of the old state, plus a half that is written: f is a half, and i "
+            "times g is a half.",
+        ),
+        exam=SettingsExam(),
+    ),
+)

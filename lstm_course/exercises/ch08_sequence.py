@@ -1,0 +1,499 @@
+"""Exercise 08: the cell over a sequence, and sentences encoded by its final cell state."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lstm_course._checks import Array
+from lstm_course.exercises.ch07_whole_cell import gates, lstm_step, step
+from lstm_course.exercises.engine.feedback import Question
+from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.trials import Answer, Case, Returned
+from lstm_course.pointwise import tanh
+
+States = tuple[Array, Array]
+Run = tuple[Array, Array, Array]
+Carry = Callable[[Array, Array, Array, Array], States]
+
+
+def lstm_forward(xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array) -> Run:
+    """Return all hidden states, and the final hidden and cell state."""
+    h, c = h0, c0
+    hs = []
+    for x in xs:
+        h, c = lstm_step(x, h, c, W, U, b)
+        hs.append(h)
+    return np.array(hs), h, c
+
+
+def _case(T: int, N: int, D: int, H: int) -> Case:
+    rng = np.random.default_rng([T, N, D, H])
+    shapes = {"xs": (T, N, D), "h0": (N, H), "c0": (N, H)}
+    shapes |= {"W": (4 * H, D), "U": (4 * H, H), "b": (4 * H,)}
+    arguments = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    return Case({"T": T, "N": N, "D": D, "H": H}, arguments)
+
+
+SIZES = ((2, 2, 2, 2), (1, 1, 1, 1), (1, 2, 3, 2), (3, 1, 2, 2), (3, 2, 1, 2), (2, 3, 2, 1))
+
+
+def _carrying(carry: Carry, one: Answer = lstm_step) -> Answer:
+    """Return an answer that hands carry(h, c, h0, c0) on, or takes another step."""
+
+    def answer(xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array) -> Run:
+        before, hs = (h0, c0), []
+        for x in xs:
+            h, c = one(x, *before, W, U, b)
+            hs.append(h)
+            before = carry(h, c, h0, c0)
+        return np.array(hs), h, c
+
+    return answer
+
+
+def _both(h: Array, c: Array, h0: Array, c0: Array) -> States:
+    return h, c
+
+
+def _after(change: Callable[[Array, Array, Array], Run]) -> Answer:
+    """Return an answer that changes right results."""
+    return lambda *args: change(*lstm_forward(*args))
+
+
+def _all_cells(xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array) -> Run:
+    cells = np.array([lstm_forward(xs[: t + 1], h0, c0, W, U, b)[2] for t in range(len(xs))])
+    return cells, *lstm_forward(xs, h0, c0, W, U, b)[1:]
+
+
+def _steps(which: Callable[[int], Sequence[int]]) -> Answer:
+    """Return an answer that leaves steps out; their hidden states stay 0."""
+
+    def answer(xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array) -> Run:
+        h, c, hs = h0, c0, np.zeros((len(xs), *h0.shape), h0.dtype)
+        for t in which(len(xs)):
+            h, c = lstm_step(xs[t], h, c, W, U, b)
+            hs[t] = h
+        return hs, h, c
+
+    return answer
+
+
+def _without_tanh(x: Array, h: Array, c: Array, W: Array, U: Array, b: Array) -> States:
+    c = lstm_step(x, h, c, W, U, b)[1]
+    return gates(x, h, W, U, b)[3] * c, c
+
+
+def _added(x: Array, h: Array, c: Array, W: Array, U: Array, b: Array) -> States:
+    h_new, c_new = lstm_step(x, h, c, W, U, b)
+    return h + h_new, c + c_new
+
+
+def _swapped(x: Array, h: Array, c: Array, W: Array, U: Array, b: Array) -> States:
+    h_new, c_new = lstm_step(x, h, c, W, U, b)
+    return c_new, h_new
+
+
+SEQUENCE_MISTAKES: dict[str, tuple[Answer, ...]] = {
+    "Nothing is carried: every step starts from h0 and c0 again.": (
+        _carrying(lambda h, c, h0, c0: (h0, c0)),
+    ),
+    "The cell state is not carried: every step starts from c0 again.": (
+        _carrying(lambda h, c, h0, c0: (h, c0)),
+    ),
+    "The hidden state is not carried: every step starts from h0 again.": (
+        _carrying(lambda h, c, h0, c0: (h0, c)),
+    ),
+    "From one step to the next the two states change places.": (
+        _carrying(lambda h, c, h0, c0: (c, h)),
+    ),
+    (
+        "The two results of a step have changed places: the hidden state comes first, the cell "
+        "state second."
+    ): (_carrying(_both, _swapped),),
+    "The hidden state is carried in the place of both states.": (
+        _carrying(lambda h, c, h0, c0: (h, h)),
+    ),
+    "The cell state is squashed before it is carried. Only what is shown is squashed.": (
+        _carrying(lambda h, c, h0, c0: (h, tanh(c))),
+    ),
+    "New states are added to the old ones. A step returns states that take their place.": (
+        _carrying(_both, _added),
+    ),
+    "The initial states have no effect: your run starts from zeros.": (
+        lambda xs, h0, c0, W, U, b: lstm_forward(xs, 0 * h0, 0 * c0, W, U, b),
+    ),
+    "The initial hidden state has no effect: your run starts from zeros.": (
+        lambda xs, h0, c0, W, U, b: lstm_forward(xs, 0 * h0, c0, W, U, b),
+    ),
+    "The initial cell state has no effect: your run starts from zeros.": (
+        lambda xs, h0, c0, W, U, b: lstm_forward(xs, h0, 0 * c0, W, U, b),
+    ),
+    "The initial states have changed places.": (
+        lambda xs, h0, c0, W, U, b: lstm_forward(xs, c0, h0, W, U, b),
+    ),
+    "Your run goes from the last input to the first.": (
+        lambda xs, *others: lstm_forward(xs[::-1], *others),
+        lambda xs, *others: (
+            lstm_forward(xs[::-1], *others)[0][::-1],
+            *lstm_forward(xs[::-1], *others)[1:],
+        ),
+    ),
+    "Every step reads the first input.": (
+        lambda xs, *others: lstm_forward(np.repeat(xs[:1], len(xs), axis=0), *others),
+    ),
+    "Every step reads the input of the step before, and the first reads the last.": (
+        lambda xs, *others: lstm_forward(np.roll(xs, 1, axis=0), *others),
+    ),
+    "Your loop runs over the sequences. Time is the first axis, the sequences are the second.": (
+        lambda xs, *others: lstm_forward(xs.transpose(1, 0, 2), *others),
+        lambda xs, *others: (
+            lstm_forward(xs.transpose(1, 0, 2), *others)[0].transpose(1, 0, 2),
+            *lstm_forward(xs.transpose(1, 0, 2), *others)[1:],
+        ),
+    ),
+    "The last step is not taken.": (_steps(lambda T: range(T - 1)),),
+    "The first step is not taken.": (_steps(lambda T: range(1, T)),),
+    "You keep the states before each step, h0 first. The ones after each step are asked for.": (
+        lambda xs, h0, *others: (
+            np.concatenate([h0[None], lstm_forward(xs, h0, *others)[0][:-1]]),
+            *lstm_forward(xs, h0, *others)[1:],
+        ),
+    ),
+    "These are the cell states. The hidden state of every step is asked for.": (_all_cells,),
+    (
+        "Every row holds the last hidden state. Either only that one is kept, or the list holds "
+        "one array many times, which the later steps have changed."
+    ): (_after(lambda hs, h, c: (np.repeat(h[None], len(hs), axis=0), h, c)),),
+    "The final hidden state is that of the last step. Yours is that of the first.": (
+        _after(lambda hs, h, c: (hs, hs[0], c)),
+    ),
+    "The final hidden state is that of the last step. You take the mean of all.": (
+        _after(lambda hs, h, c: (hs, hs.mean(axis=0), c)),
+    ),
+    "This is the cell state in the place of the hidden state.": (
+        _after(lambda hs, h, c: (hs, c, c)),
+    ),
+    "This is the hidden state in the place of the cell state.": (
+        _after(lambda hs, h, c: (hs, h, h)),
+    ),
+    "This is the squashed cell state. The cell state itself is asked for.": (
+        _after(lambda hs, h, c: (hs, h, tanh(c))),
+    ),
+    "The cell state after the first step is returned. The one after the last is asked for.": (
+        lambda xs, *others: (*lstm_forward(xs, *others)[:2], lstm_forward(xs[:1], *others)[2]),
+    ),
+    "The step itself is wrong: it shows the cell state without its tanh.": (
+        _carrying(_both, _without_tanh),
+    ),
+    "The step itself is wrong: the bias has no effect in it.": (
+        _carrying(_both, lambda x, h, c, W, U, b: lstm_step(x, h, c, W, U, 0 * b)),
+    ),
+    "The step itself is wrong: it takes the slices in ONNX's order.": (
+        _carrying(_both, lambda x, h, c, W, U, b: step(x, h, c, W, U, b, order="iofg")),
+    ),
+}
+
+
+def _is_causal(answer: Guarded, rng: np.random.Generator) -> bool:
+    xs, *others = _case(3, 1, 2, 2).arguments.values()
+    changed = np.concatenate([xs[:-1], xs[-1:] + 1])
+    return np.allclose(answer(xs, *others)[0][:-1], answer(changed, *others)[0][:-1])
+
+
+def _goes_on(answer: Guarded, rng: np.random.Generator) -> bool:
+    xs, h0, c0, *parameters = _case(3, 2, 1, 2).arguments.values()
+    hs, h_T, c_T = answer(xs, h0, c0, *parameters)
+    first, h, c = answer(xs[:2], h0, c0, *parameters)
+    second, h, c = answer(xs[2:], h, c, *parameters)
+    whole = np.concatenate([first, second])
+    return np.allclose(hs, whole) and np.allclose(h_T, h) and np.allclose(c_T, c)
+
+
+def _alone(answer: Guarded, rng: np.random.Generator) -> bool:
+    xs, h0, c0, *parameters = _case(2, 3, 2, 1).arguments.values()
+    together = answer(xs, h0, c0, *parameters)[2]
+    alone = answer(xs[:, 1:2], h0[1:2], c0[1:2], *parameters)[2]
+    return np.allclose(together[1], alone[0])
+
+
+SEQUENCE_PROPERTIES: dict[str, Property] = {
+    "A later input must not change an earlier hidden state.": _is_causal,
+    "A sequence must get the same final cell state alone as in company.": _alone,
+    "A run cut in two, with the states handed on, must give what the whole run gives.": _goes_on,
+}
+
+
+def encode(
+    sentences: Sequence[str], vocabulary: Sequence[str], W: Array, U: Array, b: Array
+) -> Array:
+    """Return the final cell state of each sentence."""
+    return np.array([_final(_numbers(s, vocabulary), W, U, b)[1][0] for s in sentences])
+
+
+def _numbers(sentence: str, vocabulary: Sequence[str]) -> list[int]:
+    return [list(vocabulary).index(word) for word in sentence.split()]
+
+
+def _final(
+    numbers: Sequence[int],
+    W: Array,
+    U: Array,
+    b: Array,
+    states: States | None = None,
+    run: Answer = lstm_forward,
+) -> States:
+    """Return the final states (1, H) of one sentence; the number -1 stands for padding with 0."""
+    xs = np.zeros((len(numbers), 1, W.shape[1]), W.dtype)
+    for x, number in zip(xs, numbers, strict=True):
+        x[:, number] = number >= 0
+    zeros = np.zeros((1, U.shape[1]), W.dtype)
+    _, h, c = run(xs, *(states or (zeros, zeros)), W, U, b)
+    return h, c
+
+
+def _numbered(change: Callable[[list[list[int]], int], list[list[int]]]) -> Answer:
+    """Return an answer that changes the numbers of the words before it encodes them."""
+
+    def answer(sentences: list[str], vocabulary: list[str], W: Array, U: Array, b: Array) -> Array:
+        numbers = change([_numbers(s, vocabulary) for s in sentences], len(vocabulary))
+        return np.array([_final(ns, W, U, b)[1][0] for ns in numbers])
+
+    return answer
+
+
+def _all_but_the_last(numbers: list[list[int]], D: int) -> list[list[int]]:
+    if any(len(ns) == 1 for ns in numbers):
+        raise ValueError("a sequence has at least one step")
+    return [ns[:-1] for ns in numbers]
+
+
+def _run_by(run: Answer) -> Answer:
+    """Return an answer that encodes with this run over a sequence."""
+
+    def answer(sentences: list[str], vocabulary: list[str], W: Array, U: Array, b: Array) -> Array:
+        numbers = [_numbers(s, vocabulary) for s in sentences]
+        return np.array([_final(ns, W, U, b, run=run)[1][0] for ns in numbers])
+
+    return answer
+
+
+def _padded(number: int, front: bool = False) -> Answer:
+    """Return an answer that makes all sentences as long as the longest."""
+
+    def change(numbers: list[list[int]], D: int) -> list[list[int]]:
+        T = max(map(len, numbers))
+        rests = [[number] * (T - len(ns)) for ns in numbers]
+        pairs = zip(numbers, rests, strict=True)
+        return [rest + ns if front else ns + rest for ns, rest in pairs]
+
+    return _numbered(change)
+
+
+def _with_vocabulary(make: Callable[[list[str], list[str]], list[str]]) -> Answer:
+    """Return an answer that numbers the words by make(sentences, vocabulary)."""
+    return lambda sentences, vocabulary, W, U, b: encode(
+        sentences, make(sentences, vocabulary), W, U, b
+    )
+
+
+def _all_words(sentences: list[str], vocabulary: list[str]) -> list[str]:
+    """Return the words in the order in which they come up, then those that do not."""
+    return list(dict.fromkeys([*" ".join(sentences).split(), *vocabulary]))
+
+
+def _never_anew(sentences: list[str], vocabulary: list[str], W: Array, U: Array, b: Array) -> Array:
+    states, cells = None, []
+    for sentence in sentences:
+        states = _final(_numbers(sentence, vocabulary), W, U, b, states)
+        cells.append(states[1][0])
+    return np.array(cells)
+
+
+def _summed(sentences: list[str], vocabulary: list[str], W: Array, U: Array, b: Array) -> Array:
+    """Return the cell state after one step that reads all words of a sentence at once."""
+    x = np.zeros((len(sentences), len(vocabulary)), W.dtype)
+    for row, sentence in zip(x, sentences, strict=True):
+        np.add.at(row, _numbers(sentence, vocabulary), 1)
+    zeros = np.zeros((len(sentences), U.shape[1]), W.dtype)
+    return lstm_step(x, zeros, zeros, W, U, b)[1]
+
+
+def _over_words(gather: Callable[[Array], Array]) -> Answer:
+    """Return an answer that gathers the cell states (T, H) of all words of a sentence."""
+
+    def one(sentence: str, vocabulary: list[str], W: Array, U: Array, b: Array) -> Array:
+        numbers = _numbers(sentence, vocabulary)
+        return gather(
+            np.array([_final(numbers[: t + 1], W, U, b)[1][0] for t in range(len(numbers))])
+        )
+
+    return lambda sentences, *others: np.array([one(s, *others) for s in sentences])
+
+
+ENCODE_MISTAKES: dict[str, tuple[Answer, ...]] = {
+    "This is the final hidden state. The final cell state is asked for.": (
+        lambda sentences, vocabulary, W, U, b: np.array(
+            [_final(_numbers(s, vocabulary), W, U, b)[0][0] for s in sentences]
+        ),
+    ),
+    "The cell state is squashed. It is asked for as it is.": (lambda *args: tanh(encode(*args)),),
+    (
+        "The two results of a step have changed places: the hidden state comes first, the cell "
+        "state second."
+    ): (_run_by(_carrying(_both, _swapped)),),
+    "From one word to the next the two states change places.": (
+        _run_by(_carrying(lambda h, c, h0, c0: (c, h))),
+    ),
+    "The rows stand in the order of the alphabet. Row n belongs to sentence n.": (
+        lambda sentences, *others: encode(sorted(sentences), *others),
+    ),
+    "Right but for a sentence that comes twice: it gets one row, and each time asks for a row.": (
+        lambda sentences, *others: encode(list(dict.fromkeys(sentences)), *others),
+    ),
+    (
+        "Right for the longest sentences. The others are filled up with zeros, the cell runs on "
+        "over them, and a zero input moves the state like any other."
+    ): (_padded(-1),),
+    (
+        "Right for the longest sentences. The others get zeros in front, and by the first word "
+        "these have moved the state already."
+    ): (_padded(-1, front=True),),
+    (
+        "Right for the longest sentences. The others are filled up with the number 0, which is a "
+        "word: the first of the vocabulary."
+    ): (_padded(0), _padded(0, front=True)),
+    "All sentences are cut to the length of the shortest.": (
+        _numbered(lambda numbers, D: [ns[: min(map(len, numbers))] for ns in numbers]),
+    ),
+    "A sentence starts with the state that the one before has left. Each must start anew.": (
+        _never_anew,
+    ),
+    "Every sentence gets the encoding of the first.": (
+        _numbered(lambda numbers, D: [numbers[0]] * len(numbers)),
+    ),
+    "Only the last word is read.": (_numbered(lambda numbers, D: [ns[-1:] for ns in numbers]),),
+    "Only the first word is read.": (_numbered(lambda numbers, D: [ns[:1] for ns in numbers]),),
+    "The last word is not read.": (
+        _numbered(lambda numbers, D: [ns[:-1] or ns for ns in numbers]),
+        _numbered(lambda numbers, D: [ns[:-1] for ns in numbers]),
+        _numbered(_all_but_the_last),
+    ),
+    "The sentences are read backward.": (
+        _numbered(lambda numbers, D: [ns[::-1] for ns in numbers]),
+    ),
+    "A word that comes a second time is left out.": (
+        _numbered(lambda numbers, D: [list(dict.fromkeys(ns)) for ns in numbers]),
+    ),
+    "All words of a sentence are read in one step, so their order is lost.": (_summed,),
+    "You take the mean of the cell states of all words. The last one is asked for.": (
+        _over_words(lambda cells: cells.mean(axis=0)),
+    ),
+    "You add the cell states of all words up. The last one has seen them all.": (
+        _over_words(lambda cells: cells.sum(axis=0)),
+    ),
+    "The words are numbered by the alphabet. A word's number is its place in the vocabulary.": (
+        _with_vocabulary(lambda sentences, vocabulary: sorted(vocabulary)),
+    ),
+    "The words are numbered as they come up. A word's number is its place in the vocabulary.": (
+        _with_vocabulary(_all_words),
+    ),
+    "Each word picks the column of its neighbour: your numbers are off by one.": (
+        _numbered(lambda numbers, D: [[(n + 1) % D for n in ns] for ns in numbers]),
+        _numbered(lambda numbers, D: [[(n - 1) % D for n in ns] for ns in numbers]),
+    ),
+}
+
+
+def _same_alone(answer: Guarded, rng: np.random.Generator) -> bool:
+    sentences, *others = LARGEST.arguments.values()
+    together = answer(sentences, *others)
+    return all(
+        np.allclose(together[n], answer([sentences[n]], *others)[0]) for n in range(len(sentences))
+    )
+
+
+def _reads_in_order(answer: Guarded, rng: np.random.Generator) -> bool:
+    _, *others = LARGEST.arguments.values()
+    one, other = answer(["the cat saw dogs", "dogs saw the cat"], *others)
+    return not np.allclose(one, other)
+
+
+ENCODE_PROPERTIES: dict[str, Property] = {
+    "A sentence must get the same encoding alone as in company.": _same_alone,
+    "The same words in another order must get another encoding.": _reads_in_order,
+}
+
+
+def _sentences(H: int, vocabulary: str, *sentences: str) -> Case:
+    words = vocabulary.split()
+    N, D, T = len(sentences), len(words), max(len(s.split()) for s in sentences)
+    rng = np.random.default_rng([N, T, D, H])
+    shapes = {"W": (4 * H, D), "U": (4 * H, H), "b": (4 * H,)}
+    parameters = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    arguments = {"sentences": list(sentences), "vocabulary": words, **parameters}
+    return Case({"N": N, "T": T, "D": D, "H": H}, arguments)
+
+
+LARGEST = _sentences(
+    3, "the saw cat dogs that", "that cat", "the cat that saw dogs", "dogs", "the dogs saw the cat"
+)
+
+QUESTIONS = (
+    Question(
+        name="sequence",
+        points=2,
+        hints=(
+            "Run it for T = 2 by hand. What does the second step start from, and what do you keep "
+            "of the first?",
+            "One loop over the first axis. Two variables hold the states: before the loop they are "
+            "the initial ones, and each step replaces both. A list collects one of them.",
+            "Before the loop h is h0 and c is c0. In it, one step of chapter 7 turns the input, h "
+            "and c into the new h and c, and h is appended to the list. After it, the list becomes "
+            "an array, and h and c are the final states.",
+        ),
+        exam=FunctionExam(
+            name="lstm_forward",
+            solution=lstm_forward,
+            returns=(
+                Returned("hs", "(T, N, H)"),
+                Returned("h_T", "(N, H)"),
+                Returned("c_T", "(N, H)"),
+            ),
+            cases=(*(_case(*sizes) for sizes in SIZES), _case(4, 2, 3, 2)),
+            mistakes=SEQUENCE_MISTAKES,
+            properties=SEQUENCE_PROPERTIES,
+            right="Right: one cell, again and again, with both states carried.",
+        ),
+    ),
+    Question(
+        name="encode",
+        points=2,
+        hints=(
+            "Encode one sentence first, and forget about batches. What are its inputs, and what "
+            "does it start from?",
+            "A word's input is a row of zeros with a 1 at the word's place in the vocabulary. "
+            "Sentences of different lengths need not share a batch: each can be one of its own.",
+            "For each sentence: split it, look each word up, take these rows of an identity matrix "
+            "and give them an axis for the batch of one. Run your loop from zeros of shape (1, H), "
+            "and keep the row of the final cell state. Then make one array of these rows.",
+        ),
+        exam=FunctionExam(
+            name="encode",
+            solution=encode,
+            returns=(Returned(shape="(N, H)"),),
+            cases=(
+                _sentences(3, "the sat cat", "the cat sat", "cat the", "sat sat the"),
+                _sentences(1, "cat", "cat"),
+                _sentences(2, "the sat cat", "the cat the sat"),
+                _sentences(2, "the sat cat", "cat", "the", "sat"),
+                _sentences(2, "cat", "cat cat", "cat cat cat"),
+                _sentences(1, "the saw cat dogs", "the dogs", "cat saw dogs"),
+                _sentences(2, "the sat cat", "cat sat", "the", "cat sat", "cat"),
+                LARGEST,
+            ),
+            mistakes=ENCODE_MISTAKES,
+            properties=ENCODE_PROPERTIES,
+            right="Right: each sentence ends in a cell state of its own, alone or in company.",
+        ),
+    ),
+)

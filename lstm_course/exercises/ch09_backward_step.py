@@ -1,0 +1,526 @@
+"""Exercise 09: the gradient of the cell state, and one whole step backward."""
+
+import itertools
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from lstm_course import cell
+from lstm_course._checks import Array
+from lstm_course.exercises.engine.feedback import Question
+from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.trials import GATE_SLICES, Answer, Case, Returned
+from lstm_course.pointwise import sigmoid, sigmoid_derivative, tanh, tanh_derivative
+
+
+def two_flows(dh: Array, dc: Array, o: Array, c: Array) -> Array:
+    """Return the whole gradient of the cell state: from the later step, and through h."""
+    return dc + dh * o * tanh_derivative(c)
+
+
+TWO_FLOWS_MISTAKES: dict[str, tuple[Answer, ...]] = {
+    "This is the flow from the later step alone. The one that comes through h is missing.": (
+        lambda dh, dc, o, c: dc,
+    ),
+    "This is the flow through h alone. What the later step hands back, dc, is missing.": (
+        lambda dh, dc, o, c: dh * o * tanh_derivative(c),
+    ),
+    "h is the output gate times tanh(c). On the way into c the slope of tanh is missing.": (
+        lambda dh, dc, o, c: dc + dh * o,
+    ),
+    "h is the output gate times tanh(c). On the way into c the output gate is missing.": (
+        lambda dh, dc, o, c: dc + dh * tanh_derivative(c),
+    ),
+    "dh reaches c unscaled. On its way lie the output gate and a tanh.": (
+        lambda dh, dc, o, c: dc + dh,
+    ),
+    "The slope of tanh is written with its value. You square c, which is not squashed yet.": (
+        lambda dh, dc, o, c: dc + dh * o * (1 - c**2),
+    ),
+    "c is squashed twice: the slope of tanh is taken at tanh(c) where c is meant.": (
+        lambda dh, dc, o, c: dc + dh * o * tanh_derivative(tanh(c)),
+    ),
+    "In the slope of tanh the square is missing.": (
+        lambda dh, dc, o, c: dc + dh * o * (1 - tanh(c)),
+    ),
+    "In the slope of tanh the sign before the square is wrong: no slope of tanh is above 1.": (
+        lambda dh, dc, o, c: dc + dh * o * (1 + tanh(c) ** 2),
+    ),
+    "The value of tanh stands where its slope is meant.": (
+        lambda dh, dc, o, c: dc + dh * o * tanh(c),
+    ),
+    "What tanh(c) scales is the gradient of the output gate. Here that of c is asked for.": (
+        lambda dh, dc, o, c: dc + dh * tanh(c),
+        lambda dh, dc, o, c: dh * tanh(c),
+    ),
+    "The rule of the sigmoid is applied to a tanh.": (
+        lambda dh, dc, o, c: dc + dh * o * tanh(c) * (1 - tanh(c)),
+        lambda dh, dc, o, c: dc + dh * o * sigmoid_derivative(c),
+    ),
+    "The slope of the output gate stands where the gate itself is meant: o is a factor here.": (
+        lambda dh, dc, o, c: dc + dh * o * (1 - o) * tanh_derivative(c),
+    ),
+    "The two flows are multiplied. c is used twice, so its gradients add up.": (
+        lambda dh, dc, o, c: dc * dh * o * tanh_derivative(c),
+    ),
+    "The two flows are subtracted. c is used twice, so its gradients add up.": (
+        lambda dh, dc, o, c: dc - dh * o * tanh_derivative(c),
+        lambda dh, dc, o, c: dh * o * tanh_derivative(c) - dc,
+    ),
+    "In yours dc goes through the output gate and tanh too. Only what comes from h passes them.": (
+        lambda dh, dc, o, c: (dc + dh) * o * tanh_derivative(c),
+    ),
+    "A product scales a gradient, and you add: one of the factors stands in a sum.": (
+        lambda dh, dc, o, c: dc + dh + o * tanh_derivative(c),
+        lambda dh, dc, o, c: dc + dh * (o + tanh_derivative(c)),
+        lambda dh, dc, o, c: dc + dh * o + tanh_derivative(c),
+    ),
+}
+TWO_FLOWS_PROPERTIES: dict[str, Property] = {
+    "Where dh is 0 nothing comes through h: the result must be dc.": lambda f, rng: _silent(
+        f, *rng.normal(size=(4, 2, 3))
+    ),
+    "A shut output gate lets nothing back: where o is 0 the result must be dc.": (
+        lambda f, rng: _shut(f, *rng.normal(size=(4, 2, 3)))
+    ),
+}
+
+
+def _silent(f: Guarded, dh: Array, dc: Array, o: Array, c: Array) -> bool:
+    return np.allclose(f(0 * dh, dc, o, c), dc)
+
+
+def _shut(f: Guarded, dh: Array, dc: Array, o: Array, c: Array) -> bool:
+    return np.allclose(f(dh, dc, 0 * o, c), dc)
+
+
+def _two_flows_case(N: int, H: int) -> Case:
+    dh, dc, o, c = np.random.default_rng([N, H]).normal(size=(4, N, H))
+    return Case({"N": N, "H": H}, {"dh": dh, "dc": dc, "o": sigmoid(o), "c": c})
+
+
+def solution(
+    dh: Array, dc: Array, x: Array, h_prev: Array, c_prev: Array, W: Array, U: Array, b: Array
+) -> tuple[Array, ...]:
+    """Return dx, dh_prev, dc_prev, dW, dU and db of one step."""
+    *_, cache = cell.lstm_step(x, h_prev, c_prev, cell.LSTMParams(W, U, b))
+    dx, dh_prev, dc_prev, grads = cell.lstm_step_backward(dh, dc, cache)
+    return dx, dh_prev, dc_prev, *grads.arrays()
+
+
+Line = Callable[[SimpleNamespace], Any]
+LINES: dict[str, Line] = {
+    "dc_all": lambda s: s.dc + s.dh * s.o * (1 - s.tanh_c**2),
+    "da_i": lambda s: s.dc_all * s.g * s.i * (1 - s.i),
+    "da_f": lambda s: s.dc_all * s.c_prev * s.f * (1 - s.f),
+    "da_g": lambda s: s.dc_all * s.i * (1 - s.g**2),
+    "da_o": lambda s: s.dh * s.tanh_c * s.o * (1 - s.o),
+    "da": lambda s: np.concatenate([s.da_i, s.da_f, s.da_g, s.da_o], axis=1),
+    "dx": lambda s: s.da @ s.W,
+    "dh_prev": lambda s: s.da @ s.U,
+    "dc_prev": lambda s: s.dc_all * s.f,
+    "dW": lambda s: s.da.T @ s.x,
+    "dU": lambda s: s.da.T @ s.h_prev,
+    "db": lambda s: s.da.sum(axis=0),
+}
+"""The backward step line by line; `s` holds what forward kept and the lines before."""
+RESULTS = ("dx", "dh_prev", "dc_prev", "dW", "dU", "db")
+
+
+def step_with(**changed: Line) -> Answer:
+    """Return the backward step with some of its lines changed."""
+    lines = {**LINES, **changed}
+
+    def step_backward(
+        dh: Array, dc: Array, x: Array, h_prev: Array, c_prev: Array, W: Array, U: Array, b: Array
+    ) -> tuple[Array, ...]:
+        cache = cell.step(x, h_prev, c_prev, cell.LSTMParams(W, U, b))
+        s = SimpleNamespace(**cache._asdict(), dh=dh, dc=dc, W=W, U=U)
+        for name, line in lines.items():
+            setattr(s, name, line(s))
+        return tuple(getattr(s, name) for name in RESULTS)
+
+    return step_backward
+
+
+REACHES: dict[str, Line] = {
+    "i": lambda s: s.dc_all * s.g,
+    "f": lambda s: s.dc_all * s.c_prev,
+    "g": lambda s: s.dc_all * s.i,
+    "o": lambda s: s.dh * s.tanh_c,
+}
+"""The gradient of each gate and of the candidate, before their squashing."""
+
+
+def _slopes(slope: Callable[[Array], Array], gates: str) -> Answer:
+    """Return the step with another slope of the squashing at these slices."""
+    return step_with(
+        **{
+            f"da_{name}": lambda s, name=name: REACHES[name](s) * slope(getattr(s, name))
+            for name in gates
+        }
+    )
+
+
+def _reordered(order: str) -> Answer:
+    return step_with(
+        da=lambda s: np.concatenate([getattr(s, f"da_{name}") for name in order], axis=1)
+    )
+
+
+def _one_slice(k: int, *names: str) -> Answer:
+    """Return the step in which only slice k hands gradients to the input or the hidden state."""
+    maps = {"dx": "W", "dh_prev": "U"}
+
+    def line(s: SimpleNamespace, name: str) -> Array:
+        weights: Array = np.split(getattr(s, maps[name]), 4)[k]
+        return np.asarray(np.split(s.da, 4, axis=1)[k] @ weights)
+
+    return step_with(**{name: lambda s, name=name: line(s, name) for name in names})
+
+
+def _per_gate(sentence: str, slope: Callable[[Array], Array]) -> dict[str, tuple[Answer, ...]]:
+    """Return a mistake in the slope of a gate, said of each gate, or of several."""
+    words = {"i": "the input gate", "f": "the forget gate", "o": "the output gate"}
+    mistakes: dict[str, tuple[Answer, ...]] = {
+        sentence.format("all three gates"): (_slopes(slope, "ifo"),)
+    }
+    for names in ("i", "f", "o", "if", "io", "fo"):
+        who = " and ".join(words[name] for name in names)
+        mistakes[sentence.format(who)] = (_slopes(slope, names),)
+    return mistakes
+
+
+MISTAKES: dict[str, tuple[Answer, ...]] = {
+    # What spoils one result comes first: it is told where two mistakes meet.
+    "dc_prev is computed from dc as it came, before the flow from h was added.": (
+        step_with(dc_prev=lambda s: s.dc * s.f),
+    ),
+    "From c to c_prev the gradient passes the forget gate. It is missing.": (
+        step_with(dc_prev=lambda s: s.dc_all),
+        step_with(dc_prev=lambda s: s.dc),
+    ),
+    "On its way to dc_prev the gradient of c passes the forget gate alone. You scale it by the "
+    "slope of tanh once more.": (step_with(dc_prev=lambda s: s.dc_all * s.f * (1 - s.tanh_c**2)),),
+    "dc_prev is computed from dc as it came, and scaled by the slope of tanh. Only what comes from "
+    "h passes tanh, and it is added to dc.": (
+        step_with(dc_prev=lambda s: s.dc * s.f * (1 - s.tanh_c**2)),
+    ),
+    "What c_prev gets is scaled by the forget gate. You scale it by c_prev itself.": (
+        step_with(dc_prev=lambda s: s.dc_all * s.c_prev),
+    ),
+    "What c_prev gets is scaled by the forget gate, and you take another gate.": (
+        step_with(dc_prev=lambda s: s.dc_all * s.i),
+        step_with(dc_prev=lambda s: s.dc_all * s.o),
+    ),
+    "What c_prev gets is scaled by the forget gate itself, and you take its slope.": (
+        step_with(dc_prev=lambda s: s.dc_all * s.f * (1 - s.f)),
+    ),
+    "U belongs to the hidden state of the step before. In dU stands the new one.": (
+        step_with(dU=lambda s: s.da.T @ s.h),
+    ),
+    "U belongs to the hidden state of the step before. In dU stands the cell state.": (
+        step_with(dU=lambda s: s.da.T @ s.c_prev),
+    ),
+    "A mean is taken over the batch. Each sequence adds its own share, so it is a sum.": (
+        step_with(db=lambda s: s.da.mean(axis=0)),
+        step_with(
+            dW=lambda s: s.da.T @ s.x / len(s.x),
+            dU=lambda s: s.da.T @ s.h_prev / len(s.x),
+            db=lambda s: s.da.mean(axis=0),
+        ),
+    ),
+    "Only the first sequence of the batch counts. Each adds its own share.": (
+        step_with(db=lambda s: s.da[0]),
+        step_with(
+            dW=lambda s: np.outer(s.da[0], s.x[0]),
+            dU=lambda s: np.outer(s.da[0], s.h_prev[0]),
+            db=lambda s: s.da[0],
+        ),
+    ),
+    "In dc the flow from h is dropped. The slices i, f and g and dc_prev live on both flows.": (
+        step_with(dc_all=lambda s: s.dc),
+    ),
+    "In dc the flow from the later step is dropped: the memory's own gradient is lost.": (
+        step_with(dc_all=lambda s: s.dh * s.o * (1 - s.tanh_c**2)),
+    ),
+    "On the way from h into c the slope of tanh is missing.": (
+        step_with(dc_all=lambda s: s.dc + s.dh * s.o),
+    ),
+    "On the way from h into c the output gate is missing.": (
+        step_with(dc_all=lambda s: s.dc + s.dh * (1 - s.tanh_c**2)),
+    ),
+    "On the way from h into c the slope of tanh is taken of c, which is not squashed yet.": (
+        step_with(dc_all=lambda s: s.dc + s.dh * s.o * (1 - s.c**2)),
+    ),
+    "On the way from h into c a value that is squashed already is squashed again.": (
+        step_with(dc_all=lambda s: s.dc + s.dh * s.o * tanh_derivative(s.tanh_c)),
+    ),
+    "The two flows into c are multiplied. c is used twice, so its gradients add up.": (
+        step_with(dc_all=lambda s: s.dc * s.dh * s.o * (1 - s.tanh_c**2)),
+    ),
+    "You go back through h = o * c. In this cell a tanh stands between c and h.": (
+        step_with(dc_all=lambda s: s.dc + s.dh * s.o, da_o=lambda s: s.dh * s.c * s.o * (1 - s.o)),
+    ),
+    **_per_gate("The value of {} stands where the slope is meant.", lambda value: value),
+    **_per_gate(
+        "The slope of {} is taken of a value that is squashed already: it is squashed twice.",
+        sigmoid_derivative,
+    ),
+    **_per_gate("At {} the slope of the squashing is missing.", np.ones_like),
+    **_per_gate("At {} the rule of tanh is applied to a sigmoid.", lambda value: 1 - value**2),
+    **_per_gate(
+        "At {} one factor of the slope is missing: only what is left to 1 is there.",
+        (lambda value: 1 - value),
+    ),
+    "At no slice is there a slope: the gradients stop before the four squashings.": (
+        _slopes(np.ones_like, "ifgo"),
+    ),
+    "At all four slices the value stands where the slope is meant.": (
+        _slopes(lambda value: value, "ifgo"),
+    ),
+    "At all four slices the slope is taken of a value that is squashed already.": (
+        step_with(
+            **{
+                f"da_{k}": lambda s, k=k: (
+                    REACHES[k](s)
+                    * (tanh_derivative if k == "g" else sigmoid_derivative)(getattr(s, k))
+                )
+                for k in "ifgo"
+            }
+        ),
+    ),
+    "The candidate is squashed by tanh, and you take the slope of a sigmoid.": (
+        _slopes(lambda value: value * (1 - value), "g"),
+    ),
+    "The value of the candidate stands where its slope is meant.": (
+        _slopes(lambda value: value, "g"),
+    ),
+    "At the candidate the slope of tanh is missing.": (_slopes(np.ones_like, "g"),),
+    "At the candidate the square in the slope of tanh is missing.": (
+        _slopes(lambda value: 1 - value, "g"),
+    ),
+    "The slope of the candidate is taken of a value that is squashed already.": (
+        _slopes(tanh_derivative, "g"),
+    ),
+    "In the output gate's slice stands c where tanh(c) is meant: h is o times tanh(c).": (
+        step_with(da_o=lambda s: s.dh * s.c * s.o * (1 - s.o)),
+    ),
+    "In the output gate's slice tanh(c) is missing: each factor of a product gets the other.": (
+        step_with(da_o=lambda s: s.dh * s.o * (1 - s.o)),
+    ),
+    "The output gate acts on h alone. Its slice starts from dh, and yours from dc.": (
+        step_with(da_o=lambda s: s.dc_all * s.tanh_c * s.o * (1 - s.o)),
+        step_with(da_o=lambda s: s.dc * s.tanh_c * s.o * (1 - s.o)),
+    ),
+    "In the forget gate's slice stands the new cell state where the old one is meant.": (
+        step_with(da_f=lambda s: s.dc_all * s.c * s.f * (1 - s.f)),
+    ),
+    "In the forget gate's slice the old cell state is missing: it is what the gate scales.": (
+        step_with(da_f=lambda s: s.dc_all * s.f * (1 - s.f)),
+    ),
+    "In the forget gate's slice stands the hidden state. The gate scales the cell state.": (
+        step_with(da_f=lambda s: s.dc_all * s.h_prev * s.f * (1 - s.f)),
+    ),
+    "Input gate and candidate: each factor of a product gets the other one, not itself.": (
+        step_with(
+            da_i=lambda s: s.dc_all * s.i * s.i * (1 - s.i),
+            da_g=lambda s: s.dc_all * s.g * (1 - s.g**2),
+        ),
+    ),
+    "In the input gate's slice the candidate is missing: it is what the gate scales.": (
+        step_with(da_i=lambda s: s.dc_all * s.i * (1 - s.i)),
+    ),
+    "In the candidate's slice the input gate is missing: it scales the candidate.": (
+        step_with(da_g=lambda s: s.dc_all * (1 - s.g**2)),
+    ),
+    "A product scales a gradient. In a slice that c feeds you add the factor.": (
+        step_with(da_i=lambda s: (s.dc_all + s.g) * s.i * (1 - s.i)),
+        step_with(da_f=lambda s: (s.dc_all + s.c_prev) * s.f * (1 - s.f)),
+        step_with(da_g=lambda s: (s.dc_all + s.i) * (1 - s.g**2)),
+        step_with(
+            da_i=lambda s: (s.dc_all + s.g) * s.i * (1 - s.i),
+            da_f=lambda s: (s.dc_all + s.c_prev) * s.f * (1 - s.f),
+            da_g=lambda s: (s.dc_all + s.i) * (1 - s.g**2),
+        ),
+    ),
+    "The slices i, f and g start from dc as it came, before the flow from h was added.": (
+        step_with(
+            da_i=lambda s: s.dc * s.g * s.i * (1 - s.i),
+            da_f=lambda s: s.dc * s.c_prev * s.f * (1 - s.f),
+            da_g=lambda s: s.dc * s.i * (1 - s.g**2),
+        ),
+    ),
+    "The four slices of da do not stand in the order i, f, g, o, which W, U and b have.": tuple(
+        _reordered("".join(order))
+        for order in itertools.permutations("ifgo")
+        if order != tuple("ifgo")
+    ),
+    "The step hands nothing back: dh_prev and dc_prev are 0, and no earlier step can learn.": (
+        step_with(
+            dh_prev=lambda s: np.zeros_like(s.h_prev), dc_prev=lambda s: np.zeros_like(s.c_prev)
+        ),
+    ),
+    "dh and dc are handed on as they came, as if the step did nothing to them.": (
+        step_with(dh_prev=lambda s: s.dh, dc_prev=lambda s: s.dc),
+        step_with(dh_prev=lambda s: s.dh),
+    ),
+    "dh is added to dh_prev. The old hidden state reaches h through the four slices alone.": (
+        step_with(dh_prev=lambda s: s.da @ s.U + s.dh),
+    ),
+    "x and h_prev go into all four slices, and only one of them is counted.": tuple(
+        _one_slice(k, *names)
+        for k in range(4)
+        for names in (("dx", "dh_prev"), ("dx",), ("dh_prev",))
+    ),
+    "Every sign is wrong: a gradient says what makes the loss larger. The step against it "
+    "comes later.": (
+        step_with(**{name: lambda s, name=name: -LINES[name](s) for name in RESULTS}),
+    ),
+}
+
+
+def _arguments(N: int, D: int, H: int) -> dict[str, Array]:
+    rng = np.random.default_rng([N, D, H])
+    shapes = {
+        "dh": (N, H),
+        "dc": (N, H),
+        "x": (N, D),
+        "h_prev": (N, H),
+        "c_prev": (N, H),
+        "W": (4 * H, D),
+        "U": (4 * H, H),
+        "b": (4 * H,),
+    }
+    return {name: rng.normal(size=shape) for name, shape in shapes.items()}
+
+
+def _case(N: int, D: int, H: int) -> Case:
+    return Case({"N": N, "D": D, "H": H}, _arguments(N, D, H))
+
+
+def _called(answer: Guarded, **changed: Array) -> list[Array]:
+    """Call an answer on two sequences, some arguments changed."""
+    return _arrays(answer(*{**_arguments(2, 3, 2), **changed}.values()))
+
+
+def _arrays(results: Any) -> list[Array]:
+    """Return the six results; raise an error unless they have their shapes."""
+    return [
+        np.asarray(result, float).reshape(array.shape)
+        for result, array in zip(results, list(_arguments(2, 3, 2).values())[2:], strict=True)
+    ]
+
+
+def _nothing_from_nothing(answer: Guarded, rng: np.random.Generator) -> bool:
+    zero = np.zeros((2, 2))
+    return not any(np.any(result) for result in _called(answer, dh=zero, dc=zero))
+
+
+def _linear(answer: Guarded, rng: np.random.Generator) -> bool:
+    dh, dc = rng.normal(size=(2, 2, 2))
+    pairs = zip(_called(answer, dh=2 * dh, dc=2 * dc), _called(answer, dh=dh, dc=dc), strict=True)
+    return all(np.allclose(two, 2 * one) for two, one in pairs)
+
+
+def _passes_whole(answer: Guarded, rng: np.random.Generator) -> bool:
+    dc = rng.normal(size=(2, 2))
+    b = np.repeat([0.0, 50, 0, 0], 2)
+    return np.allclose(_called(answer, dh=np.zeros((2, 2)), dc=dc, b=b)[2], dc)
+
+
+def _adds_sequences(answer: Guarded, rng: np.random.Generator) -> bool:
+    both = _arguments(2, 3, 2)
+    alone = []
+    for n in range(2):
+        rows = {k: v[n : n + 1] if k not in ("W", "U", "b") else v for k, v in both.items()}
+        alone.append(list(answer(*rows.values()))[3:])
+    together = _called(answer)[3:]
+    return all(
+        np.allclose(whole, one + two) for whole, one, two in zip(together, *alone, strict=True)
+    )
+
+
+PROPERTIES: dict[str, Property] = {
+    "With dh = 0 and dc = 0 nothing can be to blame: every gradient must be 0.": (
+        _nothing_from_nothing
+    ),
+    "Gradients are linear in dh and dc: twice both must give twice every result.": _linear,
+    "With dh = 0 and a forget gate of 1 the memory's gradient passes whole: dc_prev must be dc.": (
+        _passes_whole
+    ),
+    "dW, dU and db of two sequences must be the sum of what each gives on its own.": (
+        _adds_sequences
+    ),
+}
+
+QUESTIONS = (
+    Question(
+        name="two-flows",
+        points=1,
+        hints=(
+            "Where does the cell state go after this step? Count the ways, and ask for the "
+            "gradient that comes back along each.",
+            "One way leads to the next step, and its gradient is given. The other leads through "
+            "tanh and a product into h. Go back along it: the product first, then tanh.",
+            "Scale dh by the output gate and by the slope of tanh at c, which is 1 minus the "
+            "square of tanh(c). Add that to dc.",
+        ),
+        exam=FunctionExam(
+            name="two_flows",
+            solution=two_flows,
+            returns=(Returned(shape="(N, H)"),),
+            cases=(
+                _two_flows_case(3, 3),
+                _two_flows_case(1, 1),
+                _two_flows_case(1, 4),
+                _two_flows_case(4, 1),
+                _two_flows_case(2, 5),
+            ),
+            mistakes=TWO_FLOWS_MISTAKES,
+            properties=TWO_FLOWS_PROPERTIES,
+            right="Right: both flows are there, and only one of them passes tanh.",
+        ),
+    ),
+    Question(
+        name="backward-step",
+        points=5,
+        hints=(
+            "Take the results one at a time. dc_prev needs the fewest lines, so begin there. Then "
+            "read in the feedback which slices are wrong: i, f and g together point at dc, one "
+            "alone at its own line.",
+            "Start with the whole gradient of c, as in the first question. Each of the four "
+            "slices of da is a product of three: the gradient that arrives at the gate's product, "
+            "what the gate is multiplied by, and the slope of its own squashing, written with "
+            "its value. Join the four along the axis of the units.",
+            "With da of shape (N, 4H): dx is da times W, dh_prev is da times U, dW is da "
+            "transposed times x, dU is da transposed times h_prev, and db is the sum of da over "
+            "the sequences. dc_prev is the whole gradient of c times the forget gate.",
+        ),
+        exam=FunctionExam(
+            name="step_backward",
+            solution=solution,
+            returns=(
+                Returned("dx", "(N, D)"),
+                Returned("dh_prev", "(N, H)"),
+                Returned("dc_prev", "(N, H)"),
+                Returned("dW", "(4H, D)", GATE_SLICES),
+                Returned("dU", "(4H, H)", GATE_SLICES),
+                Returned("db", "(4H,)", GATE_SLICES),
+            ),
+            cases=(
+                _case(3, 3, 3),
+                _case(1, 1, 1),
+                _case(1, 4, 2),
+                _case(3, 1, 2),
+                _case(4, 2, 1),
+                _case(2, 5, 4),
+            ),
+            mistakes=MISTAKES,
+            properties=PROPERTIES,
+            right="Right: all six gradients, slice by slice, for one sequence and for batches.",
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""What runs and diagnoses answers. The questions themselves stand beside this folder."""

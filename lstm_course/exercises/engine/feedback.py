@@ -1,0 +1,234 @@
+"""What a check says, and how it runs a learner's function without being hurt by it."""
+
+import contextlib
+import copy
+import io
+import signal
+import threading
+import traceback
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lstm_course._checks import Array
+
+SECONDS = 10.0
+"""How long one call of a learner's function may take."""
+
+
+class WrongAnswer(Exception):
+    """Carries the sentence that says what is wrong with an answer."""
+
+
+class NotAnswered(Exception):
+    """The answer is still the stub."""
+
+
+class Stopped(BaseException):
+    """Ends a check at once. No `except Exception` in a learner's function catches it."""
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """The result of a check: points, and a sentence or two.
+
+    `earlier` are the points that an earlier answer has earned, if this one earns none; `note`
+    is a word about what could not be remembered.
+    """
+
+    name: str
+    points: int
+    out_of: int
+    message: str
+    answered: bool = True
+    earlier: int = 0
+    note: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer is right."""
+        return self.points == self.out_of
+
+    def __repr__(self) -> str:
+        worth = f"{self.out_of} point" + "s" * (self.out_of != 1)
+        if self.answered:
+            head = f"{'✓' if self.passed else '✗'} {self.name}: {self.points} of {worth}."
+        else:
+            head = f"– {self.name}: not answered yet ({worth})."
+        if self.earlier:
+            head += f" What was earned earlier stays yours: {self.earlier}."
+        return "\n  ".join([head, *self.message.splitlines(), *self.note.splitlines()])
+
+
+class Exam(ABC):
+    """What a right answer has to do, and the mistakes that are known.
+
+    `mistakes` maps a sentence to the wrong answers to which it is said.
+    """
+
+    mistakes: Mapping[str, tuple[Any, ...]]
+
+    @abstractmethod
+    def examine(self, answer: Any) -> str:
+        """Return what to say to a right answer; raise WrongAnswer or NotAnswered."""
+
+
+_running = False  # whether a learner's function is being called
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question of an exercise, with hints from weak to strong."""
+
+    name: str
+    points: int
+    hints: tuple[str, str, str]
+    exam: Exam
+
+    def check(self, answer: object) -> Feedback:
+        """Examine an answer and say the result."""
+        if _running:
+            raise Stopped("lc.check stands inside your function. Move it out, to the left margin.")
+        try:
+            return Feedback(self.name, self.points, self.points, self.exam.examine(answer))
+        except NotAnswered as stub:
+            return Feedback(self.name, 0, self.points, str(stub), answered=False)
+        except (WrongAnswer, Stopped) as wrong:
+            return Feedback(self.name, 0, self.points, str(wrong))
+
+
+def call(function: Callable[..., object], arguments: Mapping[str, Any]) -> tuple[object, bool]:
+    """Call a learner's function on copies of the arguments, in silence and within a time limit.
+
+    Returns the result, and whether NumPy warned of an overflow, a division by 0 or an invalid
+    value. Raises WrongAnswer if the function raises or changes one of its arguments, Stopped if it
+    does not end, NotAnswered if it returns None or raises NotImplementedError.
+    """
+    global _running
+    copies = {name: copy.deepcopy(value) for name, value in arguments.items()}
+    _running = True
+    try:
+        with quiet() as caught, time_limit("Your function"):
+            result = function(*copies.values())
+    except NotImplementedError:
+        raise NotAnswered from None
+    except (Stopped, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        given = ", ".join(f"{name} {sketch(value)}" for name, value in arguments.items())
+        raise WrongAnswer(
+            f"Your function raised {_describe(error)}\nIt was called with {given}."
+        ) from None
+    finally:
+        _running = False
+    if result is None or result is Ellipsis:
+        raise NotAnswered("Your function returns None. If it computes something, return it.")
+    for name, value in arguments.items():
+        if not _same(copies[name], value):
+            raise WrongAnswer(
+                f"Your function changes {name} in place, and its caller still needs the old values."
+            )
+    return result, any(issubclass(w.category, RuntimeWarning) for w in caught)
+
+
+def as_array(result: object, shape: tuple[int, ...], meaning: str) -> Array:
+    """Return a learner's result as an array of the expected shape, or say what came instead.
+
+    `meaning` names what is expected, such as "of shape (N, H)" or "c of shape (N, H)".
+    """
+    if shape:
+        expected, real = f"an array {meaning}", f"an array of real numbers {meaning}"
+    else:
+        expected = real = f"{meaning} as one number" if meaning else "one number"
+    if isinstance(result, tuple):
+        raise WrongAnswer(f"Expected {expected}, got a tuple of {len(result)}.")
+    try:
+        with quiet(), time_limit("Reading your result"):
+            array = np.array(result)  # a copy, since a function may use its result again
+    except Exception:
+        array = np.asarray(None)
+    if array.dtype.kind not in "fiu":
+        came = type(result).__name__
+        if isinstance(result, np.ndarray):
+            came = f"an array of dtype {array.dtype}"
+        raise WrongAnswer(f"Expected {real}, got {came}.")
+    if array.shape != shape:
+        here = f", here {shape}" if shape else ""
+        raise WrongAnswer(f"Expected {expected}{here}, got shape {array.shape}.")
+    return array
+
+
+def sketch(value: object) -> str:
+    """Return an argument in a few words: an array by its shape, a list by its length."""
+    if isinstance(value, np.ndarray):
+        return str(value.shape)
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "a function" if callable(value) else repr(value)[:40]
+
+
+def _same(one: object, other: object) -> bool:
+    if isinstance(other, np.ndarray):
+        return isinstance(one, np.ndarray) and np.array_equal(
+            one, other, equal_nan=other.dtype.kind == "f"
+        )
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in other)
+    return one is other or bool(one == other)
+
+
+def _describe(error: BaseException) -> str:
+    """Return an error's kind, text and line in the learner's function, none of them trusted."""
+    try:
+        text = str(error)[:300]
+    except Exception:
+        text = ""
+    frames = traceback.extract_tb(error.__traceback__)
+    checks = Path(__file__).parent.parent  # the engine, and the questions beside it
+    lines = [frame.line for frame in frames if checks not in Path(frame.filename).parents]
+    line = f"\nin the line: {lines[0]}" if lines and lines[0] else ""
+    return type(error).__name__ + (f": {text}" if text else "") + line
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[list[warnings.WarningMessage]]:
+    """Show nothing that the block prints, and collect its warnings."""
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+        np.errstate(all="warn", under="ignore"),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        yield caught
+
+
+@contextlib.contextmanager
+def time_limit(what: str, seconds: float | None = None) -> Iterator[None]:
+    """Raise Stopped if the block does not end in time; `what` begins the sentence."""
+    seconds = seconds or SECONDS
+    # An alarm can only be set in the main thread, where notebooks run their cells.
+    if (
+        not hasattr(signal, "setitimer")
+        or threading.current_thread() is not threading.main_thread()
+    ):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise Stopped(f"{what} did not end within {seconds:g} seconds.")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    outer = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *outer)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,177 @@
+"""A learner's function tried on cases: what it is given, what it gives, what is expected."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lstm_course._checks import Array
+from lstm_course.exercises.engine.feedback import NotAnswered, WrongAnswer, as_array, call
+
+Answer = Callable[..., Any]
+Outcome = tuple[Array | str, ...]
+"""What a call gives: each result as an array, or the sentence that says why there is none."""
+
+GATE_SLICES = ("input gate", "forget gate", "candidate", "output gate")
+"""What the four slices of a stacked array are called, in the course's order."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Arguments to try a function on, the sizes that name them, and what is shown of them.
+
+    `shown` is told in place of the arguments themselves, where these say nothing to a reader.
+    """
+
+    sizes: Mapping[str, int]
+    arguments: Mapping[str, Any]
+    large: bool = False
+    shown: str = ""
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{letter} = {size}" for letter, size in self.sizes.items())
+        return sizes + " and large arguments" * self.large
+
+
+@dataclass(frozen=True)
+class Returned:
+    """One result of a function: its name, its shape in letters, and its slices along axis 0.
+
+    The name of an only result may be empty, the shape of a number is. A result that is a list of
+    arrays counts as that many results, named name[0], name[1], ...
+    """
+
+    name: str = ""
+    shape: str = ""
+    slices: tuple[str, ...] = ()
+
+
+class Part(NamedTuple):
+    """One array among the results, and its place if the result is a list of arrays."""
+
+    returned: Returned
+    entry: int | None
+    expected: Array
+
+    @property
+    def name(self) -> str:
+        """How a sentence calls it."""
+        return self.returned.name + ("" if self.entry is None else f"[{self.entry}]")
+
+
+class Trial(NamedTuple):
+    """One case, what is expected, and what an answer gives."""
+
+    case: Case
+    parts: tuple[Part, ...]
+    got: Outcome
+
+    def wrong(self) -> list[int]:
+        """Return the places of the wrong results."""
+        return [k for k, part in enumerate(self.parts) if not agree(self.got[k], part.expected)]
+
+
+def expect(
+    solution: Answer, returns: tuple[Returned, ...], arguments: Mapping[str, Any]
+) -> tuple[Part, ...]:
+    """Return what a right answer gives for these arguments, array by array."""
+    result = solution(**arguments)
+    parts = []
+    for returned, value in zip(returns, (result,) if len(returns) == 1 else result, strict=True):
+        if isinstance(value, list):
+            parts += [Part(returned, k, np.asarray(one)) for k, one in enumerate(value)]
+        else:
+            parts.append(Part(returned, None, np.asarray(value)))
+    return tuple(parts)
+
+
+def attempt(
+    answer: Answer,
+    returns: tuple[Returned, ...],
+    parts: tuple[Part, ...],
+    arguments: Mapping[str, Any],
+) -> Outcome:
+    """Call an answer; return its results, with a sentence in the place of each unusable one."""
+    try:
+        results = take_apart(call(answer, arguments)[0], returns, parts)
+    except WrongAnswer as wrong:
+        return (str(wrong),) * len(parts)
+    return tuple(_usable(*pair) for pair in zip(results, parts, strict=True))
+
+
+def take_apart(
+    result: object, returns: tuple[Returned, ...], parts: tuple[Part, ...]
+) -> list[object]:
+    """Return the results one by one, or say what came in their place."""
+    values = [result]
+    if len(returns) > 1:
+        names = ", ".join(returned.name for returned in returns)
+        if not isinstance(result, tuple | list) or len(result) != len(returns):
+            raise WrongAnswer(f"Expected {len(returns)} results, {names}, got {kind(result)}.")
+        values = list(result)
+        if all(value is None or value is Ellipsis for value in values):
+            raise NotAnswered
+    flat: list[object] = []
+    for returned, value in zip(returns, values, strict=True):
+        own = [part for part in parts if part.returned is returned]
+        if own[0].entry is None:
+            flat.append(value)
+        elif isinstance(value, list | tuple) and len(value) == len(own):
+            flat += value
+        else:
+            name = returned.name and f" {returned.name}"
+            raise WrongAnswer(f"Expected a list{name} of {len(own)} arrays, got {kind(value)}.")
+    return flat
+
+
+def close(one: Array, other: Array) -> Any:
+    """Return entry by entry whether two arrays agree within the tolerance of the checks."""
+    return np.isclose(one, other, rtol=1e-6, atol=1e-9, equal_nan=True)
+
+
+def agree(one: Array | str, other: Array | str) -> bool:
+    """Return whether two results are the same, or both unusable."""
+    if isinstance(one, str) or isinstance(other, str):
+        return isinstance(one, str) and isinstance(other, str)
+    return bool(close(one, other).all())
+
+
+def in_digits(one: float, other: float, most: int = 17) -> tuple[str, str]:
+    """Return two numbers with four digits, or as many as it takes to tell them apart.
+
+    Examples
+    --------
+    >>> in_digits(0.5000011, 0.5)
+    ('0.500001', '0.5')
+    """
+    pairs = [(f"{one:.{d}g}", f"{other:.{d}g}") for d in range(4, most + 1)]
+    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[0])
+
+
+def overflows(outcome: Outcome) -> bool:
+    """Return whether a result is out of the range of numbers."""
+    return any(
+        "OverflowError" in got if isinstance(got, str) else not np.isfinite(got).all()
+        for got in outcome
+    )
+
+
+def _usable(result: object, part: Part) -> Array | str:
+    words = [part.name, f"of shape {part.returned.shape}" if part.returned.shape else ""]
+    try:
+        return as_array(result, part.expected.shape, " ".join(filter(None, words)))
+    except WrongAnswer as wrong:
+        axis = {"(N": "sequences", "(T": "steps"}.get(part.returned.shape[:2])
+        if axis and getattr(result, "shape", None) == part.expected.shape[1:] != ():
+            return f"{wrong}\nThe axis of the {axis} is lost. It stays, even if its size is 1."
+        return str(wrong)
+
+
+def kind(value: object) -> str:
+    """Return what a value is, in words."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    return type(value).__name__

@@ -1,0 +1,260 @@
+"""Verbs that agree with a subject far away: who learns it, and how far it goes.
+
+Language models of the small grammar of `tasks.agreement`, plain cells and LSTMs with equally many
+parameters, learn from sentences whose subject and verb are at most 8 or at most 16 steps apart.
+They are asked was or were in sentences that they have not seen, up to 48 steps apart. Each model
+has the learning rate that served it best on sentences and seeds that are not used again. Those
+that learned from the longer sentences are looked into, as `number_unit` says. Finished runs are
+kept in a file beside the record, so that an experiment that was interrupted goes on where it was.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lstm_course import tasks
+from lstm_course._checks import Array
+from lstm_course.experiments import RESULTS, resume
+from lstm_course.experiments.number_unit import WAS, WERE, accuracy, look_inside, rounded
+from lstm_course.layers import LSTM, Embedding, Linear
+from lstm_course.models import SequenceModel
+from lstm_course.optim import Adam
+from lstm_course.rnn import RNN
+from lstm_course.tasks.agreement import NOUNS, WORDS, Sentence, encode
+from lstm_course.training import Batch, Trainer
+
+MODELS = ("plain, uniform", "plain, orthogonal", "LSTM")
+LONGEST = (8, 16)
+LEARNING_RATES = (0.01, 0.003, 0.001, 0.0003)
+SEEDS, TUNING_SEEDS = range(5), (100, 101)
+UPDATES, STEPS, BATCH = 4000, 40, 32
+SENTENCES, EMBEDDING = 20_000, 16
+UNITS, PLAIN_UNITS = 32, 62  # so that all models have about as many parameters
+BINS = ((1, 8), (9, 16), (17, 32), (33, 48))
+MOST = 3  # attractors; more are counted as so many
+IN_CELL, PROBES = 200, 1000  # sentences: of one bin and one number of attractors; for probing
+TRAIN, VALIDATE, TEST, PROBE, WEIGHTS, TRAINING = range(6)  # each draws from a stream of its own
+
+
+class Run(NamedTuple):
+    """What determines a run, to the last bit on one machine."""
+
+    model: str
+    longest: int
+    learning_rate: float
+    seed: int
+
+
+@cache
+def training_sentences(longest: int) -> tuple[Sentence, ...]:
+    """Return the sentences that every model with this longest distance learns from."""
+    rng = np.random.default_rng([TRAIN, longest])
+    return tuple(tasks.agreement(SENTENCES, rng=rng, distances=(1, longest)))
+
+
+@cache
+def text(longest: int) -> Array:
+    """Return them as one text, in numbers."""
+    return encode(word for one in training_sentences(longest) for word in one.words)
+
+
+@cache
+def questions(stream: int) -> dict[tuple[int, int], list[Sentence]]:
+    """Draw sentences for each bin of distances and attractors; what comes before the verb is new.
+
+    Returns
+    -------
+    Up to 200 sentences for each pair of a bin's place in `BINS` and a number of attractors; pairs
+    with less than 50 are left out.
+    """
+    rng = np.random.default_rng([stream])
+    seen = {one.words[: one.verb] for longest in LONGEST for one in training_sentences(longest)}
+    cells: dict[tuple[int, int], list[Sentence]] = defaultdict(list)
+    for one in tasks.agreement(200 * IN_CELL, rng=rng, more=0.8, distances=(1, BINS[-1][1])):
+        place = next(k for k, (_, high) in enumerate(BINS) if one.distance <= high)
+        cell = cells[place, min(one.attractors, MOST)]
+        if len(cell) < IN_CELL and one.words[: one.verb] not in seen:
+            cell.append(one)
+    return {key: many for key, many in sorted(cells.items()) if 4 * len(many) >= IN_CELL}
+
+
+def pooled(
+    cells: dict[tuple[int, int], list[Sentence]], longest: int, attractors: int = 0
+) -> list[Sentence]:
+    """Return the sentences up to a distance, with at least so many attractors."""
+    return [
+        one
+        for (_, least), many in cells.items()
+        for one in many
+        if one.distance <= longest and least >= attractors
+    ]
+
+
+def probes() -> list[Sentence]:
+    """Draw up to 1,000 sentences with attractors to look for the unit that carries the number."""
+    rng = np.random.default_rng([PROBE])
+    many = tasks.agreement(3 * PROBES, rng=rng, more=0.8, distances=(5, 16))
+    return [one for one in many if one.attractors > 0][:PROBES]
+
+
+def build(run: Run) -> SequenceModel:
+    """Make the model of a run: embedding, recurrent layer, and scores of the next word."""
+    rng = np.random.default_rng([WEIGHTS, run.seed])
+    embedding = Embedding(len(WORDS), EMBEDDING, rng=rng, dtype=np.float32)
+    recurrent: RNN | LSTM
+    if run.model == "LSTM":
+        recurrent = LSTM(EMBEDDING, UNITS, rng=rng, dtype=np.float32)
+    else:
+        start = run.model.removeprefix("plain, ")
+        recurrent = RNN(EMBEDDING, PLAIN_UNITS, rng=rng, recurrent=start, dtype=np.float32)
+    readout = Linear(recurrent.hidden_size, len(WORDS), rng=rng, dtype=np.float32)
+    return SequenceModel(recurrent, readout, embedding)
+
+
+def train(run: Run, updates: int | None = None, progress: bool = False) -> SequenceModel:
+    """Train a language model; the last quarter of the updates takes steps a tenth as large."""
+    updates = UPDATES if updates is None else updates
+    model = build(run)
+    optimizer = Adam(model.arrays, learning_rate=run.learning_rate)
+    trainer = Trainer(model, optimizer, clip=1.0)
+    numbers = text(run.longest)
+
+    def batches(step: int) -> Batch:
+        rng = np.random.default_rng([TRAINING, run.seed, step])
+        return tasks.windows(numbers, STEPS, BATCH, rng=rng)
+
+    trainer.fit(batches, max(1, 3 * updates // 4), progress=progress)
+    optimizer.learning_rate /= 10
+    trainer.fit(batches, updates, progress=progress)
+    return model
+
+
+class NGram:
+    """Counts which verb followed the last words, as many of them as were ever seen before one.
+
+    Parameters
+    ----------
+    numbers
+        A text.
+    order
+        The most words that it looks at, the verb included.
+    """
+
+    def __init__(self, numbers: Array, order: int) -> None:
+        self.order = order
+        self.counts: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
+        words = [int(number) for number in numbers]
+        for place, word in enumerate(words):
+            if word in (WAS, WERE):
+                for length in range(min(order, place + 1)):
+                    self.counts[tuple(words[place - length : place])][word] += 1
+
+    def accuracy(self, sentences: Sequence[Sentence]) -> float:
+        """Return the share of sentences that it gets right; a tie is worth one half."""
+        total = 0.0
+        for one in sentences:
+            before = [0, *encode(one.words[: one.verb]).tolist()]
+            longest = min(self.order - 1, len(before))
+            contexts = (tuple(before[len(before) - k :]) for k in range(longest, -1, -1))
+            counts = next(self.counts[words] for words in contexts if words in self.counts)
+            right, wrong = (counts[word] for word in ((WAS, WERE), (WERE, WAS))[one.plural])
+            total += 0.5 if right == wrong else right > wrong
+        return total / len(sentences)
+
+
+def nearest_noun(sentences: Sequence[Sentence], first: bool = False) -> float:
+    """Return the accuracy of a rule: the verb agrees with the last noun before it, or the first."""
+    total = 0
+    for one in sentences:
+        nouns = [word for word in one.words[: one.verb] if word in _NUMBER]
+        total += _NUMBER[nouns[0 if first else -1]] == one.plural
+    return total / len(sentences)
+
+
+_NUMBER = dict.fromkeys(NOUNS, False) | dict.fromkeys(NOUNS.values(), True)
+
+
+def _result(run: Run) -> dict[str, Any]:
+    model = train(run)
+    stream = VALIDATE if run.seed in TUNING_SEEDS else TEST
+    cells = questions(stream)
+    result = {
+        **run._asdict(),
+        "accuracy": rounded(accuracy(model, many) for many in cells.values()),
+    }
+    if run.seed in SEEDS and run.longest == max(LONGEST):
+        asked = pooled(questions(TEST), 16, attractors=1)
+        result["inside"] = look_inside(model, probes(), asked)
+    return result
+
+
+def best_rate(tuning: Sequence[dict[str, Any]], model: str, longest: int) -> float:
+    """Return the learning rate with the highest accuracy, averaged over seeds and cells."""
+
+    def mean(rate: float) -> float:
+        key = (model, longest, rate)
+        mine = [
+            one["accuracy"]
+            for one in tuning
+            if (one["model"], one["longest"], one["learning_rate"]) == key
+        ]
+        return float(np.mean(mine))
+
+    return max(LEARNING_RATES, key=mean)
+
+
+def baselines(longest: int) -> dict[str, Any]:
+    """Return the accuracies of rivals that do not learn to remember, for each cell of the test.
+
+    The order of the n-gram is the one that does best in the sentences for tuning, attractors or
+    not, up to `longest`.
+    """
+    asked = pooled(questions(VALIDATE), longest)
+    grams = {order: NGram(text(longest), order) for order in range(1, 11)}
+    order = max(grams, key=lambda order: grams[order].accuracy(asked))
+    cells = questions(TEST).values()
+    return {
+        "longest": longest,
+        "majority": rounded(grams[1].accuracy(many) for many in cells),
+        "n-gram": rounded(grams[order].accuracy(many) for many in cells),
+        "order": order,
+        "last noun": rounded(nearest_noun(many) for many in cells),
+        "first noun": rounded(nearest_noun(many, first=True) for many in cells),
+    }
+
+
+def trained() -> SequenceModel:
+    """Return the LSTM of seed 0 that the command has saved, trained on the longer sentences."""
+    model = build(Run("LSTM", max(LONGEST), 0.0, 0))
+    file = files("lstm_course.experiments") / "results" / "verb_number.npz"
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+        for array, name in zip(model.arrays, stored.files, strict=True):
+            array[...] = stored[name]
+    return model
+
+
+def measure(kept: Path) -> dict[str, Any]:
+    """Tune, run, and save one model beside the record; finished runs are kept in a file."""
+    pairs = [(model, longest) for longest in LONGEST for model in MODELS]
+    tuning = resume(
+        [Run(*p, rate, seed) for p in pairs for rate in LEARNING_RATES for seed in TUNING_SEEDS],
+        _result,
+        kept,
+    )
+    rates = {pair: best_rate(tuning, *pair) for pair in pairs}
+    runs = resume([Run(*p, rates[p], seed) for p in pairs for seed in SEEDS], _result, kept)
+    model = train(Run("LSTM", max(LONGEST), rates["LSTM", max(LONGEST)], 0))
+    arrays: dict[str, Any] = {f"array {k}": array for k, array in enumerate(model.arrays)}
+    np.savez(RESULTS / "verb_number.npz", **arrays)
+    return {
+        "updates": UPDATES,
+        "cells": [[*key, len(many)] for key, many in questions(TEST).items()],
+        "baselines": [baselines(longest) for longest in LONGEST],
+        "tuning": tuning,
+        "runs": runs,
+    }

@@ -1,0 +1,18 @@
+"""Models built from layers: of sequences, of captions, of characters by counting; and decoding."""
+
+from lstm_course.models.captioner import CaptionBatches, Captioner, caption_batch
+from lstm_course.models.decoding import Caption, beam_search, sample
+from lstm_course.models.ngrams import NGrams
+from lstm_course.models.sequence_model import FinalStateModel, SequenceModel
+
+__all__ = [
+    "Caption",
+    "CaptionBatches",
+    "Captioner",
+    "FinalStateModel",
+    "NGrams",
+    "SequenceModel",
+    "beam_search",
+    "caption_batch",
+    "sample",
+]
