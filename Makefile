@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 
 .DELETE_ON_ERROR: # a virtual environment that was not finished is made again
 
-.PHONY: help venv book serve lab test lint bench experiments notebooks colab address clean
+.PHONY: help venv book serve lab test lint bench experiments notebooks chapters colab address clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-12s%s\n", $$1, $$2}' Makefile
@@ -62,6 +62,9 @@ notebooks: venv ## execute all notebooks in place and generate the student ones
 
 colab: venv ## run chapters and exercises in an environment like Colab's, from the package alone
 	@$(BIN)/python tools/colab.py
+
+chapters: venv ## give every chapter the number that _toc.yml gives it
+	@$(BIN)/python tools/chapters.py
 
 address: venv ## set the repository's address everywhere (URL=https://github.com/...)
 	@$(BIN)/python tools/address.py $(URL)

@@ -1,6 +1,6 @@
 """Measure the cell in NumPy beside its rivals on one thread; `make bench`, about ten minutes.
 
-Every number is taken in turns with what it is compared to. The record goes where chapter 14 loads
+Every number is taken in turns with what it is compared to. The record goes where its chapter loads
 it from, the chart to benchmarks/results.
 """
 
@@ -70,7 +70,7 @@ def table(build: Callable[[Case], rivals.Runs], title: str) -> dict[str, Any]:
 
 
 def rungs() -> dict[str, Callable[..., Any]]:
-    """Return what stands between readable and fast, as chapter 14 defines it."""
+    """Return what stands between readable and fast, as chapter 14 (numpy-speed) defines it."""
     space: dict[str, Any] = {"np": np, "lc": lc}
     for cell in nbformat.read(CHAPTER, as_version=4).cells:
         if cell.source.startswith(tuple(f"def {name}(" for name in (*FORWARD, *BACKWARD))):
@@ -79,7 +79,7 @@ def rungs() -> dict[str, Callable[..., Any]]:
 
 
 def ladder() -> dict[str, Any]:
-    """Time the rungs of chapter 14."""
+    """Time the rungs of chapter 14 (numpy-speed)."""
     space = rungs()
     table: dict[str, Any] = {"forward": {}, "backward": {}}
     for size, sizes in tqdm(SIZES.items(), desc="ladder", leave=False):

@@ -306,12 +306,13 @@ def _fault(network: Network, error: float, limit: float) -> str:
     if network.error(STEPS // 2, 500, rng) <= limit:
         return (
             "On sequences half as long it is good enough. It forgets on the way: train at the full "
-            "length, and begin with gates that keep for so long (chapter 13)."
+            "length, and begin with gates that keep for so long, as chapter 13 (remembering) does."
         )
     if error > 0.9 * task.guessing:
         return (
             "No better than guessing. Are these the trained weights? If they are: it may look so "
-            "for hundreds of updates, and the gates' first biases decide for how many (chapter 13)."
+            "for hundreds of updates, and the gates' first biases decide for how many: see "
+            "chapter 13 (remembering)."
         )
     return "It has learned something, and not enough: train for longer."
 
@@ -331,7 +332,8 @@ QUESTIONS = tuple(
                 "Begin small: does the loss on one and the same batch fall to nearly 0? If not, "
                 "look at the loss, its mask and the read-out, not at the length of training.",
                 "A model of one LSTM layer and a linear read-out, Adam, clipping, and a batch of "
-                "new sequences at every update, as in chapters 11 and 13.",
+                "new sequences at every update, as in chapter 11 (training) and "
+                "chapter 13 (remembering).",
                 "16 units, 32 sequences a batch, a learning rate of 0.01, a few hundred updates; "
                 "at first a large bias in the forget gates and a very negative one in the input "
                 "gates. "
@@ -345,7 +347,8 @@ QUESTIONS = tuple(
             (
                 "Look at the loss over time. If it lies flat at that of guessing, the memory is "
                 "too short; if it falls slowly, there is only patience missing.",
-                "Chapter 13 sets the biases of forget gates and input gates by the length of the "
+                "Chapter 13 (remembering) sets the biases of forget gates and input gates by the "
+                "length of the "
                 "task. How much does a forget gate keep over 40 steps with a bias of 1, and how "
                 "much with one of 3?",
                 "Begin with a bias of 3 in the forget gates and of -3 in the input gates, and "

@@ -289,7 +289,7 @@ PUZZLE = Question(
     points=2,
     hints=(
         "Go backward from the result. Which number must stand inside the sigmoid for the gate to "
-        "come out as 0.7? Exercise 1 of chapter 2 asks the same.",
+        "come out as 0.7? Exercise 1 of chapter 2 (pointwise) asks the same.",
         "The inverse of the sigmoid is the logit. It gives three numbers. Each row of W has to "
         "turn the six numbers of [c; x] into one of them, and very many rows do.",
         "Take each row of W along [c; x] itself: that vector, times the logit of this unit, "

@@ -427,7 +427,8 @@ QUESTIONS = (
             "and which have H?",
             "One map gives all four sums side by side. Cut it along the columns in the order i, f, "
             "g, o. Three slices become shares, one becomes a candidate. Then come the update of "
-            "chapter 5 and the hidden state of chapter 6, in this order.",
+            "chapter 5 (input-gate) and the hidden state of chapter 6 (output-gate), in this "
+            "order.",
             "The sum is x times W transposed, plus h_prev times U transposed, plus b. Slices 1, 2 "
             "and 4 go through the sigmoid, slice 3 through tanh. The new c is f times c_prev plus "
             "i times g, and h is o times tanh of the new c. Return h first.",

@@ -447,9 +447,9 @@ QUESTIONS = (
             "of the first?",
             "One loop over the first axis. Two variables hold the states: before the loop they are "
             "the initial ones, and each step replaces both. A list collects one of them.",
-            "Before the loop h is h0 and c is c0. In it, one step of chapter 7 turns the input, h "
-            "and c into the new h and c, and h is appended to the list. After it, the list becomes "
-            "an array, and h and c are the final states.",
+            "Before the loop h is h0 and c is c0. In it, one step of chapter 7 (whole-cell) turns "
+            "the input, h and c into the new h and c, and h is appended to the list. After it, the "
+            "list becomes an array, and h and c are the final states.",
         ),
         exam=FunctionExam(
             name="lstm_forward",

@@ -336,7 +336,7 @@ QUESTIONS = (
             "Two questions, one after the other: which gate leaves a half after k steps, and which "
             "bias makes that gate?",
             "The gate is multiplied k times and a half has to come out, so it is the k-th root of "
-            "a half. Then undo the sigmoid, as in chapter 4.",
+            "a half. Then undo the sigmoid, as in chapter 4 (forget-gate).",
             "The gate f is 0.5 to the power 1 / k. The bias is the logarithm of f / (1 - f).",
         ),
         exam=FunctionExam(

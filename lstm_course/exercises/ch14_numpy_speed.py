@@ -407,7 +407,7 @@ QUESTIONS = (
             "the result its three axes back. Inside the loop a step picks its own part.",
             "Reshape xs to T times N rows, multiply by W transposed, add b, and reshape to "
             "(T, N, 4H). The loop adds h times U transposed to entry t, and goes on as in "
-            "chapter 7.",
+            "chapter 7 (whole-cell).",
         ),
         exam=FunctionExam(
             name="hoisted",

@@ -531,7 +531,8 @@ QUESTIONS = (
             "Take one unit number and follow it by hand: in which row is it, which place has it "
             "there, and where in memory are its four sums, its cell state and its hidden state?",
             "Three parts: which units are mine and which of them exist; five loads and the "
-            "equations of chapter 7; two stores. Only the address of the sums differs from that "
+            "equations of chapter 7 (whole-cell); two stores. Only the address of the sums differs "
+            "from that "
             "of the states.",
             "The unit's row is unit // H, its place unit % H. Its first sum lies row times stride "
             "plus place behind a, the others H further each. c and h lie unit numbers behind their "

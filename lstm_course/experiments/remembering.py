@@ -1,4 +1,4 @@
-"""Who learns to remember, over how many steps? Plain cells and LSTMs on two tasks of chapter 13.
+"""Who learns to remember, over how many steps? Plain cells and LSTMs on two tasks.
 
 Every model gets the learning rate that served it best at the shortest length, on seeds that are
 not used again: the one that solved the task soonest or, if none did, had the least mistakes left.

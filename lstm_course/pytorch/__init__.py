@@ -1,6 +1,6 @@
 """The same cell in PyTorch: modules that take the place of torch.nn.LSTMCell and torch.nn.LSTM.
 
-Three backends share one signature, and each shows one idea: `loop` the cell as chapter 7 writes it,
+Three backends share one signature, and each shows one idea: `loop` the cell as its equations say,
 `hoisted` the forward and backward loops over time by hand, `fused` the pointwise part in kernels.
 """
 

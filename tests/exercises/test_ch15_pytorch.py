@@ -1,4 +1,4 @@
-"""Chapter 15's questions: answers that no list of mistakes holds, and a machine without PyTorch."""
+"""The chapter's questions: answers that no list of mistakes holds, and a machine without PyTorch."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Chapter 16's question: kernels that no list of mistakes holds, and what may happen to them."""
+"""The chapter's question: kernels that no list of mistakes holds, and what may happen to them."""
 
 import importlib.util
 import json

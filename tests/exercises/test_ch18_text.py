@@ -1,4 +1,4 @@
-"""Chapter 18's questions: what is said of answers that mix mistakes, and what they are given."""
+"""The chapter's questions: what is said of answers that mix mistakes, and what they are given."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Chapter 19's questions: answers that mix mistakes, and what is said of each part."""
+"""The chapter's questions: answers that mix mistakes, and what is said of each part."""
 
 import numpy as np
 import pytest

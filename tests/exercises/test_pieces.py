@@ -1,4 +1,4 @@
-"""The exercises of chapters 2 to 8: sentences that are said only where they are true."""
+"""The exercises of the parts of the cell: sentences that are said only where they are true."""
 
 import numpy as np
 import pytest
