@@ -1,4 +1,4 @@
-"""One look for every figure: the gates' colours, the style, and pictures that follow the theme.
+"""One look for all results: the gates' colours, tables, and pictures that follow the theme.
 
 A figure is drawn with matplotlib and shown as inline SVG. Its lines and letters take the page's
 text colour, and the gates' colours can be overridden by the page's stylesheet, so the same picture
@@ -9,7 +9,7 @@ import html
 import io
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -154,6 +154,94 @@ def show(fig: Figure, alt: str) -> Picture:
         f'style="width: 100%; max-width: {width * 4 / 3:.0f}px; height: auto">'
     )
     return Picture(head + body.strip(), alt)
+
+
+_NAME_CELL = (
+    "text-align: left; position: sticky; left: 0; "
+    "background: var(--lc-page, var(--jp-layout-color0, Canvas))"
+)
+_NUMBER_CELL = "text-align: right; font-variant-numeric: tabular-nums"
+
+
+class Table:
+    """Results as a table: HTML on a page, plain text elsewhere, and both say the same."""
+
+    def __init__(self, header: list[str], rows: list[list[str]]) -> None:
+        self.header = header
+        self.rows = rows
+
+    def __repr__(self) -> str:
+        lines = [self.header, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = [
+            "  ".join(
+                cell.ljust(width) if k == 0 else cell.rjust(width)
+                for k, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        ]
+        return "\n".join([text[0], "-" * len(text[0]), *text[1:]])
+
+    def _repr_html_(self) -> str:
+        """Return a table that scrolls within itself; its first column stays in sight."""
+
+        def row(cells: list[str], scope: str) -> str:
+            first, *others = (re.sub(r"^-(?=[\d.])", "−", html.escape(cell)) for cell in cells)
+            tag = "th" if scope == "col" else "td"
+            made = [f'<{tag} style="{_NUMBER_CELL}">{cell}</{tag}>' for cell in others]
+            return f'<tr><th scope="{scope}" style="{_NAME_CELL}">{first}</th>{"".join(made)}</tr>'
+
+        return (
+            '<div class="lc-table" tabindex="0" style="overflow-x: auto; max-width: 100%"><table>'
+            f"<thead>{row(self.header, 'col')}</thead>"
+            f"<tbody>{''.join(row(cells, 'row') for cells in self.rows)}</tbody></table></div>"
+        )
+
+
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[object]], formats: str | Sequence[str] = ""
+) -> Table:
+    """Return a `Table`; a notebook shows it when it is a cell's last expression.
+
+    Parameters
+    ----------
+    header
+        The columns' names. The first column names the rows.
+    rows
+        Texts and numbers, as many a row as the header has.
+    formats
+        How numbers are written, such as ".2f": one for all columns behind the first, or one per
+        column behind the first. Texts stay as they are; None is a dash.
+
+    Raises
+    ------
+    ValueError
+        A row, or the list of formats, has another length than the header.
+
+    Examples
+    --------
+    >>> table(["bias", "gate", "left"], [["-1", 0.26894, 0.0], ["3", 0.95257, None]], ".4f")
+    bias    gate    left
+    --------------------
+    -1    0.2689  0.0000
+    3     0.9526       –
+    """
+    columns = len(header)
+    each = ["", *([formats] * (columns - 1) if isinstance(formats, str) else formats)]
+    if len(each) != columns:
+        raise ValueError(f"formats has {len(each) - 1} entries, expected {columns - 1}")
+    written = []
+    for row in rows:
+        if len(row) != columns:
+            raise ValueError(f"a row has {len(row)} entries, expected {columns}, as the header has")
+        written.append([_cell(value, form) for value, form in zip(row, each, strict=True)])
+    return Table(list(header), written)
+
+
+def _cell(value: object, form: str) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else format(value, form)
 
 
 def gate_traces(
