@@ -28,7 +28,7 @@ class SequenceCache(NamedTuple):
     """What a forward run keeps for its backward run."""
 
     xs: Array  # (T, N, D)
-    hs: Array  # (T + 1, N, H + 1), the initial state first; the last column holds ones
+    hs_ones: Array  # (T + 1, N, H + 1) hidden states, the initial one first, and a column of ones
     blocks: Array  # (T + 1, 5, N, H): i, f, o, g of each step and the cell state it started from
     tanh_cs: Array  # (T, N, H)
     params: LSTMParams
@@ -90,50 +90,63 @@ def _run(
     xs = finite("xs", float_array("xs", xs, ("T", "N", D), dtype))
     T, N, _ = xs.shape
     hs, tanh_cs = empty((T, N, H), dtype), _steps(keep, (T, N, H), dtype)
-    hs_1 = _steps(keep, (T + 1, N, H + PADDING), dtype)[..., : H + 1]
+    hs_ones = _steps(keep, (T + 1, N, H + PADDING), dtype)[..., : H + 1]
     blocks = _steps(keep, (T + 1, 5, N, H), dtype)
-    hs_1[..., H] = 1
-    hs_1[0, :, :H], blocks[0, 4] = state("h0", h0, (N, H), dtype), state("c0", c0, (N, H), dtype)
+    hs_ones[..., H] = 1
+    hs_ones[0, :, :H] = state("h0", h0, (N, H), dtype)
+    blocks[0, 4] = state("c0", c0, (N, H), dtype)
 
-    W, U = empty((4 * H, D), dtype).T, empty((H + 1, 4 * H), dtype)
-    for columns, rows in zip((W, U[:H], U[H]), params.arrays(), strict=True):
+    W, U_bias = empty((4 * H, D), dtype).T, empty((H + 1, 4 * H), dtype)
+    for columns, rows in zip((W, U_bias[:H], U_bias[H]), params.arrays(), strict=True):
         _prepare(rows, columns.T)  # the bias weighs the ones
     product, one = np.empty((N, 4 * H), dtype), np.ones((), dtype)
-    of_h = product.reshape(N, 4, H).swapaxes(0, 1)  # (4, N, H)
+    from_h = product.reshape(N, 4, H).swapaxes(0, 1)  # (4, N, H), the product gate by gate
     terms = np.empty((2, N, H), dtype)
-    new, kept = terms
+    written, kept = terms
     add, multiply, divide, matmul, exp = np.add, np.multiply, np.divide, np.matmul, np.exp
     tanh = np.tanh if dtype == np.float32 else _tanh
-    now, then = blocks[:-1], blocks[1:]
+    this, following = blocks[:-1], blocks[1:]
+    # What the loop visits at each step. The rows marked * are views of one block of memory,
+    # i f o g c, in which a gate's sum is replaced by its value, so that nothing is copied.
+    #   from_x     (4, N, H)    what the input adds to the sums of i, f, o, g
+    #   h_ones     (N, H + 1)   the hidden state before the step, and ones
+    # * sums       (4, N, H)    the sums of i, f, o, g: negative where a sigmoid follows
+    # * ifo        (3, N, H)    input, forget and output gate
+    # * g          (N, H)       candidate
+    # * i_f, g_c   (2, N, H)    neighbours, so that one call makes i * g and f * c
+    #   c          (N, H)       the cell state after the step, in the following step's block
+    #   tanh_c     (N, H)       kept for the way back
+    # * o          (N, H)       output gate
+    #   h, h_next  (N, H)       the hidden state after the step, for the caller and for the product
     views = zip(
         _inputs(xs, W),
-        hs_1[:-1],
-        now[:, :4],
-        now[:, :3],
-        now[:, 3],
-        now[:, :2],
-        now[:, 3:],
-        then[:, 4],
+        hs_ones[:-1],
+        this[:, :4],
+        this[:, :3],
+        this[:, 3],
+        this[:, :2],
+        this[:, 3:],
+        following[:, 4],
         tanh_cs,
-        now[:, 2],
+        this[:, 2],
         hs,
-        hs_1[1:, :, :H],
+        hs_ones[1:, :, :H],
         strict=True,
     )
     with np.errstate(over="ignore"):  # exp(-a) may be infinite, and 1 / (1 + exp(-a)) is 0 then
-        for of_x, h_1, a, ifo, g, i_f, g_c, c, tanh_c, o, h, h_next in views:
-            matmul(h_1, U, product)
-            add(of_x, of_h, a)
+        for from_x, h_ones, sums, ifo, g, i_f, g_c, c, tanh_c, o, h, h_next in views:
+            matmul(h_ones, U_bias, product)
+            add(from_x, from_h, sums)
             exp(ifo, ifo)
             add(ifo, one, ifo)
             divide(one, ifo, ifo)
             tanh(g, g)
             multiply(i_f, g_c, terms)  # i * g and f * c
-            add(new, kept, c)
+            add(written, kept, c)
             tanh(c, tanh_c)
             multiply(o, tanh_c, h)
             h_next[...] = h
-    cache = SequenceCache(xs, hs_1, blocks, tanh_cs, params)
+    cache = SequenceCache(xs, hs_ones, blocks, tanh_cs, params)
     return hs, (hs[-1].copy(), blocks[-1, 4].copy()), cache
 
 
@@ -159,7 +172,7 @@ def lstm_backward(
     """
     if not isinstance(cache, SequenceCache):
         raise TypeError(f"cache must be a SequenceCache, got {type(cache).__name__}")
-    xs, hs_1, blocks, tanh_cs, params = cache
+    xs, hs_ones, blocks, tanh_cs, params = cache
     (T, N, D), H, dtype = xs.shape, params.hidden_size, params.bias.dtype
     dhs = finite("dhs", float_array("dhs", dhs, (T, N, H), dtype))
     dh, dc = state("dh_T", dh_T, (N, H), dtype).copy(), state("dc_T", dc_T, (N, H), dtype).copy()
@@ -167,9 +180,10 @@ def lstm_backward(
         dcs = finite("dcs", float_array("dcs", dcs, (T, N, H), dtype))
 
     W, U = params.weight_ih, params.weight_hh
-    dW, dU_1, dxs = np.zeros_like(W), np.zeros((4 * H, H + 1), dtype), empty(xs.shape, dtype)
+    dW, dxs = np.zeros_like(W), empty(xs.shape, dtype)
+    dU_bias = np.zeros((4 * H, H + 1), dtype)
     add, multiply, subtract, matmul = np.add, np.multiply, np.subtract, np.matmul
-    from_h, one = np.empty((N, H), dtype), np.ones((), dtype)
+    through_tanh, one = np.empty((N, H), dtype), np.ones((), dtype)
     K = _blocks(T, N)[0].stop
     factors_of_block, slopes_of_block = empty((K, 4, N, H), dtype), empty((K, N, H), dtype)
     das_of_block = empty((K, N, 4 * H + PADDING), dtype)[..., : 4 * H]
@@ -189,6 +203,14 @@ def lstm_backward(
             multiply(factor, other, factor)
 
         da_by_gate = das.reshape(K, N, 4, H).swapaxes(1, 2)
+        # What the loop visits, from the last step of the block to its first.
+        #   dh_t        (N, H)      what the loss sends to this step's hidden state
+        #   slope       (N, H)      o * (1 - tanh(c)^2): from dh to dc
+        #   factor_ifg  (3, N, H)   from dc to the sums of i, f, g
+        #   factor_o    (N, H)      from dh to the sum of o
+        #   f           (N, H)      from dc to the step before
+        #   da_ifg, da_o            views of da, (N, 4H): the gradient of the sums, as weights are
+        #                           stacked
         views = zip(
             range(block.start, block.stop)[::-1],
             dhs[block][::-1],
@@ -205,17 +227,17 @@ def lstm_backward(
             add(dh, dh_t, dh)
             if dcs is not None:
                 add(dc, dcs[t], dc)
-            multiply(dh, slope, from_h)
-            add(dc, from_h, dc)  # the two flows meet
+            multiply(dh, slope, through_tanh)
+            add(dc, through_tanh, dc)  # the two flows meet
             multiply(factor_ifg, dc, da_ifg)
             multiply(factor_o, dh, da_o)
             multiply(dc, f, dc)
             matmul(da, U, dh)
         da = das.reshape(-1, 4 * H)
         dW += da.T @ xs[block].reshape(-1, D)
-        dU_1 += da.T @ hs_1[block].reshape(-1, H + 1)
+        dU_bias += da.T @ hs_ones[block].reshape(-1, H + 1)
         matmul(da, W, dxs[block].reshape(-1, D))
-    return dxs, dh, dc, LSTMParams(dW, dU_1[:, :H].copy(), dU_1[:, H].copy())
+    return dxs, dh, dc, LSTMParams(dW, dU_bias[:, :H].copy(), dU_bias[:, H].copy())
 
 
 def _blocks(T: int, N: int) -> list[slice]:
