@@ -50,10 +50,12 @@ class LSTMParams:
     def __post_init__(self) -> None:
         weight_hh = float_array("weight_hh", self.weight_hh, ("4H", "H"))
         H = weight_hh.shape[1]
+        # Only now is H known, so only now can the height be asked to be four times the width.
         weight_hh = float_array("weight_hh", weight_hh, (4 * H, H))
         weight_ih = float_array("weight_ih", self.weight_ih, (4 * H, "D"), weight_hh.dtype)
         bias = float_array("bias", self.bias, (4 * H,), weight_hh.dtype)
         for name, array in (("weight_ih", weight_ih), ("weight_hh", weight_hh), ("bias", bias)):
+            # The dataclass is frozen, so that nobody replaces an array without these checks.
             object.__setattr__(self, name, array)
 
     @classmethod
@@ -88,11 +90,12 @@ class LSTMParams:
         generator("rng", rng)
         dtype = float_dtype("dtype", dtype)
         start = finite("forget_bias", float_array("forget_bias", forget_bias, ()))
+        # A sum over H units then has a size that does not grow with H.
         bound = 1 / np.sqrt(H)
         weight_ih = rng.uniform(-bound, bound, (4 * H, D)).astype(dtype)
         weight_hh = rng.uniform(-bound, bound, (4 * H, H)).astype(dtype)
         params = cls(weight_ih, weight_hh, np.zeros(4 * H, dtype))
-        params.gate("f")[2][:] = start
+        params.gate("f")[2][:] = start  # a view
         return params
 
     @property
@@ -256,11 +259,13 @@ def step_backward(dh: Array, dc: Array, cache: StepCache) -> tuple[Array, Array,
     """`lstm_step_backward` for arguments that were checked before."""
     x, h_prev, c_prev, i, f, g, o, _, tanh_c, _, params = cache
     dc = dc + dh * o * (1 - tanh_c**2)  # the two flows meet
+    # Slopes are computed from the values of the gates, so that the sums need not be kept.
     da_i = dc * g * i * (1 - i)  # (N, H) each
     da_f = dc * c_prev * f * (1 - f)
     da_g = dc * i * (1 - g**2)
     da_o = dh * tanh_c * o * (1 - o)
     da = np.concatenate([da_i, da_f, da_g, da_o], axis=1)  # (N, 4H)
+    # One set of parameters served every row of the batch: its gradients are sums over rows.
     grads = LSTMParams(da.T @ x, da.T @ h_prev, da.sum(axis=0))
     return da @ params.weight_ih, da @ params.weight_hh, dc * f, grads
 

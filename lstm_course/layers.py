@@ -191,8 +191,9 @@ class Dropout(Layer):
         """Return x with entries dropped, or x itself if not training, and the cache."""
         x = float_array("x", x)
         if not training or self.rate == 0:
-            return x, np.ones_like(x)
+            return x, np.ones_like(x)  # so that backward need not know
         kept = (self.rng.random(x.shape) >= self.rate).astype(x.dtype)
+        # What is kept grows, so that means stay the same and nothing changes when dropout is off.
         factor = kept / x.dtype.type(1 - self.rate)
         return x * factor, factor
 
@@ -315,13 +316,14 @@ class LSTM(Layer):
         xs = float_array("xs", xs, ("T", "N", self.input_size), dtype)
         T, N, _ = xs.shape
         lengths = check_lengths(lengths, T, N)
+        # Padding may hold anything, NaN included; zeros keep it out of every sum.
         xs = finite("xs", np.where(inside(T, lengths), xs, 0))
         shape = (len(self.params), N, H)
         h0, c0 = state("h0", h0, shape, dtype), state("c0", c0, shape, dtype)
         h_T, c_T = np.empty(shape, dtype), np.empty(shape, dtype)
         caches, drops = [], []
         for layer in range(self.num_layers):
-            if layer:
+            if layer:  # dropout acts between layers, never from step to step
                 xs, drop = self.dropout.forward(xs, training)
                 drops.append(drop)
             sides = []
@@ -378,6 +380,7 @@ def _run(
     if (lengths == len(xs)).all():
         return hs, finals, cache  # nothing to mask
     last, rows = lengths - 1, np.arange(len(lengths))
+    # A shorter sequence ends at a step of its own; what the cell computes after it is not shown.
     finals = hs[last, rows], cache.cs[lengths, rows]
     return hs * inside(len(xs), lengths), finals, cache
 
@@ -390,6 +393,7 @@ def _run_backward(
         return lstm_backward(dhs, cache, dh_T, dc_T)
     last, rows = lengths - 1, np.arange(len(lengths))
     dhs = dhs * inside(len(dhs), lengths)
+    # The final states are those of each sequence's own last step: blame for them enters there.
     dhs[last, rows] += dh_T
     dcs = np.zeros_like(dhs)
     dcs[last, rows] = dc_T
@@ -422,6 +426,7 @@ def _reverse(xs: Array, lengths: Array) -> Array:
     """Turn each sequence of a batch round within its own length."""
     T = len(xs)
     steps = np.arange(T)[:, None]
+    # Each sequence is reversed within its own length, and its padding stays behind it.
     order = np.where(steps < lengths, lengths - 1 - steps, steps)  # (T, N)
     return np.take_along_axis(xs, order[..., None], axis=0)
 

@@ -87,11 +87,12 @@ def softmax_cross_entropy(
     if wrong.any():
         raise ValueError(f"targets holds {targets[wrong][0]}, expected 0 to {K - 1}")
     log_p = _log_softmax(logits)
+    # Where nothing counts, a target may be any number, -100 for instance, and 0 is one to look up.
     chosen = np.where(counted, targets, 0)[..., None]
     log_likelihood = np.take_along_axis(log_p, chosen, axis=-1)[..., 0]
     dlogits = np.exp(log_p)
     np.put_along_axis(dlogits, chosen, np.take_along_axis(dlogits, chosen, axis=-1) - 1, axis=-1)
-    dlogits *= counted[..., None] / dlogits.dtype.type(counted.sum())
+    dlogits *= counted[..., None] / dlogits.dtype.type(counted.sum())  # the loss is a mean
     return float(-log_likelihood[counted].mean()), dlogits
 
 
@@ -130,6 +131,7 @@ def mean_squared_error(
     outputs = float_array("outputs", outputs)
     targets = float_array("targets", targets, outputs.shape, outputs.dtype)
     counted = _mask(mask, outputs.shape)
+    # Not a product with the mask: what does not count may be NaN, and 0 * NaN is NaN.
     difference = np.where(counted, outputs, 0) - np.where(counted, targets, 0)
     finite("outputs - targets", difference)
     count = difference.dtype.type(counted.sum())
@@ -137,6 +139,8 @@ def mean_squared_error(
 
 
 def _log_softmax(logits: Array) -> Array:
+    # Softmax does not change if all logits do by the same amount. Now the largest is 0, so that
+    # no exponential overflows and at least one is 1.
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 

@@ -130,6 +130,7 @@ class Optimizer:
             finite(f"grads[{k}]", grad)  # before any array has changed
         self.steps += 1
         for array, change in zip(self.arrays, self._changes(grads), strict=True):
+            # Decay acts on the array itself (AdamW): through the gradient, Adam would rescale it.
             array -= self.learning_rate * (change + self.weight_decay * array)
 
     def _changes(self, grads: Sequence[Array]) -> list[Array]:
@@ -252,6 +253,7 @@ class Adam(Optimizer):
             mean += (1 - self.beta1) * grad
             square *= self.beta2
             square += (1 - self.beta2) * grad**2
+            # Both averages begin at 0, and after few steps they are too small by these factors.
             mean_hat = mean / (1 - self.beta1**self.steps)
             square_hat = square / (1 - self.beta2**self.steps)
             changes.append(mean_hat / (np.sqrt(square_hat) + self.eps))

@@ -50,7 +50,7 @@ def product_derivative(a: Array, b: Array) -> tuple[Array, Array]:
     (array([0.3, 0.7]), array([0.2, 0.8]))
     """
     a, b = _pair(a, b)
-    return b.copy(), a.copy()
+    return b.copy(), a.copy()  # copies, since gradients are added to in place
 
 
 def add(a: Array, b: Array) -> Array:
@@ -137,6 +137,7 @@ def sigmoid_derivative(x: Array) -> Array:
     array([0.25 , 0.105])
     """
     x = float_array("x", x)
+    # Not s * (1 - s): where s is near 1, the difference would have no digits left.
     return _sigmoid(x) * _sigmoid(-x)
 
 
@@ -178,11 +179,13 @@ def tanh_derivative(x: Array) -> Array:
     >>> tanh_derivative([0.0, 1.0]).round(4)
     array([1.  , 0.42])
     """
+    # Not 1 - tanh(x)**2, for the same reason; exp of a negative number cannot overflow.
     small = np.exp(-np.abs(float_array("x", x))) ** 2
     return 4 * small / (1 + small) ** 2
 
 
 def _sigmoid(x: Array) -> Array:
+    # Of a negative number the exponential may become 0, which is right, but never infinite.
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, small) / (1 + small)
 

@@ -163,6 +163,7 @@ def rnn_step_jacobian(h: Array, params: RNNParams) -> Array:
     """
     _check_params(params)
     h = finite("h", float_array("h", h, ("N", params.hidden_size), params.bias.dtype))
+    # Row j of U, times the slope of unit j, which its value alone tells: tanh' = 1 - tanh^2.
     return (1 - h**2)[:, :, None] * params.weight_hh
 
 
@@ -205,7 +206,7 @@ def rnn_forward(xs: Array, params: RNNParams, h0: Array | None = None) -> tuple[
     T, N, _ = xs.shape
     h = state("h0", h0, (N, H), dtype)
     hs = xs @ params.weight_ih.T + params.bias  # of all steps at once: it needs no state
-    U = params.weight_hh.T.copy()
+    U = params.weight_hh.T.copy()  # contiguous, since every step multiplies by it
     for t in range(T):
         h = hs[t] = np.tanh(hs[t] + h @ U)
     return hs, h
@@ -271,6 +272,7 @@ def rnn_backward(
     for t in reversed(range(T)):
         das[t] *= dhs[t] + dh
         dh = das[t] @ params.weight_hh
+    # The weights' gradients need no order of steps, so one product over all steps makes each.
     da, h_prev = das.reshape(-1, H), np.concatenate([h0[None], hs[:-1]]).reshape(-1, H)
     grads = RNNParams(da.T @ xs.reshape(-1, D), da.T @ h_prev, da.sum(axis=0))
     return das @ params.weight_ih, dh, grads
@@ -340,9 +342,11 @@ class RNN(Layer):
         xs = float_array("xs", xs, ("T", "N", self.input_size), dtype)
         T, N, _ = xs.shape
         lengths = check_lengths(lengths, T, N)
+        # Padding may hold anything, NaN included.
         xs = np.where(inside(T, lengths), xs, 0)
         start = state("h0", h0, (1, N, H), dtype)[0]
         hs, _ = rnn_forward(xs, self.params, start)
+        # Each sequence ends at a step of its own.
         h_T = hs[lengths - 1, np.arange(N)][None]
         return hs * inside(T, lengths), (h_T,), (xs, hs, start, lengths)
 

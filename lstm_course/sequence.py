@@ -125,6 +125,7 @@ def lstm_backward(
     dxs = np.empty((len(cache), N, params.input_size), dtype)
     grads = LSTMParams(*(np.zeros_like(array) for array in params.arrays()))
     for t in reversed(range(len(cache))):
+        # What the loss sends to this step, and what comes back from the steps after it.
         dxs[t], dh, dc, at_t = step_backward(dhs[t] + dh, dcs[t] + dc, cache[t])
         for total, part in zip(grads.arrays(), at_t.arrays(), strict=True):
             total += part  # the same parameters served at every step
