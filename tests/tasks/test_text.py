@@ -1,0 +1,49 @@
+import numpy as np
+
+from lstm_course import tasks
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def test_text_survives_its_alphabet_and_windows_want_the_next_character():
+    text = tasks.python_reference()
+    alphabet = tasks.Alphabet(text)
+    numbers = alphabet.encode(text)
+    assert alphabet.decode(numbers) == text
+    assert set(np.unique(numbers)) == set(range(len(alphabet)))
+    inputs, targets, *_ = tasks.windows(numbers, 20, 300, rng=rng())
+    assert inputs.shape == targets.shape == (20, 300)
+    np.testing.assert_array_equal(inputs[1:], targets[:-1])
+    for n in range(300):
+        assert alphabet.decode([*inputs[:, n], targets[-1, n]]) in text
+
+
+def test_windows_reach_both_ends_of_a_text():
+    inputs, targets, *_ = tasks.windows(np.arange(5), 2, 200, rng=rng())
+    assert set(inputs[0]) == {0, 1, 2}
+    assert targets.max() == 4
+
+
+def test_no_paragraph_comes_twice_and_tables_are_left_out():
+    text = tasks.python_reference()
+    distinct = tasks.distinct_paragraphs(text)
+    assert tasks.distinct_paragraphs(distinct) == distinct
+    paragraphs = [" ".join(one.split()) for one in distinct.split("\n\n")]
+    assert len(paragraphs) == len(set(paragraphs))
+    assert set(paragraphs) < {" ".join(one.split()) for one in text.split("\n\n")}
+    assert 0.6 * len(text) < len(distinct) < 0.9 * len(text)  # it does repeat itself
+    assert "+--" not in distinct
+    assert tasks.distinct_paragraphs("a\n\n\n\nb\n\n a") == "a\n\nb\n"
+
+
+def test_quotes_and_brackets_are_open_once_they_are_read():
+    text = '(a "b) (c" d)\n\n"e\n\nf ) ((g) h\n\ni'
+    quotes = "".join("01"[int(state)] for state in tasks.quoted(text))
+    assert quotes == "0001111110000" + "00" + "1110" + "0" * (len(text) - 19)
+    depth = [bool(state) for state in tasks.bracketed(text)]
+    assert (
+        "".join(c for c, inside in zip(text, depth, strict=True) if inside) == '(a "b(c" d((g) h\n'
+    )
+    np.testing.assert_array_equal(tasks.columns("\nab\n\nc"), [0, 1, 2, 0, 0, 1])
