@@ -36,9 +36,8 @@ def test_parity_with_torch(torch):
             # Two biases that only matter as a sum.
             theirs.bias_ih.copy_(torch.from_numpy(params.bias) - 0.5)
             theirs.bias_hh.fill_(0.5)
-            h_torch, c_torch = theirs(
-                *map(torch.from_numpy, (x,)), tuple(map(torch.from_numpy, (h_prev, c_prev)))
-            )
+            state = torch.from_numpy(h_prev), torch.from_numpy(c_prev)
+            h_torch, c_torch = theirs(torch.from_numpy(x), state)
         h, c, _ = lstm_step(x, h_prev, c_prev, params)
         np.testing.assert_allclose(h, h_torch.numpy(), rtol=0, atol=1e-12)
         np.testing.assert_allclose(c, c_torch.numpy(), rtol=0, atol=1e-12)

@@ -68,6 +68,23 @@ def resume(
         How many runs to do at a time; `do` must be a function of a module if there are several.
     progress
         Whether to show a progress bar.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from typing import NamedTuple
+    >>> class Run(NamedTuple):
+    ...     seed: int
+    >>> def square(run):
+    ...     print("seed", run.seed)
+    ...     return {"seed": run.seed, "square": run.seed**2}
+    >>> with TemporaryDirectory() as folder:
+    ...     kept = Path(folder) / "squares.part"
+    ...     some = resume([Run(2)], square, kept, progress=False)
+    ...     resume([Run(2), Run(3)], square, kept, progress=False)
+    seed 2
+    seed 3
+    [{'seed': 2, 'square': 4}, {'seed': 3, 'square': 9}]
     """
     from tqdm import tqdm  # here, since importing the package needs NumPy alone
 

@@ -379,7 +379,7 @@ def probes(run: Large, model: Captioner) -> dict[str, Any]:
     )
     before, after = states_of(model, old), states_of(model, new)
 
-    def told(x: Array, new_x: Array) -> list[float]:
+    def digits_right(x: Array, new_x: Array) -> list[float]:
         return [
             round(
                 float(
@@ -391,9 +391,9 @@ def probes(run: Large, model: Captioner) -> dict[str, Any]:
         ]
 
     flat = [batch.inputs[0].reshape(batch.inputs[0].shape[0], -1) for batch in (old, new)]
-    result: dict[str, Any] = {"pixels": told(*flat)}
+    result: dict[str, Any] = {"pixels": digits_right(*flat)}
     for name in sorted(before.keys() - {"f"}):
-        result[name] = [told(x, y) for x, y in zip(before[name], after[name], strict=True)]
+        result[name] = [digits_right(x, y) for x, y in zip(before[name], after[name], strict=True)]
     if "f" in after:
         result["forget"] = [round(float(f.mean()), 4) for f in after["f"][1:]]
     return result

@@ -179,7 +179,7 @@ def inside(run: Run, epochs: int = EPOCHS) -> dict[str, Any]:
     def named(x: Array, new_x: Array) -> float:
         return round(float(np.mean(ridge(x, known)(new_x).argmax(axis=1) == wanted)), 4)
 
-    def told(guesses: list[Array]) -> list[float]:
+    def explained(guesses: list[Array]) -> list[float]:
         wrong = [((new[:, row] - guesses[row]) ** 2).sum() for row in range(8)]
         spread = [((new[:, row] - images[:, row].mean(axis=0)) ** 2).sum() for row in range(8)]
         return [round(float(1 - a / b), 4) for a, b in zip(wrong, spread, strict=True)]
@@ -191,11 +191,11 @@ def inside(run: Run, epochs: int = EPOCHS) -> dict[str, Any]:
         for state in "ch":
             x, new_x = old[state][-1], later[state][-1]
             guesses = [ridge(x, images[:, row])(new_x) for row in range(8)]
-            result["picture"][f"{name}, {state}"] = told(guesses)
+            result["picture"][f"{name}, {state}"] = explained(guesses)
     flat, new_flat = images.reshape(-1, 64), new.reshape(-1, 64)
     result["class"]["pixels"] = [named(flat[:, : 8 * t], new_flat[:, : 8 * t]) for t in range(1, 9)]
     means = np.array([images[labels == k].mean(axis=0) for k in range(10)])
-    result["picture"]["digit"] = told([means[wanted, row] for row in range(8)])
+    result["picture"]["digit"] = explained([means[wanted, row] for row in range(8)])
     return result
 
 

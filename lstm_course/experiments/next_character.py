@@ -25,7 +25,7 @@ from lstm_course.experiments.next_character_models import (
     train,
     worth,
 )
-from lstm_course.experiments.next_character_units import gates, inside, told
+from lstm_course.experiments.next_character_units import gates, inside, units_of_stories
 from lstm_course.layers import LSTM, Embedding, Linear
 from lstm_course.models import SequenceModel, sample
 
@@ -101,7 +101,7 @@ def study(run: Run, best: dict[str, Any]) -> dict[str, Any]:
     model, looks = train(run)
     result: dict[str, Any] = {**run._asdict(), "looks": looks, **compared(run, model, best)}
     if run.text == "stories":
-        result["told"] = told(run, model)
+        result["told"] = units_of_stories(run, model)
     elif isinstance(model.recurrent, LSTM):
         result["written"] = written(run, model)
     if run.text != "stories":

@@ -156,7 +156,7 @@ def between(text: str) -> tuple[Array, Array]:
     return np.array([place for span in spans for place in span]), np.array(names)
 
 
-def told(run: Run, model: SequenceModel) -> dict[str, Any]:
+def units_of_stories(run: Run, model: SequenceModel) -> dict[str, Any]:
     """Measure on stories who still knows the animal, and which units of an LSTM hold what.
 
     `right` are, by characters since the animal was named, the sentences whose sound gets the
