@@ -4,13 +4,13 @@ BIN  := $(VENV)/bin
 PORT ?= 8000
 
 # The first interpreter that the course supports; `make PYTHON=...` picks another.
-SUPPORTED := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+SUPPORTED := -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$p" $(SUPPORTED) && { echo "$$p"; break; }; done)
 
 .DELETE_ON_ERROR: # a virtual environment that was not finished is made again
 
-.PHONY: help venv book serve lab test lint bench experiments notebooks chapters colab address clean
+.PHONY: help venv book serve lab lint format quick test bench experiments notebooks chapters colab address clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-12s%s\n", $$1, $$2}' Makefile
@@ -18,9 +18,9 @@ help: ## list the targets
 venv: $(VENV)/.ready ## set up .venv from constraints.txt
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "The course needs Python 3.11, 3.12 or 3.13, and none of them is on the PATH."; exit 1; }
+	@test -n "$(PYTHON)" || { echo "The course needs Python 3.11 or newer, and there is none on the PATH."; exit 1; }
 	@"$(PYTHON)" $(SUPPORTED) \
-		|| { echo "The course needs Python 3.11, 3.12 or 3.13, and PYTHON=$(PYTHON) is not one of them."; exit 1; }
+		|| { echo "The course needs Python 3.11 or newer, and PYTHON=$(PYTHON) is not."; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu, install python3-venv."; exit 1; }
 	@"$(PYTHON)" -m venv $(VENV)
@@ -48,8 +48,15 @@ lint: venv ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+format: venv ## lay out code and notebooks as lint wants them
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+quick: lint ## lint, unit tests and doctests: no notebooks, no browser, under two minutes
+	@$(BIN)/python -m pytest -n 2 -q -rfEs -m "not slow" tests lstm_course --ignore=tests/book
+
 test: lint book ## everything: lint, book build, unit tests, doctests, notebooks, browser
-	@$(BIN)/python -m pytest -n 2 -q -rs
+	@$(BIN)/python -m pytest -n 2 -q -rfEs
 
 bench: venv ## run the benchmarks
 	@$(BIN)/python -m benchmarks.cpu

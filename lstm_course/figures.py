@@ -123,6 +123,13 @@ def show(fig: Figure, alt: str) -> Picture:
     ------
     ValueError
         `alt` is empty.
+
+    Examples
+    --------
+    >>> fig, ax = figure()
+    >>> picture = show(fig, "Empty axes.")
+    >>> picture._repr_html_()[:58]
+    '<svg class="lc-figure" role="img" aria-label="Empty axes."'
     """
     if not alt.strip():
         raise ValueError("alt is empty, expected a sentence that says what the figure shows")
