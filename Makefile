@@ -59,6 +59,7 @@ test: lint book ## everything: lint, book build, unit tests, doctests, notebooks
 	@$(BIN)/python -m pytest -n 2 -q -rfEs
 
 bench: venv ## run the benchmarks
+	@$(BIN)/python -m benchmarks.imports
 	@$(BIN)/python -m benchmarks.cpu
 
 experiments: venv ## repeat the long runs whose results the chapters load (three and a half hours)

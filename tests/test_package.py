@@ -25,6 +25,9 @@ def test_import_loads_numpy_alone():
     )
     assert "numpy" in loaded
     assert not {"matplotlib", "torch", "IPython", "scipy", "tqdm"} & set(loaded)
+    parts = {name for name in loaded if name.startswith("lstm_course.")}
+    first = ("_checks", "pointwise", "gates", "cell", "sequence")
+    assert parts == {f"lstm_course.{name}" for name in first}
 
 
 def test_every_public_name_is_there(torch):
