@@ -80,7 +80,9 @@ def test_a_hundred_thousand_steps():
     hs, finals, cache = fast.lstm_forward(xs, params, h0, c0)
     for start in (0, 60_000, 99_000):  # from the state that the fast version had by then
         steps = slice(start, start + 1000)
-        expected, last, _ = lstm_forward(xs[steps], params, cache.hs_ones[start, :, :2], cache.cs[start])
+        expected, last, _ = lstm_forward(
+            xs[steps], params, cache.hs_ones[start, :, :2], cache.cs[start]
+        )
         np.testing.assert_allclose(hs[steps], expected, rtol=0, atol=1e-12)
     for one, other in zip(finals, last, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)

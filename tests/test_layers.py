@@ -134,6 +134,7 @@ def test_lstm_against_torch(torch):
 
 @settings(max_examples=10)
 @given(**LSTMS)
+@pytest.mark.slow
 def test_lstm_against_central_differences(T, N, D, H, **options):
     lstm, (xs, h0, c0), lengths, (dhs, dh_T, dc_T) = draw(T, N, D, H, **options)
 

@@ -54,6 +54,7 @@ class TestModel:
         T=st.integers(2, 4),
         N=st.integers(2, 3),
     )
+    @pytest.mark.slow
     def test_every_gradient_against_central_differences(self, words, kind, padded, T, N):
         draws = rng(1)
         if kind == "RNN":
@@ -113,6 +114,7 @@ class TestFinalStateModel:
         padded=st.booleans(),
         words=st.booleans(),
     )
+    @pytest.mark.slow
     def test_every_gradient_against_central_differences(self, kind, both, padded, words):
         draws, (T, N) = rng(1), (4, 3)
         if kind == "RNN h":
@@ -190,6 +192,7 @@ class TestRNNLayer:
             np.testing.assert_allclose(h_T[0, n], alone[-1, 0], atol=1e-14)
             assert not hs[length:, n].any()
 
+    @pytest.mark.slow
     def test_every_gradient_against_central_differences(self):
         layer = rnn.RNN(2, 3, rng=rng())
         xs, h0 = rng(1).normal(size=(5, 3, 2)), rng(2).normal(size=(1, 3, 3))
@@ -559,6 +562,7 @@ class TestCheckpoint:
         with pytest.raises(ValueError, match=r"nowhere/run\.npz, and there is no such folder"):
             other.fit(adding_batches, 5, checkpoint="nowhere/run.npz", progress=False)
 
+    @pytest.mark.slow
     def test_a_run_that_is_killed_again_and_again_arrives_where_it_should(self, tmp_path):
         program = """
 import sys

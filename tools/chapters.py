@@ -108,7 +108,8 @@ def renewed(text: str, old_file: str, moved: dict[str, str]) -> str:
         was, now = old.removesuffix(".ipynb"), new.removesuffix(".ipynb")
         if "_" in Path(now).stem:
             was, now = Path(was).stem, Path(now).stem
-        text = re.sub(rf"\b{re.escape(was)}(?![\w-])", now, text)
+        if was != now:
+            text = re.sub(rf"\b{re.escape(was)}(?![\w-])", now, text)
     own = re.match(r"(?:book/\d-[\w-]+/|exercises/)(\d\d)-", new_file)
     if own and new_file.endswith(".ipynb"):
         text = HEADING.sub(lambda m: f"{m[1] or ''}{int(own[1])}", text, count=1)

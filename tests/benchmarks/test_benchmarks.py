@@ -18,6 +18,7 @@ SMALL = (5, 3, 4, 6)
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("build", [rivals.forward, rivals.training])
+@pytest.mark.slow
 def test_all_rivals_compute_the_same(build, dtype):
     runs = build(rivals.Case(SMALL, dtype))
     assert {"readable", "fast", "torch.nn.LSTM", "LSTMCell loop", rivals.FLOOR} <= set(runs)
@@ -25,6 +26,7 @@ def test_all_rivals_compute_the_same(build, dtype):
 
 
 @pytest.mark.parametrize("build", [rivals.forward, rivals.training])
+@pytest.mark.slow
 def test_a_rival_that_computes_something_else_is_refused(build):
     runs = build(rivals.Case(SMALL, np.float64))
     honest = runs["fast"]

@@ -100,6 +100,7 @@ def test_least_bytes():
     assert case(format="bf16").least_bytes(True) == 2 * 2 * numbers
 
 
+@pytest.mark.slow
 def test_from_measuring_to_record_and_chart(monkeypatch, tmp_path):
     monkeypatch.setattr(timing, "TURN", 0)
     monkeypatch.setattr(gpu, "compare", lambda runs, limit, clock: timing.alternate(runs, 5, clock))

@@ -213,6 +213,7 @@ def test_states_begin_with_the_picture_and_pairs_name_the_upper_digit_first():
         np.testing.assert_allclose(states["h"][1:], hs, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_everything_in_small_and_resumed(tiny, tmp_path, monkeypatch):
     kept = tmp_path / "captions.part"
     whole = captioning.measure(kept)

@@ -56,6 +56,7 @@ def test_the_record_holds_every_run_of_the_design():
         assert ("longer at the end" in one) == (one["T"] == min(remembering.LENGTHS))
 
 
+@pytest.mark.slow
 def test_a_run_repeats_itself_and_models_start_as_they_should(monkeypatch):
     monkeypatch.setattr(remembering, "UPDATES", 100)
     run = Run("temporal order", "LSTM, biases spread", 20, 0.01, 3)
@@ -94,6 +95,7 @@ def test_the_best_rate_solves_soonest_or_comes_closest():
     assert remembering.best_rate(unsolved[:2] + solved + unsolved[4:], "t", "m") == rates[3]
 
 
+@pytest.mark.slow
 def test_finished_runs_are_kept_and_not_repeated(tmp_path, monkeypatch):
     kept = tmp_path / "runs.part"
     runs = [Run("adding", "LSTM, bias 1", 10, 0.01, seed) for seed in (0, 1)]

@@ -245,6 +245,7 @@ def test_a_saved_model_is_nearly_the_same(small):
     )
 
 
+@pytest.mark.slow
 def test_the_whole_experiment_goes_on_after_a_kill_as_if_nothing_had_happened(small, monkeypatch):
     trained = []
     train = next_character_models.train

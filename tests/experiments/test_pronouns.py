@@ -352,6 +352,7 @@ def test_the_best_rate_has_the_least_loss():
     assert pronouns.best_rate(tuning, "LSTM") == 0.2
 
 
+@pytest.mark.slow
 def test_a_small_experiment_is_measured_and_goes_on_after_a_kill(small, tmp_path, monkeypatch):
     kept = tmp_path / "gender.part"
     results = pronouns.measure(kept)

@@ -63,6 +63,7 @@ def test_questions_are_of_their_cells_and_begin_like_no_sentence_learned_from(sm
     assert len(verb_number.pooled(cells, 48)) == sum(map(len, cells.values()))
 
 
+@pytest.mark.slow
 def test_a_run_repeats_itself_and_learns(small):
     run = Run("LSTM", 8, 0.01, 3)
     one, other = verb_number.train(run), verb_number.train(run)

@@ -41,6 +41,7 @@ def alone(monkeypatch):
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_gradients_of_one(tmp_path):
     script = tmp_path / "gradients.py"
     script.write_text(
@@ -72,6 +73,7 @@ def children(pid):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are looked up in /proc")
+@pytest.mark.slow
 def test_a_run_whose_worker_is_killed_goes_on_and_ends_as_in_one_process(tmp_path):
     checkpoint = tmp_path / "run.pt"
     options = ("-m", "lstm_course.pytorch.distributed", *SMALL, "--steps=600", "--every=50")
@@ -103,6 +105,7 @@ def test_a_run_whose_worker_is_killed_goes_on_and_ends_as_in_one_process(tmp_pat
     torch.testing.assert_close(two["model"], one["model"], rtol=0, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_training_learns(alone):
     run = Run(TEXT, Settings(batch=8, window=16, hidden_size=16, learning_rate=0.02))
     before = run.bits()

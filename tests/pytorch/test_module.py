@@ -377,6 +377,7 @@ def test_turning_round():
     assert padded.T.tolist() == [[12, 9, 6, 3, 0], [7, 4, 1, -1, -1], [5, 2, -1, -1, -1]]
 
 
+@pytest.mark.slow
 def test_kernels_in_tritons_interpreter():
     need(importlib.util.find_spec("triton"), "Triton", "pip install triton")
     run = subprocess.run(

@@ -47,6 +47,7 @@ def test_digit_sequences_hold_every_pixel_in_the_order_of_their_form(images_and_
     np.testing.assert_array_equal(half, rows.inputs)  # sixteenths are exact
 
 
+@pytest.mark.slow
 def test_sheets_begin_where_the_labels_begin_again(images_and_labels):
     _, labels = images_and_labels
     sheet = tasks.writing_sheets()
