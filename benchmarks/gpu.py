@@ -232,7 +232,7 @@ def store(device: str, results: Mapping[str, Any]) -> None:
     """Renew the device's part of the record."""
     record = {"cpu": None, "cuda": None}
     if RECORD.is_file():
-        record = json.loads(RECORD.read_text())
+        record = json.loads(RECORD.read_text(encoding="utf-8"))
     RECORD.write_text(json.dumps(record | {device: results}, indent=1) + "\n")
 
 
@@ -243,7 +243,7 @@ def chart() -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    record = json.loads(RECORD.read_text())
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
     devices = [device for device in ("cpu", "cuda") if record[device]]
     figure, panels = plt.subplots(
         len(devices), 2, figsize=(14, 5 * len(devices)), layout="constrained", squeeze=False

@@ -15,7 +15,7 @@ from benchmarks.rivals import SIZES, Case, training
 
 def status(field: str) -> float:
     """Return a field of /proc/self/status in MB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
 
 

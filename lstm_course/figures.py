@@ -164,10 +164,12 @@ def show(fig: Figure, alt: str) -> Picture:
 
 
 _NAME_CELL = (
-    "text-align: left; position: sticky; left: 0; "
+    "padding: 0.25em 0.9em 0.25em 0; text-align: left; position: sticky; left: 0; "
     "background: var(--lc-page, var(--jp-layout-color0, Canvas))"
 )
-_NUMBER_CELL = "text-align: right; font-variant-numeric: tabular-nums"
+_NUMBER_CELL = (
+    "padding: 0.25em 0 0.25em 0.9em; text-align: right; font-variant-numeric: tabular-nums"
+)
 
 
 class Table:

@@ -58,7 +58,9 @@ def test_sections_are_known_in_order_and_complete(path):
 
 def test_what_stands_in_a_paper_says_in_which():
     sources = {
-        path.stem: len(re.findall(r"^ +References\n +-{3,}\n", path.read_text(), re.MULTILINE))
+        path.stem: len(
+            re.findall(r"^ +References\n +-{3,}\n", path.read_text(encoding="utf-8"), re.MULTILINE)
+        )
         for path in MODULES
     }
     for module in ("gates", "cell", "sequence", "rnn", "layers", "losses", "optim", "gradcheck"):

@@ -51,7 +51,7 @@ def test_unknown_name_is_an_attribute_error():
 
 def imported(path):
     """Yield the names of the course's own modules that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module == "lstm_course":
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module.startswith("lstm_course."):
@@ -83,12 +83,16 @@ def test_no_two_modules_share_a_name():
 
 def test_the_package_says_that_it_is_typed_and_its_version_once():
     assert importlib.resources.files("lstm_course").joinpath("py.typed").is_file()
-    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert pyproject["project"]["version"] == lstm_course.__version__
-    assert f"version: {lstm_course.__version__}\n" in (ROOT / "CITATION.cff").read_text()
-    assert f"## {lstm_course.__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"version: {lstm_course.__version__}\n" in (ROOT / "CITATION.cff").read_text(
+        encoding="utf-8"
+    )
+    assert f"## {lstm_course.__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_the_example_of_the_readme_runs():
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     exec(compile(code, "README.md", "exec"), {})

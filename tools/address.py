@@ -17,7 +17,7 @@ ELSEWHERE = {".pre-commit-config.yaml", "constraints.txt"}  # these name other p
 
 def address() -> tuple[str, str]:
     """Return owner and name of the repository, as pyproject.toml states them."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return URL.fullmatch(project["urls"]["Repository"]).groups()
 
 
@@ -50,11 +50,11 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"URL is {arguments[0]!r}, expected https://github.com/OWNER/NAME")
     # pyproject.toml last: until then a run that was interrupted can be repeated.
     for path in sorted(files(), key=lambda path: path.name == "pyproject.toml"):
-        text = changed = path.read_text()
+        text = changed = path.read_text(encoding="utf-8")
         for was, now in zip(mentions(*old), mentions(*match.groups()), strict=True):
             changed = changed.replace(was, now)
         if changed != text:
-            path.write_text(changed)
+            path.write_text(changed, encoding="utf-8")
             print(path.relative_to(ROOT))
 
 

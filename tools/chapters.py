@@ -29,7 +29,7 @@ HEADING = re.compile(r"(?<=# )(Exercise )?\d+(?= · )")
 def chapters() -> list[tuple[str, str, str]]:
     """Return part's folder, name, and the exercise's name or "" of every chapter, in order."""
     found = []
-    for part in yaml.safe_load((ROOT / TOC).read_text())["parts"]:
+    for part in yaml.safe_load((ROOT / TOC).read_text(encoding="utf-8"))["parts"]:
         for page in part["chapters"]:
             chapter = PAGE.fullmatch(page["file"])
             if chapter:

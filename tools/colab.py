@@ -48,9 +48,9 @@ def prepare() -> None:
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
     ready = VENV / ".ready"
     wanted = "\n".join((PYTHON, *VERSIONS))
-    if not ready.exists() or ready.read_text() != wanted:
+    if not ready.exists() or ready.read_text(encoding="utf-8") != wanted:
         subprocess.run([interpreter(), "-m", "venv", "--clear", VENV], check=True)
-        lines = (ROOT / "constraints.txt").read_text().splitlines()
+        lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
         pinned = [line for line in lines if line.split("==")[0] in FROM_CONSTRAINTS]
         subprocess.run([*pip, *VERSIONS, *pinned], check=True)
         kernel = [python, "-m", "ipykernel", "install", "--sys-prefix", "--name", KERNEL]

@@ -36,13 +36,14 @@ def recorded(name: str) -> dict[str, Any]:
     file = files(__name__) / "results" / f"{name}.json"
     if not file.is_file():
         raise ValueError(f"name is {name!r}, and there is no record of that experiment")
-    return dict(json.loads(file.read_text()))
+    return dict(json.loads(file.read_text(encoding="utf-8")))
 
 
 def record(name: str, command: str, results: Mapping[str, Any]) -> Path:
     """Write what a command has measured beside what others have; return the file."""
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(provenance(command) | dict(results), indent=1) + "\n")
+    text = json.dumps(provenance(command) | dict(results), indent=1) + "\n"
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -94,7 +95,8 @@ def resume(
         return tuple(one[name] for name in runs[0]._fields)
 
     done: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for line in kept.read_text().splitlines() if kept.exists() and runs else []:
+    written = kept.read_text(encoding="utf-8") if kept.exists() and runs else ""
+    for line in written.splitlines():
         try:
             one = json.loads(line)
         except ValueError:
@@ -107,7 +109,7 @@ def resume(
         results = pool.imap_unordered(do, left) if pool else map(do, left)
         for one in tqdm(results, total=len(left), disable=not progress, unit="run"):
             done[key(one)] = one
-            with kept.open("a") as file:
+            with kept.open("a", encoding="utf-8") as file:
                 file.write("\n" + json.dumps(one))  # behind a line that was cut short
     return [done[tuple(run)] for run in runs]
 
@@ -125,7 +127,7 @@ def provenance(command: str) -> dict[str, Any]:
 def _processor() -> str:
     """Return the processor's name where the system tells it."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
     return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "unknown")

@@ -232,7 +232,7 @@ def main(arguments: list[str] | None = None) -> None:
     file = options.pop("file")
     join()
     try:
-        text = file.read_text() if file else python_reference()
+        text = file.read_text(encoding="utf-8") if file else python_reference()
         train(Run(text, settings), options.pop("steps"), **options)
     except (OSError, ValueError) as error:
         parser.error(str(error))

@@ -111,7 +111,7 @@ def test_from_measuring_to_record_and_chart(monkeypatch, tmp_path):
     gpu.store("cuda", {"rows": "of a GPU"})
     gpu.store("cpu", {"rows": "to be renewed"})
     gpu.store("cpu", gpu.measure("cpu"))
-    record = json.loads(gpu.RECORD.read_text())
+    record = json.loads(gpu.RECORD.read_text(encoding="utf-8"))
     assert record["cuda"] == {"rows": "of a GPU"}
     complete(record["cpu"], "cpu")
     gpu.store("cuda", None)

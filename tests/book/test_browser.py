@@ -12,7 +12,8 @@ from conftest import ROOT, need
 
 HTML = ROOT / "_build/html"
 PAGES = [
-    f"{name}.html" for name in re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
+    f"{name}.html"
+    for name in re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
 ]
 
 

@@ -27,7 +27,11 @@ def cells(path, kind):
 
 @EACH_TEXT
 def test_a_mention_of_a_chapter_is_a_link_with_its_number(path):
-    text = "\n".join(cells(path, "markdown")) if path.suffix == ".ipynb" else path.read_text()
+    text = (
+        "\n".join(cells(path, "markdown"))
+        if path.suffix == ".ipynb"
+        else path.read_text(encoding="utf-8")
+    )
     for said, target in re.findall(r"\[([^\]\[]*)\]\(([\w./-]+\.ipynb)[^)]*\)", text):
         name = Path(target).stem[3:]
         assert (path.parent / target).is_file(), f"[{said}]({target}) leads nowhere"
@@ -39,7 +43,11 @@ def test_a_mention_of_a_chapter_is_a_link_with_its_number(path):
 
 
 def test_a_mention_in_code_has_the_chapters_number_and_name():
-    codes = {file: (ROOT / file).read_text() for file in chapters.files() if file.endswith(".py")}
+    codes = {
+        file: (ROOT / file).read_text(encoding="utf-8")
+        for file in chapters.files()
+        if file.endswith(".py")
+    }
     codes |= {str(path): "\n".join(cells(path, "code")) for path in PAGES}
     found = 0
     for path, code in codes.items():
@@ -58,10 +66,9 @@ def test_the_tool_has_nothing_to_do():
     for file in chapters.files():
         text = (ROOT / file).read_text(encoding="utf-8")
         assert chapters.renewed(text, file, moved) == text, file
-    assert (
-        chapters.table_of_contents((ROOT / "_toc.yml").read_text(), moved)
-        == (ROOT / "_toc.yml").read_text()
-    )
+    assert chapters.table_of_contents((ROOT / "_toc.yml").read_text(encoding="utf-8"), moved) == (
+        ROOT / "_toc.yml"
+    ).read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -84,7 +91,9 @@ def contents(folder):
 
 def links_lead_somewhere(folder):
     for path in [*folder.rglob("*.ipynb"), *folder.rglob("*.md")]:
-        for target in re.findall(r"\]\(((?:\.\./)*[\w./-]+\.ipynb)", path.read_text()):
+        for target in re.findall(
+            r"\]\(((?:\.\./)*[\w./-]+\.ipynb)", path.read_text(encoding="utf-8")
+        ):
             assert (path.parent / target).is_file(), (path, target)
 
 
@@ -92,7 +101,7 @@ def swap(folder, one, other):
     """Exchange two chapters in the table of contents, each with its exercise."""
     toc = folder / "_toc.yml"
     entry = r"      - file: book/\S*{}\n(?:        .*\n)*"
-    text = toc.read_text()
+    text = toc.read_text(encoding="utf-8")
     a, b = (re.search(entry.format(name), text)[0] for name in (one, other))
     toc.write_text(text.replace(a, "@").replace(b, a).replace("@", b))
 
@@ -126,11 +135,13 @@ def test_a_new_chapter_is_inserted_without_a_number(copy):
     new = copy / "book/2-pieces/a-new-gate.ipynb"
     shutil.copy(copy / "book/2-pieces/06-output-gate.ipynb", new)
     toc = copy / "_toc.yml"
-    text = toc.read_text()
+    text = toc.read_text(encoding="utf-8")
     first = "      - file: book/2-pieces/05-input-gate\n"
     toc.write_text(text.replace(first, "      - file: book/2-pieces/a-new-gate\n" + first))
     chapters.main()
-    assert "# 5 · The output gate" in (copy / "book/2-pieces/05-a-new-gate.ipynb").read_text()
+    assert "# 5 · The output gate" in (copy / "book/2-pieces/05-a-new-gate.ipynb").read_text(
+        encoding="utf-8"
+    )
     assert (copy / "book/2-pieces/06-input-gate.ipynb").is_file()
     links_lead_somewhere(copy)
 
@@ -138,10 +149,12 @@ def test_a_new_chapter_is_inserted_without_a_number(copy):
 def test_a_chapter_moves_to_another_part(copy):
     toc = copy / "_toc.yml"
     line = "      - file: book/1-why/01-plain-recurrence\n"
-    text = toc.read_text().replace("book/2-pieces/08-sequence", "book/1-why/08-sequence")
+    text = toc.read_text(encoding="utf-8").replace(
+        "book/2-pieces/08-sequence", "book/1-why/08-sequence"
+    )
     toc.write_text(text)
     chapters.main()
-    assert line in toc.read_text()
+    assert line in toc.read_text(encoding="utf-8")
     assert (copy / "book/1-why/08-sequence.ipynb").is_file()
     links_lead_somewhere(copy)
 

@@ -36,7 +36,7 @@ def test_the_address_is_the_same_everywhere():
             r"https://colab\.research\.google\.com/github/[\w.-]+/[\w.-]*[\w-]",
             r"https://[\w.-]+\.github\.io/[\w.-]*[\w-]",
         ):
-            for mention in re.findall(form, path.read_text()):
+            for mention in re.findall(form, path.read_text(encoding="utf-8")):
                 if any(part in mention for part in ELSEWHERE):
                     continue
                 assert mention.lower() in allowed, f"{path}: {mention}"
@@ -55,7 +55,7 @@ def test_one_command_changes_the_address(tmp_path, monkeypatch):
     address.main(["https://github.com/someone-else/their.fork"])
     assert address.address() == ("someone-else", "their.fork")
     for path in address.files():
-        assert not any(form in path.read_text() for form in old), path
+        assert not any(form in path.read_text(encoding="utf-8") for form in old), path
         if path.suffix == ".ipynb":
             nbformat.read(path, as_version=4)
     with pytest.raises(SystemExit, match=r"expected https://github\.com/OWNER/NAME"):
@@ -63,7 +63,9 @@ def test_one_command_changes_the_address(tmp_path, monkeypatch):
 
 
 def test_every_page_is_in_the_table_of_contents():
-    listed = set(re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text()))
+    listed = set(
+        re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    )
     pages = [
         *(ROOT / "book").rglob("*.md"),
         *(ROOT / "book").rglob("*.ipynb"),
@@ -73,15 +75,15 @@ def test_every_page_is_in_the_table_of_contents():
 
 
 def test_colab_and_repository_buttons_are_on():
-    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     assert config["repository"]["url"] == address.mentions(*address.address())[0]
     assert config["launch_buttons"]["colab_url"] == "https://colab.research.google.com"
 
 
 def test_runtime_bounds_are_loose_and_constraints_are_exact():
-    constraints = (ROOT / "constraints.txt").read_text().splitlines()
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in constraints if line)
-    pyproject = (ROOT / "pyproject.toml").read_text()
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     runtime = re.search(r"^dependencies = (\[.*\])$", pyproject, re.MULTILINE)[1]
     assert "==" not in runtime
     assert "<" not in runtime

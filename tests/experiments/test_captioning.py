@@ -217,7 +217,7 @@ def test_states_begin_with_the_picture_and_pairs_name_the_upper_digit_first():
 def test_everything_in_small_and_resumed(tiny, tmp_path, monkeypatch):
     kept = tmp_path / "captions.part"
     whole = captioning.measure(kept)
-    lines = kept.read_text().splitlines()
+    lines = kept.read_text(encoding="utf-8").splitlines()
 
     def must_not_run(run):
         raise AssertionError(run)
@@ -226,7 +226,7 @@ def test_everything_in_small_and_resumed(tiny, tmp_path, monkeypatch):
         monkeypatch.setattr(captioning, name, must_not_run)
     again = captioning.measure(kept)
     assert again == whole
-    assert kept.read_text().splitlines() == lines
+    assert kept.read_text(encoding="utf-8").splitlines() == lines
     assert set(whole) == set(experiments.recorded("captioning")) - {
         "command",
         "date",

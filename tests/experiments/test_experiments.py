@@ -21,7 +21,7 @@ def test_a_record_says_where_it_comes_from():
 def test_what_is_recorded_can_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(experiments, "RESULTS", tmp_path)
     path = experiments.record("one", "make one", {"answer": [1, None]})
-    stored = json.loads(path.read_text())
+    stored = json.loads(path.read_text(encoding="utf-8"))
     assert stored["command"] == "make one"
     assert stored["answer"] == [1, None]
 
@@ -105,7 +105,7 @@ def test_finished_runs_are_kept_and_not_repeated(tmp_path, monkeypatch):
     both = remembering.run_all(runs, kept)
     assert both[0] == first[0]
     assert [one["seed"] for one in both] == [0, 1]
-    assert kept.read_text().count('"solved"') == 2
+    assert kept.read_text(encoding="utf-8").count('"solved"') == 2
 
     def must_not_run(run):
         raise AssertionError(run)
@@ -119,14 +119,14 @@ def test_the_command_records_what_an_experiment_measures(tmp_path, monkeypatch, 
     monkeypatch.setattr(command, "RESULTS", tmp_path)
 
     def measure(kept):
-        assert kept.read_text() == "a finished run"
+        assert kept.read_text(encoding="utf-8") == "a finished run"
         return {"answer": 42}
 
     monkeypatch.setattr(forecasting, "measure", measure)
     (tmp_path / "forecasting.part").write_text("a finished run")
     command.main(["forecasting"])
     assert [path.name for path in tmp_path.iterdir()] == ["forecasting.json"]
-    stored = json.loads((tmp_path / "forecasting.json").read_text())
+    stored = json.loads((tmp_path / "forecasting.json").read_text(encoding="utf-8"))
     assert stored["command"] == "python -m lstm_course.experiments forecasting"
     assert stored["answer"] == 42
     assert "forecasting.json" in capsys.readouterr().out

@@ -262,7 +262,7 @@ def test_the_whole_experiment_goes_on_after_a_kill_as_if_nothing_had_happened(sm
     assert not (small / "next_character.json").exists()
     command.main(["next_character"])
     assert len(trained) == 1 + len(set(trained))  # only the one that was killed comes twice
-    result = json.loads((small / "next_character.json").read_text())
+    result = json.loads((small / "next_character.json").read_text(encoding="utf-8"))
     assert not (small / "next_character.part").exists()
     check_form(result)
     assert json.loads(json.dumps(next_character.rounded(result))) == result

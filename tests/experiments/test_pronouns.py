@@ -365,7 +365,7 @@ def test_a_small_experiment_is_measured_and_goes_on_after_a_kill(small, tmp_path
         trained, _ = pronouns.train(Run("LSTM", 0.01, 0))
         for array, name in zip(trained.arrays, stored.files, strict=True):
             np.testing.assert_array_equal(array, stored[name])
-    lines = kept.read_text().split("\n")
+    lines = kept.read_text(encoding="utf-8").split("\n")
     kept.write_text("\n".join(lines[:-1]) + '\n{"model": "pl')  # killed while it wrote
     done = []
     result = pronouns._result

@@ -224,7 +224,7 @@ def test_the_command_goes_on_and_writes_a_record_and_a_model(small, tmp_path, mo
     first = verb_number._result(Run("LSTM", 8, 0.01, 100))
     (tmp_path / "verb_number.part").write_text(json.dumps(first | {"kept": True}))
     command.main(["verb_number"])
-    stored = json.loads((tmp_path / "verb_number.json").read_text())
+    stored = json.loads((tmp_path / "verb_number.json").read_text(encoding="utf-8"))
     assert [one.get("kept", False) for one in stored["tuning"]] == [True, False, False, False]
     assert len(stored["runs"]) == 4
     assert {path.name for path in tmp_path.iterdir()} == {"verb_number.json", "verb_number.npz"}

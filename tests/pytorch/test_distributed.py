@@ -69,7 +69,9 @@ def test_two_processes_have_the_gradients_of_one(tmp_path):
 
 
 def children(pid):
-    return [int(k) for k in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [
+        int(k) for k in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+    ]
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are looked up in /proc")
