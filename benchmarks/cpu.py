@@ -33,6 +33,8 @@ ROOT = Path(__file__).parent.parent
 CHAPTER = ROOT / "book/4-fast/14-numpy-speed.ipynb"
 FORWARD, BACKWARD = ("hoisted", "one_exponential", "in_place", "in_blocks"), ("deferred",)
 """The rungs between readable and fast, functions of the chapter."""
+PIECES = ("input_part", "sigmoid_in_place", "memory_for", "loop_backward")
+"""The first functions of the chapter's cells that hold what the rungs share."""
 CHART = Path(__file__).parent / "results/cpu.png"
 NOISE = 0.10
 """Above this spread of one unchanging run, the quartiles' distance over the median, beware."""
@@ -71,9 +73,10 @@ def table(build: Callable[[Case], rivals.Runs], title: str) -> dict[str, Any]:
 
 def rungs() -> dict[str, Callable[..., Any]]:
     """Return what stands between readable and fast, as chapter 14 (numpy-speed) defines it."""
+    names = (*PIECES, *FORWARD, *BACKWARD)
     space: dict[str, Any] = {"np": np, "lc": lc}
     for cell in nbformat.read(CHAPTER, as_version=4).cells:
-        if cell.source.startswith(tuple(f"def {name}(" for name in (*FORWARD, *BACKWARD))):
+        if cell.source.startswith(tuple(f"def {name}(" for name in names)):
             exec(cell.source, space)
     return space
 

@@ -148,6 +148,11 @@ def show(fig: Figure, alt: str) -> Picture:
     body = re.sub(
         r"([1-9]\d*\.\d{2})\d+", r"\1", body
     )  # a hundredth of a point is more than enough
+    # What only matplotlib needs goes: comments, ids that nothing refers to, groups of one.
+    referred = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+    body = re.sub(r"<!--.*?-->", "", body)
+    body = re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in referred else "", body)
+    body = re.sub(r"<g>\s*(<(?:path|use)\b[^>]*/>)\s*</g>", r"\1", body)
     # Several pictures share a page: their ids must differ.
     prefix = f"p{zlib.crc32((alt + body).encode()):08x}-"
     body = re.sub(r'\bid="', f'id="{prefix}', body)
@@ -364,7 +369,15 @@ def colored_text(text: str, rows: Mapping[str, Array], *, width: int = 72) -> Fi
         for (line, column), character, value in zip(places, text, values, strict=True):
             color, strength = COLORS["f" if value > 0 else "i"], abs(value) / strongest
             ax.add_patch(
-                Rectangle((column, line), 1, 1, color=color, alpha=0.75 * strength, linewidth=0)
+                Rectangle(
+                    (column, line),
+                    1,
+                    1,
+                    color=color,
+                    alpha=0.75 * strength,
+                    linewidth=0,
+                    clip_on=False,
+                )
             )
             ax.annotate(
                 "\u21b5" if character == "\n" else character,
