@@ -6,6 +6,15 @@ from lstm_course import pointwise
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.mistakes import (
+    SLOPES,
+    Mistakes,
+    each,
+    said,
+    shared,
+    wording,
+)
+from lstm_course.exercises.engine.parts import as_it_is, softmax_over
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.pointwise import sigmoid, sigmoid_derivative, tanh, tanh_derivative
 
@@ -24,16 +33,11 @@ LARGE = Case({"N": 2, "H": 3}, {"x": np.array([[-1e4, -800, 0], [1.5, 800, 1e4]]
 CASES = (_case(3, 3), _case(1, 1), _case(1, 4), _case(4, 2), LARGE, _case(2, 5))
 
 
-def _softmax(x: Array) -> Array:
-    powers = np.exp(x - x.max())
-    return powers / powers.sum()
-
-
 OVERFLOW = (
     "The values are right, but a power grows out of range on the way, and NumPy warns. The "
     "exponential must only meet numbers that are not positive, in both branches."
 )
-SIGMOID_MISTAKES: dict[str, tuple[Answer, ...]] = {
+SIGMOID_MISTAKES: Mistakes = {
     (
         "This is 1 - sigmoid(x): it falls where it must rise. Look at the sign in the exponent, "
         "and at which branch belongs to which sign of x."
@@ -42,30 +46,28 @@ SIGMOID_MISTAKES: dict[str, tuple[Answer, ...]] = {
         lambda x: 1 / (1 + np.exp(x)),
         lambda x: np.where(x < 0, 1, np.exp(-np.abs(x))) / (1 + np.exp(-np.abs(x))),
     ),
-    "1 / 1 + exp(-x) is 1 + exp(-x): a pair of brackets is missing.": (lambda x: 1 + np.exp(-x),),
-    "Right for x >= 0. For negative x your result is that of -x: the other branch is missing.": (
-        lambda x: sigmoid(np.abs(x)),
-    ),
-    "Right for x < 0. For positive x your result is that of -x: the other branch is missing.": (
-        lambda x: sigmoid(-np.abs(x)),
+    **shared(as_it_is, "brackets"),
+    **each(
+        "Right for x {}. For {} x your result is that of -x: the other branch is missing.",
+        {
+            (">= 0", "negative"): (lambda x: sigmoid(np.abs(x)),),
+            ("< 0", "positive"): (lambda x: sigmoid(-np.abs(x)),),
+        },
     ),
     "This is tanh, which can be negative. A share lies in 0 to 1.": (lambda x: tanh(x),),
-    "This is the sigmoid of twice the argument.": (
-        lambda x: sigmoid(2 * x),
-        lambda x: (1 + np.tanh(x)) / 2,
+    **each(
+        "This is the sigmoid of {} the argument.",
+        {
+            "twice": (lambda x: sigmoid(2 * x), lambda x: (1 + np.tanh(x)) / 2),
+            "half": (lambda x: sigmoid(x / 2), lambda x: (1 + np.tanh(x / 4)) / 2),
+        },
     ),
-    "This is the sigmoid of half the argument.": (
-        lambda x: sigmoid(x / 2),
-        lambda x: (1 + np.tanh(x / 4)) / 2,
-    ),
-    "This is the derivative of the sigmoid. The question asks for its value.": (
-        lambda x: sigmoid_derivative(x),
-    ),
+    **said("value-asked", lambda x: sigmoid_derivative(x), f="the sigmoid"),
     "The sigmoid is taken twice, so the result never falls below a half.": (
         lambda x: sigmoid(sigmoid(x)),
     ),
     "This is a softmax, whose shares add up to 1. Each entry is squashed on its own.": (
-        _softmax,
+        lambda x: softmax_over(x, None),
         lambda x: np.exp(x) / np.exp(x).sum(),
     ),
     "This is a step from 0 to 1. The sigmoid rises smoothly.": (
@@ -118,11 +120,8 @@ def tanh_from_sigmoid(x: Array, sigmoid: Answer) -> Array:
 
 
 NOT_FROM_SIGMOID = "The values are right, but you do not use the sigmoid that you are given."
-TANH_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "This is tanh of half the argument: the sigmoid has to be taken of more than x.": (
-        lambda x, s: 2 * s(x) - 1,
-        lambda x, s: s(x) - s(-x),
-    ),
+TANH_MISTAKES: Mistakes = {
+    **said("tanh-of-half", lambda x, s: 2 * s(x) - 1, lambda x, s: s(x) - s(-x)),
     "Right but for its range: yours runs from 0 to 1, and tanh from -1 to 1.": (
         lambda x, s: s(2 * x),
     ),
@@ -140,9 +139,7 @@ TANH_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "This is the sigmoid of x itself.": (lambda x, s: s(x),),
     "The argument is squashed before it is doubled.": (lambda x, s: 2 * s(2 * s(x)) - 1,),
-    "This is the derivative of tanh. The question asks for its value.": (
-        lambda x, s: tanh_derivative(x),
-    ),
+    **said("value-asked", lambda x, s: tanh_derivative(x), f="tanh"),
     NOT_FROM_SIGMOID: (
         lambda x, s: np.tanh(x),
         lambda x, s: 2 / (1 + np.exp(-2 * x)) - 1,
@@ -161,28 +158,17 @@ def _uses_what_it_is_given(f: Guarded, rng: np.random.Generator) -> bool:
     return bool(met)
 
 
-SIGMOID_DIGITS = (
-    "The values are right to the eye, but digits are lost where the sigmoid is flat, at x = 45 or "
-    "at x = -45, or in float32 at 20 or -20. A difference of two numbers that are nearly equal "
-    "loses them. The slope can be written without one."
-)
-SIGMOID_DERIVATIVE_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "This is the sigmoid itself. Its derivative is asked for.": (lambda x: sigmoid(x),),
+SIGMOID_DIGITS = wording("digits-lost", f="the sigmoid", at=45, single=20)
+SIGMOID_DERIVATIVE_MISTAKES: Mistakes = {
+    **shared(
+        lambda wrong: lambda x: wrong(x, sigmoid, sigmoid_derivative), *SLOPES, f="the sigmoid"
+    ),
     "This is 1 - sigmoid(x), one of two factors.": (lambda x: sigmoid(-x),),
     "The two shares are added, which gives 1 everywhere. They must be multiplied.": (
         lambda x: sigmoid(x) + sigmoid(-x),
         lambda x: np.ones_like(x),
     ),
-    "You treat x as the sigmoid's value. It is the argument, not yet squashed.": (
-        lambda x: x * (1 - x),
-    ),
-    "x is squashed twice: the derivative is taken at sigmoid(x) where x is meant.": (
-        lambda x: sigmoid_derivative(sigmoid(x)),
-    ),
-    "The sign is wrong: the sigmoid rises everywhere, so no slope is negative.": (
-        lambda x: -sigmoid_derivative(x),
-        lambda x: sigmoid(x) * (sigmoid(x) - 1),
-    ),
+    **said("argument-for-value", lambda x: x * (1 - x), f="the sigmoid"),
     "The second factor is 1 + sigmoid(x), and two shares must add up to 1.": (
         lambda x: sigmoid(x) * (1 + sigmoid(x)),
     ),
@@ -212,26 +198,16 @@ def _keeps_digits(f: Guarded, rng: np.random.Generator) -> bool:
     )
 
 
-TANH_DIGITS = (
-    "The values are right to the eye, but digits are lost where tanh is flat, at x = 20 or at "
-    "x = -20, or in float32 at 10 or -10. A difference of two numbers that are nearly equal loses "
-    "them. The slope can be written without one."
-)
-TANH_DERIVATIVE_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "This is tanh itself. Its derivative is asked for.": (lambda x: tanh(x),),
+TANH_DIGITS = wording("digits-lost", f="tanh", at=20, single=10)
+TANH_DERIVATIVE_MISTAKES: Mistakes = {
+    **shared(lambda wrong: lambda x: wrong(x, tanh, tanh_derivative), *SLOPES, f="tanh"),
     "The square is missing.": (lambda x: 1 - tanh(x),),
     "The sign before the square is wrong: no slope of tanh is larger than 1.": (
         lambda x: 1 + tanh(x) ** 2,
     ),
-    "The sign is wrong: tanh rises everywhere, so no slope is negative.": (
-        lambda x: tanh(x) ** 2 - 1,
-    ),
     "This is the square of tanh. The slope is what is left of it to 1.": (lambda x: tanh(x) ** 2,),
     "This is the sigmoid's rule, applied to tanh.": (lambda x: tanh(x) * (1 - tanh(x)),),
-    "You treat x as tanh's value. It is the argument, not yet squashed.": (lambda x: 1 - x**2,),
-    "x is squashed twice: the derivative is taken at tanh(x) where x is meant.": (
-        lambda x: tanh_derivative(tanh(x)),
-    ),
+    **said("argument-for-value", lambda x: 1 - x**2, f="tanh"),
     "This is the derivative of the sigmoid.": (lambda x: sigmoid_derivative(x),),
     (
         "A factor is missing. tanh is a sigmoid stretched twice: its argument is doubled, and so "
@@ -269,7 +245,7 @@ def _chain_case(N: int, H: int) -> Case:
     return Case({"N": N, "H": H}, dict(zip("wxc", _numbers(N, H, 3), strict=True)))
 
 
-CHAIN_MISTAKES: dict[str, tuple[Answer, ...]] = {
+CHAIN_MISTAKES: Mistakes = {
     "The gate stands where its derivative is meant.": (
         lambda w, x, c: (c * sigmoid(w * x) * x, c * sigmoid(w * x) * w, sigmoid(w * x)),
     ),
@@ -322,6 +298,13 @@ CHAIN_MISTAKES: dict[str, tuple[Answer, ...]] = {
         ),
     ),
 }
+
+
+def _compare(name: str, x: int) -> str:
+    return (
+        f"Compare your result with a central difference of lc.{name}, first at x = 0, then at "
+        f"x = {x} in float32."
+    )
 
 
 QUESTIONS = (
@@ -379,8 +362,7 @@ QUESTIONS = (
         name="sigmoid-derivative",
         points=2,
         hints=(
-            "Compare your result with a central difference of lc.sigmoid, first at x = 0, then at "
-            "x = 20 in float32.",
+            _compare("sigmoid", 20),
             "The slope is the product of two shares that add up to 1. Which sigmoid gives the "
             "second share directly, without a subtraction?",
             "By the symmetry of the sigmoid the second share is the sigmoid of minus x. Multiply "
@@ -408,8 +390,7 @@ QUESTIONS = (
         name="tanh-derivative",
         points=2,
         hints=(
-            "Compare your result with a central difference of lc.tanh, first at x = 0, then at "
-            "x = 10 in float32.",
+            _compare("tanh", 10),
             "tanh is a stretched sigmoid, so its slope is a sigmoid's slope, taken at another "
             "place, times a number. The value at x = 0 tells which number.",
             "Take the slope of the sigmoid at twice x, and multiply it by 4: a factor of 2 for the "

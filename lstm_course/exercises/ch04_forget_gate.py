@@ -1,6 +1,6 @@
 """Exercise 04: the forget gate, and the puzzle of the missing weights."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,17 @@ from lstm_course import gates
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Exam, NotAnswered, Question, WrongAnswer, as_array
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.mistakes import (
+    AXES,
+    GATE,
+    INVERSE,
+    PLUS_1,
+    SUM,
+    Mistakes,
+    said,
+    shared,
+)
+from lstm_course.exercises.engine.parts import affine, lstm_case
 from lstm_course.exercises.engine.trials import Answer, Case, Returned, kind
 from lstm_course.pointwise import sigmoid, tanh
 
@@ -18,109 +29,52 @@ def solution(x: Array, h_prev: Array, c_prev: Array, W: Array, U: Array, b: Arra
     return gates.forget_gate(x, h_prev, W, U, b) * c_prev
 
 
-def _softmax(a: Array, axis: int) -> Array:
-    powers = np.exp(a - a.max(axis=axis, keepdims=True))
-    return powers / powers.sum(axis=axis, keepdims=True)
+def _by(gate: Answer) -> Answer:
+    """Return an answer that keeps the share gate(x, h_prev, W, U, b)."""
+    return lambda x, h, c, W, U, b: gate(x, h, W, U, b) * c
 
 
-MISTAKES: dict[str, tuple[Answer, ...]] = {
+def _used(use: Callable[[Array, Array, Array], Array]) -> Answer:
+    """Return an answer that is use(f, c_prev, h_prev) of the right gate."""
+    return lambda x, h, c, W, U, b: use(gates.forget_gate(x, h, W, U, b), c, h)
+
+
+def _sigmoid_of(a: Answer) -> Answer:
+    return _by(lambda *given: sigmoid(a(*given)))
+
+
+MISTAKES: Mistakes = {
     "This is the gate f itself. The question asks for what passes through it.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b),
+        _used(lambda f, c, h: f),
     ),
-    "The bias b has no effect on your result.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T) * c,
-    ),
-    "The bias is added after the sigmoid. It belongs to the sum that is squashed.": (
+    **said(
+        "bias-after",
         lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T) * c + b,
         lambda x, h, c, W, U, b: (sigmoid(x @ W.T + h @ U.T) + b) * c,
     ),
-    "The bias enters with the wrong sign.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T - b) * c,
-    ),
-    "You add 1 to the sum. What helps a cell at its start is in the bias b already.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b + 1) * c,
-    ),
     "The cell state stands inside the sigmoid. The gate is computed first, then multiplied.": (
-        lambda x, h, c, W, U, b: sigmoid((x @ W.T + h @ U.T + b) * c),
+        lambda x, h, c, W, U, b: sigmoid(affine(x, h, W, U, b) * c),
     ),
     "The cell state is squashed. What the gate acts on is c_prev itself.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) * tanh(c),
+        _used(lambda f, c, h: f * tanh(c)),
     ),
-    "1 / 1 + exp(-a) is 1 + exp(-a): a pair of brackets is missing in your sigmoid.": (
-        lambda x, h, c, W, U, b: (1 + np.exp(-(x @ W.T + h @ U.T + b))) * c,
+    **shared(_sigmoid_of, *SUM),
+    **shared(lambda squash: _by(lambda *given: squash(affine(*given))), *GATE, *PLUS_1),
+    **shared(
+        lambda gate: _by(lambda *given: gate(*given, sigmoid)), "maps-squashed", "minus-of-one-term"
     ),
-    "W and U have changed places: W belongs to the input x, U to the hidden state h_prev.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ U.T + h @ W.T + b) * c,
-    ),
-    "x and h_prev are joined in one order, W and U in the other. Both pairs need the same.": (
-        lambda x, h, c, W, U, b: sigmoid(np.hstack([h, x]) @ np.hstack([W, U]).T + b) * c,
-        lambda x, h, c, W, U, b: sigmoid(np.hstack([x, h]) @ np.hstack([U, W]).T + b) * c,
-    ),
-    "x and h_prev are added before any weight has touched them. Each has a map of its own.": (
-        lambda x, h, c, W, U, b: sigmoid((x + h) @ W.T + b) * c,
-        lambda x, h, c, W, U, b: sigmoid((x + h) @ U.T + b) * c,
-        lambda x, h, c, W, U, b: sigmoid((x + h) @ (W + U).T + b) * c,
-    ),
-    "The gate is squashed by tanh, which can be negative. A share to keep lies in 0 to 1.": (
-        lambda x, h, c, W, U, b: tanh(x @ W.T + h @ U.T + b) * c,
-    ),
-    "The sum is not squashed, so the gate can be negative or larger than 1.": (
-        lambda x, h, c, W, U, b: (x @ W.T + h @ U.T + b) * c,
-    ),
-    "The sum is squashed twice, so the gate never falls below a half.": (
-        lambda x, h, c, W, U, b: sigmoid(sigmoid(x @ W.T + h @ U.T + b)) * c,
-    ),
-    "Two sigmoids are added. The two maps are added first, and one sigmoid squashes the sum.": (
-        lambda x, h, c, W, U, b: (sigmoid(x @ W.T) + sigmoid(h @ U.T + b)) * c,
-        lambda x, h, c, W, U, b: (sigmoid(x @ W.T + b) + sigmoid(h @ U.T)) * c,
-        lambda x, h, c, W, U, b: (sigmoid(x @ W.T + b) + sigmoid(h @ U.T + b)) * c,
-        lambda x, h, c, W, U, b: (sigmoid(x @ W.T) + sigmoid(h @ U.T) + b) * c,
-    ),
-    "The gate is a softmax, whose shares add up to 1. Each unit decides on its own.": (
-        lambda x, h, c, W, U, b: _softmax(x @ W.T + h @ U.T + b, axis=1) * c,
-        lambda x, h, c, W, U, b: _softmax(x @ W.T + h @ U.T + b, axis=0) * c,
-    ),
-    "The gate reads the cell state c_prev where the question has the hidden state h_prev.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ W.T + c @ U.T + b) * c,
-    ),
-    "The gate acts on the hidden state h_prev. It decides what stays of the cell state.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) * h,
-    ),
-    (
-        "This is (1 - f) * c_prev, the part that is forgotten. If you wrote no 1 - f, look at the "
-        "sign in the exponent of your sigmoid."
-    ): (lambda x, h, c, W, U, b: (1 - sigmoid(x @ W.T + h @ U.T + b)) * c,),
-    "The minus in the exponent reaches the first term of the sum only.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ W.T - h @ U.T - b) * c,
-    ),
-    "The gate is added to the cell state. A share of something is a product.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) + c,
-    ),
-    "A share of each entry is kept: a product entry by entry, not a matrix product.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) @ c,
-        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b) @ c.T,
-    ),
-    "A wrong axis: row j of W and U belongs to unit j, and your product runs along columns.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ W + h @ U + b) * c,
-    ),
-    "A wrong axis in U: its row j belongs to unit j, and your product runs along columns.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U + b) * c,
-    ),
-    "A wrong axis in W: its row j belongs to unit j, and your product runs along columns.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ W + h @ U.T + b) * c,
-    ),
-    "A wrong axis: entry j of b belongs to unit j, and you add it to row j of the batch.": (
-        lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T + b[:, None]) * c,
-    ),
-    "A wrong axis: your gate has one column per sequence, and c_prev has one row.": (
+    **said("reads-c", lambda x, h, c, W, U, b: sigmoid(affine(x, c, W, U, b)) * c),
+    **said("f-acts-on-h", _used(lambda f, c, h: f * h)),
+    **said("f-added", _used(lambda f, c, h: f + c)),
+    **said("matrix-product", _used(lambda f, c, h: f @ c), _used(lambda f, c, h: f @ c.T)),
+    **shared(_sigmoid_of, *AXES),
+    **said(  # whether the bias is turned as well or not
+        "axis-of-batch",
         lambda x, h, c, W, U, b: sigmoid(W @ x.T + U @ h.T + b) * c,
         lambda x, h, c, W, U, b: sigmoid(W @ x.T + U @ h.T + b[:, None]) * c,
     ),
-    "A wrong axis: your product sums over the rows of x and h_prev, which are the sequences.": (
-        lambda x, h, c, W, U, b: sigmoid(W @ x + U @ h + b) * c,
-    ),
     "The values are right and the axes exchanged: your result is (H, N), expected (N, H).": (
-        lambda x, h, c, W, U, b: (sigmoid(x @ W.T + h @ U.T + b) * c).T,
+        _used(lambda f, c, h: (f * c).T),
     ),
     "Right for N = 1. In a larger batch every row gets the gate of the first.": (
         lambda x, h, c, W, U, b: sigmoid(W @ x[0] + U @ h[0] + b) * c,
@@ -151,10 +105,7 @@ PROPERTIES: dict[str, Property] = {
 
 
 def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
-    rng = np.random.default_rng([N, D, H])
-    shapes = {"x": (N, D), "h_prev": (N, H), "c_prev": (N, H), "W": (H, D), "U": (H, H), "b": (H,)}
-    arguments = {name: scale * rng.normal(size=shape) for name, shape in shapes.items()}
-    return Case({"N": N, "D": D, "H": H}, arguments, large=scale > 1)
+    return lstm_case("x h_prev c_prev W U b", scale, gates=1, N=N, D=D, H=H)
 
 
 FORGET_GATE = Question(
@@ -209,15 +160,8 @@ class PuzzleExam(Exam):
         "W [c; x] + b is [0.7, 0.2, 0.6] before the sigmoid. It has to be so after it.": (
             weights(PUZZLE_F),
         ),
-        "You invert the exponential, not the whole sigmoid 1 / (1 + exp(-a)).": (
-            weights(np.log(PUZZLE_F)),
-            weights(-np.log(PUZZLE_F)),
-        ),
-        "You invert tanh. The gate is squashed by a sigmoid.": (weights(np.arctanh(PUZZLE_F)),),
+        **shared(lambda inverse: weights(inverse(PUZZLE_F)), *INVERSE),
         "The gate is 1 - f, [0.3, 0.8, 0.4]. A sign is wrong in your inverse.": (weights(-LOGIT),),
-        "You take the odds f / (1 - f). One step is missing from there to the sum.": (
-            weights(PUZZLE_F / (1 - PUZZLE_F)),
-        ),
         (
             "W [c; x] alone is already what it must be, and b adds something to it. Weights and "
             "bias share the work."

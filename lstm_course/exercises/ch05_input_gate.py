@@ -9,7 +9,20 @@ import numpy as np
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Exam, NotAnswered, Question, WrongAnswer, as_array
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
-from lstm_course.exercises.engine.sums import AXES, SUMS, affine
+from lstm_course.exercises.engine.mistakes import (
+    AXES,
+    CANDIDATE,
+    GATE,
+    SUM,
+    TANH,
+    UNSUMMED,
+    UPDATE,
+    Mistakes,
+    each,
+    said,
+    shared,
+)
+from lstm_course.exercises.engine.parts import affine, as_it_is, lstm_case
 from lstm_course.exercises.engine.trials import Answer, Case, Returned, in_digits
 from lstm_course.pointwise import sigmoid, tanh
 
@@ -18,12 +31,7 @@ SIZES = ((3, 3, 3), (1, 1, 1), (1, 4, 2), (4, 2, 3))
 
 
 def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
-    rng = np.random.default_rng([N, D, H, 3])
-    shapes: dict[str, tuple[int, ...]] = {"x": (N, D), "h_prev": (N, H)}
-    for gate in "ig":
-        shapes |= {f"W_{gate}": (H, D), f"U_{gate}": (H, H), f"b_{gate}": (H,)}
-    arguments = {name: scale * rng.normal(size=shape) for name, shape in shapes.items()}
-    return Case({"N": N, "D": D, "H": H}, arguments, large=scale > 1)
+    return lstm_case("x h_prev W_i U_i b_i W_g U_g b_g", scale, gates=1, N=N, D=D, H=H)
 
 
 def input_gate(
@@ -50,47 +58,45 @@ def _squashed(of_i: Squash, of_g: Squash, a: Answer = affine) -> Answer:
     )
 
 
-def _same(a: Array) -> Array:
-    return a
+def _gate_squashed(squash: Squash) -> Answer:
+    return _squashed(squash, tanh)
 
 
-def _softmax(a: Array) -> Array:
-    powers = np.exp(a - a.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+def _candidate_squashed(squash: Squash) -> Answer:
+    return _squashed(sigmoid, squash)
 
 
-INPUT_GATE_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "The candidate is squashed by a sigmoid. Then nothing negative could ever be written.": (
-        _squashed(sigmoid, sigmoid),
-    ),
-    "The input gate is squashed by tanh, which can be negative. A share lies in 0 to 1.": (
-        _squashed(tanh, tanh),
-    ),
+def _both(gate: Answer) -> Answer:
+    """Return an answer whose two results are gate(x, h_prev, W, U, b, squash)."""
+    return lambda x, h, Wi, Ui, bi, Wg, Ug, bg: (
+        gate(x, h, Wi, Ui, bi, sigmoid),
+        gate(x, h, Wg, Ug, bg, tanh),
+    )
+
+
+def _instead(change: Callable[[Array, Array], tuple[Array, Array]]) -> Answer:
+    """Return an answer that changes the right results."""
+    return lambda *given: change(*input_gate(*given))
+
+
+INPUT_GATE_MISTAKES: Mistakes = {
+    **shared(_candidate_squashed, *CANDIDATE),
+    **shared(_gate_squashed, *GATE),
     "The candidate runs from -2 to 2. It has to lie in -1 to 1, as tanh does.": (
-        _squashed(sigmoid, lambda a: 4 * sigmoid(a) - 2),
-        _squashed(sigmoid, lambda a: 2 * tanh(a)),
+        _candidate_squashed(lambda a: 4 * sigmoid(a) - 2),
+        _candidate_squashed(lambda a: 2 * tanh(a)),
     ),
-    "The candidate is tanh of half the sum: the sigmoid has to be taken of more than the sum.": (
-        _squashed(sigmoid, lambda a: 2 * sigmoid(a) - 1),
-    ),
-    "The candidate's sum is not squashed, so a single step could write any amount.": (
-        _squashed(sigmoid, _same),
-    ),
-    "The input gate's sum is not squashed, so it is no share: it can be negative or above 1.": (
-        _squashed(_same, tanh),
-    ),
-    "The input gate is a softmax, whose shares add up to 1. Each unit decides on its own.": (
-        _squashed(_softmax, tanh),
-    ),
-    (
-        "This is 1 - i, the share that is not written. If you wrote no 1 - i, look at the sign in "
-        "the exponent of your sigmoid."
-    ): (_squashed(lambda a: sigmoid(-a), tanh),),
-    "The gate and the candidate share one sum, that of the gate. Each has a map of its own.": (
-        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wi, Ui, bi, Wi, Ui, bi),
-    ),
-    "The gate and the candidate share one sum, that of the candidate. Each has its own map.": (
-        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wg, Ug, bg, Wg, Ug, bg),
+    **shared(_candidate_squashed, *TANH),
+    **each(
+        "The gate and the candidate share one sum, that of the {}. Each has a map of its own.",
+        {
+            "gate": (
+                lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wi, Ui, bi, Wi, Ui, bi),
+            ),
+            "candidate": (
+                lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wg, Ug, bg, Wg, Ug, bg),
+            ),
+        },
     ),
     "The candidate is given the bias of the input gate.": (
         lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wi, Ui, bi, Wg, Ug, bi),
@@ -104,32 +110,15 @@ INPUT_GATE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "The candidate reads x through the input weights of the input gate.": (
         lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wi, Ui, bi, Wi, Ug, bg),
     ),
-    "This is what is written, gate times candidate. The candidate itself is asked for.": (
-        lambda *args: (input_gate(*args)[0], input_gate(*args)[0] * input_gate(*args)[1]),
+    **each(
+        "This is what is written, gate times candidate. The {} itself is asked for.",
+        {
+            "candidate": (_instead(lambda i, g: (i, i * g)),),
+            "gate": (_instead(lambda i, g: (i * g, g)),),
+        },
     ),
-    "This is what is written, gate times candidate. The gate itself is asked for.": (
-        lambda *args: (input_gate(*args)[0] * input_gate(*args)[1], input_gate(*args)[1]),
-    ),
-    "The bias is added after the squashing. It belongs to the sum that is squashed.": (
-        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: (
-            sigmoid(x @ Wi.T + h @ Ui.T) + bi,
-            tanh(x @ Wg.T + h @ Ug.T) + bg,
-        ),
-    ),
-    "Each map is squashed on its own. The two are added first, and their sum is squashed.": (
-        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: (
-            sigmoid(x @ Wi.T) + sigmoid(h @ Ui.T + bi),
-            tanh(x @ Wg.T) + tanh(h @ Ug.T + bg),
-        ),
-        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: (
-            sigmoid(x @ Wi.T + bi) + sigmoid(h @ Ui.T),
-            tanh(x @ Wg.T + bg) + tanh(h @ Ug.T),
-        ),
-    ),
-    **{
-        sentence: tuple(_squashed(sigmoid, tanh, a) for a in sums)
-        for sentence, sums in {**SUMS, **AXES}.items()
-    },
+    **shared(_both, *UNSUMMED),
+    **shared(lambda a: _squashed(sigmoid, tanh, a), *SUM, *AXES),
     # What is wrong with both results together comes last: else it were said of one alone.
     "The two squashing functions have changed places.": (_squashed(tanh, sigmoid),),
     "The parameters have changed places: the gate is given the candidate's, and the other way.": (
@@ -170,45 +159,22 @@ def _update_case(N: int, H: int) -> Case:
     return Case({"N": N, "H": H}, arguments)
 
 
-UPDATE_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "This is the written part alone. What is kept of the old cell state is missing.": (
-        lambda c, f, i, g: i * g,
-    ),
-    "This is the kept part alone. What is written is missing.": (lambda c, f, i, g: f * c,),
-    "The forget gate has no effect: the old cell state is kept whole.": (
-        lambda c, f, i, g: c + i * g,
-    ),
-    "The input gate has no effect: the candidate is written whole.": (
-        lambda c, f, i, g: f * c + g,
-    ),
+UPDATE_MISTAKES: Mistakes = {
+    **shared(as_it_is, *UPDATE),
     "The candidate has no effect: the input gate says how much, and you never say of what.": (
         lambda c, f, i, g: f * c + i,
     ),
     "The gates have no effect: old memory and candidate are added whole.": (
         lambda c, f, i, g: c + g,
     ),
-    "Input gate and candidate are added. A share of something is a product.": (
-        lambda c, f, i, g: f * c + (i + g),
-    ),
-    "The forget gate is added to the old cell state. A share of something is a product.": (
-        lambda c, f, i, g: (f + c) + i * g,
-    ),
+    **said("f-added", lambda c, f, i, g: (f + c) + i * g),
     "Both shares are formed by adding. A share of something is a product.": (
         lambda c, f, i, g: (f + c) + (i + g),
         lambda c, f, i, g: (f + c) * (i + g),
     ),
-    "What is kept and what is written are multiplied. The new state is their sum.": (
-        lambda c, f, i, g: f * c * i * g,
-    ),
     "What is written is subtracted from what is kept.": (lambda c, f, i, g: f * c - i * g,),
     "The gates have changed places: the input gate acts on the old state, f on the candidate.": (
         lambda c, f, i, g: i * c + f * g,
-    ),
-    "You keep 1 - f of the old state. A forget gate of 1 keeps, it does not erase.": (
-        lambda c, f, i, g: (1 - f) * c + i * g,
-    ),
-    "You write 1 - f of the candidate. This cell has an input gate for that.": (
-        lambda c, f, i, g: f * c + (1 - f) * g,
     ),
     "The forget gate acts on what is written too. It has to act on the old state alone.": (
         lambda c, f, i, g: f * (c + i * g),
@@ -227,7 +193,8 @@ UPDATE_MISTAKES: dict[str, tuple[Answer, ...]] = {
         lambda c, f, i, g: sigmoid(f) * c + sigmoid(i) * g,
         lambda c, f, i, g: f * c + i * tanh(g),
     ),
-    "A product entry by entry is meant, not a matrix product.": (
+    **said(
+        "matrix-product",
         lambda c, f, i, g: f @ c + i @ g,
         lambda c, f, i, g: f @ c.T + i @ g.T,
         lambda c, f, i, g: f @ c + i * g,
@@ -305,15 +272,15 @@ class SettingsExam(Exam):
             _but(erase=(0, 1, -1)),
         ),
         "replace: the old state is still there, so this adds.": (_but(replace=(1, 1, -0.5)),),
-        "replace: what is written is gate times candidate, and yours comes to -0.25.": (
-            _but(replace=(0, 0.5, -0.5)),
-            _but(replace=(0, 0.25, -1)),
+        **each(
+            "{}: what is written is gate times candidate, and yours comes to {}.",
+            {
+                ("replace", -0.25): (_but(replace=(0, 0.5, -0.5)), _but(replace=(0, 0.25, -1))),
+                ("add", 0.0625): (_but(add=(1, 0.25, 0.25)),),
+            },
         ),
         "replace: the sign is wrong. The candidate carries it.": (_but(replace=(0, 1, 0.5)),),
         "add: the old state is erased, so this replaces.": (_but(add=(0, 1, 0.25)),),
-        "add: what is written is gate times candidate, and yours comes to 0.0625.": (
-            _but(add=(1, 0.25, 0.25)),
-        ),
         "approach: half of the old state is kept, but too little is written.": (
             _but(approach=(0.5, 0.5, 0.5)),
         ),

@@ -7,8 +7,20 @@ from lstm_course._checks import Array
 from lstm_course.cell import LSTMParams, lstm_step
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
-from lstm_course.exercises.engine.sums import AXES, SUMS, affine
-from lstm_course.exercises.engine.trials import Answer, Case, Returned
+from lstm_course.exercises.engine.mistakes import (
+    AXES,
+    GATE,
+    MINUS,
+    SHOWN,
+    SUM,
+    TANH,
+    UNSUMMED,
+    Mistakes,
+    said,
+    shared,
+)
+from lstm_course.exercises.engine.parts import affine, as_it_is, lstm_case
+from lstm_course.exercises.engine.trials import Case, Returned
 from lstm_course.pointwise import sigmoid, tanh
 
 SHAPE = "(N, H)"
@@ -16,52 +28,13 @@ SIZES = ((3, 3), (1, 1), (1, 4), (4, 2), (2, 5))
 
 
 def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
-    rng = np.random.default_rng([N, D, H])
-    shapes = {"x": (N, D), "h_prev": (N, H), "W": (H, D), "U": (H, H), "b": (H,)}
-    arguments = {name: scale * rng.normal(size=shape) for name, shape in shapes.items()}
-    return Case({"N": N, "D": D, "H": H}, arguments, large=scale > 1)
+    return lstm_case("x h_prev W U b", scale, gates=1, N=N, D=D, H=H)
 
 
-def _softmax(a: Array) -> Array:
-    powers = np.exp(a - a.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-GATE_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "The gate is squashed by tanh, which can be negative. A share to show lies in 0 to 1.": (
-        lambda *args: tanh(affine(*args)),
-    ),
-    "The sum is not squashed, so it is no share: it can be negative or above 1.": (affine,),
-    "The sum is squashed twice, so the gate never falls below a half.": (
-        lambda *args: sigmoid(sigmoid(affine(*args))),
-    ),
-    (
-        "This is 1 - o, the share that is hidden. If you wrote no 1 - o, look at the sign in the "
-        "exponent of your sigmoid."
-    ): (lambda *args: sigmoid(-affine(*args)),),
-    "The minus in the exponent reaches the first term of the sum only.": (
-        lambda x, h, W, U, b: sigmoid(x @ W.T - h @ U.T - b),
-    ),
-    "1 / 1 + exp(-a) is 1 + exp(-a): a pair of brackets is missing in your sigmoid.": (
-        lambda *args: 1 + np.exp(-affine(*args)),
-    ),
-    "The gate is a softmax, whose shares add up to 1. Each unit decides on its own.": (
-        lambda *args: _softmax(affine(*args)),
-    ),
-    "The bias is added after the sigmoid. It belongs to the sum that is squashed.": (
-        lambda x, h, W, U, b: sigmoid(x @ W.T + h @ U.T) + b,
-    ),
-    "Two sigmoids are added. The two maps are added first, and one sigmoid squashes the sum.": (
-        lambda x, h, W, U, b: sigmoid(x @ W.T) + sigmoid(h @ U.T + b),
-        lambda x, h, W, U, b: sigmoid(x @ W.T + b) + sigmoid(h @ U.T),
-    ),
-    "The gate is closed or open, with nothing between. The sigmoid gives shares.": (
-        lambda *args: (affine(*args) > 0).astype(args[0].dtype),
-    ),
-    **{
-        sentence: tuple(lambda *args, a=a: sigmoid(a(*args)) for a in sums)
-        for sentence, sums in {**SUMS, **AXES}.items()
-    },
+GATE_MISTAKES: Mistakes = {
+    **shared(lambda squash: lambda *given: squash(affine(*given)), *GATE),
+    **shared(lambda gate: lambda *given: gate(*given, sigmoid), *MINUS, *UNSUMMED),
+    **shared(lambda a: lambda *given: sigmoid(a(*given)), *SUM, *AXES),
 }
 
 
@@ -86,17 +59,8 @@ def _shown_case(N: int, H: int, scale: float = 1.5) -> Case:
     return Case({"N": N, "H": H}, {"o": o, "c": c}, large=scale > 10)
 
 
-HIDDEN_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "The cell state is shown unsquashed, so your hidden state has no bound.": (lambda o, c: o * c,),
-    "The gate acts before the squashing. It is a share of what is already squashed.": (
-        lambda o, c: tanh(o * c),
-    ),
-    "This is the squashed cell state, whole. The output gate has no effect.": (
-        lambda o, c: tanh(c),
-    ),
-    "The cell state is squashed by a sigmoid. Then nothing negative is ever shown.": (
-        lambda o, c: o * sigmoid(c),
-    ),
+HIDDEN_MISTAKES: Mistakes = {
+    **shared(as_it_is, *SHOWN),
     "The gate is squashed in place of the cell state.": (
         lambda o, c: tanh(o) * c,
         lambda o, c: sigmoid(o) * c,
@@ -112,12 +76,8 @@ HIDDEN_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "You show 1 - o of the memory: an output gate of 1 shows, it does not hide.": (
         lambda o, c: (1 - o) * tanh(c),
     ),
-    "This is the slope of tanh at c. Its value is asked for.": (
-        lambda o, c: o * (1 - tanh(c) ** 2),
-    ),
-    "This takes tanh of half the cell state: the sigmoid has to be taken of more than c.": (
-        lambda o, c: o * (2 * sigmoid(c) - 1),
-    ),
+    **said("value-asked", lambda o, c: o * (1 - tanh(c) ** 2), f="tanh"),
+    **shared(lambda squash: lambda o, c: o * squash(c), *TANH),
     "The cell state is squashed twice.": (lambda o, c: o * tanh(tanh(c)),),
     "The cell state is cut off at -1 and 1. tanh bends smoothly.": (
         lambda o, c: o * np.clip(c, -1, 1),
@@ -130,10 +90,7 @@ HIDDEN_MISTAKES: dict[str, tuple[Answer, ...]] = {
         lambda o, c: o * np.abs(tanh(c)),
         lambda o, c: o * tanh(c) ** 2,
     ),
-    "A product entry by entry is meant, not a matrix product.": (
-        lambda o, c: o @ tanh(c),
-        lambda o, c: o @ tanh(c).T,
-    ),
+    **said("matrix-product", lambda o, c: o @ tanh(c), lambda o, c: o @ tanh(c).T),
 }
 
 
@@ -158,7 +115,7 @@ def _behind_case(N: int, H: int, scale: float = 0.8) -> Case:
     return Case({"N": N, "H": H}, {"h": hidden_state(**shown), "o": shown["o"]})
 
 
-BEHIND_MISTAKES: dict[str, tuple[Answer, ...]] = {
+BEHIND_MISTAKES: Mistakes = {
     "This is the squashed cell state. The squashing is still to be undone.": (lambda h, o: h / o,),
     "The gate is undone, but then you squash once more where you have to undo a squashing.": (
         lambda h, o: np.tanh(h / o),
@@ -219,7 +176,7 @@ def _bound_case(N: int, H: int, T: int, scale: float = 0.5) -> Case:
     return Case({"N": N, "H": H, "T": T}, {"c0": c0, "T": T})
 
 
-BOUND_MISTAKES: dict[str, tuple[Answer, ...]] = {
+BOUND_MISTAKES: Mistakes = {
     "True and not the least: after few steps the cell state is still too small to reach 1.": (
         lambda c0, T: np.ones_like(c0),
         lambda c0, T: np.minimum(np.abs(c0) + T, 1),

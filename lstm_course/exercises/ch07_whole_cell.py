@@ -2,243 +2,111 @@
 
 from collections.abc import Callable
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
-from lstm_course.exercises.engine.sums import SUMS, Sum, affine
+from lstm_course.exercises.engine.lines import Lines
+from lstm_course.exercises.engine.mistakes import (
+    CANDIDATE,
+    PLUS_1,
+    SHOWN,
+    STACKED,
+    SUM,
+    UPDATE,
+    Mistakes,
+    each,
+    in_order,
+    said,
+    shared,
+)
+from lstm_course.exercises.engine.parts import (
+    STEP,
+    affine,
+    as_it_is,
+    drawn,
+    lstm_case,
+    lstm_step,
+    reordered,
+    slices_in,
+    split,
+)
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.pointwise import sigmoid, tanh
 
-Squash = Callable[[Array], Array]
-Gates = tuple[Array, Array, Array, Array]
 ORDERS = tuple("".join(order) for order in permutations("ifgo"))
 ONNX = "iofg"
-
-
-def _taken(order: str, right: str, whose: str) -> str:
-    """Return what to say of slices taken in another order than the right one.
-
-    Gates that all are sigmoids can as well have changed places after the slices were taken.
-    """
-    moved = [gate for gate, other in zip(right, order, strict=True) if gate != other]
-    taken = f"ou take the slices in the order {', '.join(order)}"
-    if "g" in moved:
-        return f"Y{taken}. {whose}"
-    names = f"{', '.join(moved[:-1])} and {moved[-1]}"
-    return f"Either y{taken}, or {names} have changed places where you use them. {whose}"
-
-
-def step(
-    x: Array,
-    h_prev: Array,
-    c_prev: Array,
-    W: Array,
-    U: Array,
-    b: Array,
-    a: Sum = affine,
-    order: str = "ifgo",
-    squash: Squash = sigmoid,
-    squash_g: Squash = tanh,
-) -> tuple[Array, Array]:
-    """Return h and c after one step, with a sum, an order of the slices, and squashings."""
-    slices = np.split(a(x, h_prev, W, U, b), 4, axis=1)
-    i, f, o = (squash(slices[order.index(gate)]) for gate in "ifo")
-    g = squash_g(slices[order.index("g")])
-    c = f * c_prev + i * g
-    return o * tanh(c), c
-
-
-def lstm_step(
-    x: Array, h_prev: Array, c_prev: Array, W: Array, U: Array, b: Array
-) -> tuple[Array, Array]:
-    """Return h and c after one step."""
-    return step(x, h_prev, c_prev, W, U, b)
-
-
-def _arguments(N: int, D: int, H: int, scale: float) -> dict[str, Array]:
-    rng = np.random.default_rng([N, D, H])
-    shapes: dict[str, tuple[int, ...]] = {"x": (N, D), "h_prev": (N, H), "c_prev": (N, H)}
-    shapes |= {"W": (4 * H, D), "U": (4 * H, H), "b": (4 * H,)}
-    return {name: scale * rng.normal(size=shape) for name, shape in shapes.items()}
-
-
-def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
-    sizes = {"N": N, "D": D, "H": H}
-    return Case(sizes, _arguments(N, D, H, scale), large=scale > 1)
-
-
+STEP_ARGUMENTS = "x h_prev c_prev W U b"
 SIZES = ((3, 3, 3), (1, 1, 1), (1, 4, 2), (3, 1, 2), (3, 2, 1), (4, 2, 3))
 
 
-def _updated(update: Callable[[Array, Array, Array, Array, Array], Array]) -> Answer:
-    """Return an answer whose new cell state is update(i, f, g, c_prev, h_prev)."""
-
-    def answer(
-        x: Array, h_prev: Array, c_prev: Array, W: Array, U: Array, b: Array
-    ) -> tuple[Array, Array]:
-        i, f, g, o = gates(x, h_prev, W, U, b)
-        c = update(i, f, g, c_prev, h_prev)
-        return o * tanh(c), c
-
-    return answer
+def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
+    return lstm_case(STEP_ARGUMENTS, scale, N=N, D=D, H=H)
 
 
-def _shown(show: Callable[[Array, Array, Array], Array]) -> Answer:
-    """Return an answer whose hidden state is show(o, c, c_prev)."""
-
-    def answer(
-        x: Array, h_prev: Array, c_prev: Array, W: Array, U: Array, b: Array
-    ) -> tuple[Array, Array]:
-        i, f, g, o = gates(x, h_prev, W, U, b)
-        c = f * c_prev + i * g
-        return show(o, c, c_prev), c
-
-    return answer
+def _squashed(squash: Answer, gates: str) -> Lines:
+    """Return the step with another squashing of these slices."""
+    return STEP.but(
+        **{
+            gate: lambda s, k=k: squash(s.slices[k])
+            for k, gate in enumerate("ifgo")
+            if gate in gates
+        }
+    )
 
 
-def gates(x: Array, h_prev: Array, W: Array, U: Array, b: Array) -> Gates:
-    """Return i, f, g, o."""
-    i, f, g, o = np.split(affine(x, h_prev, W, U, b), 4, axis=1)
-    return sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
+def _with_bias_of_o(gates: str) -> Lines:
+    """Return the step that gives the bias of the output gate to other gates too."""
+    places = ["ifgo".index("o" if gate in gates else gate) for gate in "ifgo"]
+    return STEP.but(a=lambda s: affine(s.x, s.h_prev, s.W, s.U, reordered(s.b, places)))
 
 
-def _same(a: Array) -> Array:
-    return a
+def _new_h_for_o(s: Any) -> Array:
+    o = split(affine(s.x, s.o * tanh(s.c), s.W, s.U, s.b), axis=1)[3]
+    return sigmoid(o) * tanh(s.c)
 
 
-def _interleaved(x: Array, h_prev: Array, W: Array, U: Array, b: Array) -> Array:
-    a = affine(x, h_prev, W, U, b)
-    return np.concatenate([a[:, k::4] for k in range(4)], axis=1)
-
-
-def _with_bias_of_o(gates: str) -> Answer:
-    """Return an answer that gives the bias of the output gate to other gates too."""
-
-    def answer(
-        x: Array, h_prev: Array, c_prev: Array, W: Array, U: Array, b: Array
-    ) -> tuple[Array, Array]:
-        parts = np.split(b, 4)
-        for gate in gates:
-            parts["ifgo".index(gate)] = parts[3]
-        return step(x, h_prev, c_prev, W, U, np.concatenate(parts))
-
-    return answer
-
-
-def _with_one_more_for_f(x: Array, h_prev: Array, W: Array, U: Array, b: Array) -> Array:
-    return affine(x, h_prev, W, U, b) + np.repeat([0, 1, 0, 0], b.size // 4).astype(b.dtype)
-
-
-def _o_reads_the_new_h(
-    x: Array, h_prev: Array, c_prev: Array, W: Array, U: Array, b: Array
-) -> tuple[Array, Array]:
-    h, c = step(x, h_prev, c_prev, W, U, b)
-    return gates(x, h, W, U, b)[3] * tanh(c), c
-
-
-def _one_block(k: int) -> Sum:
-    """Return a sum in which all four maps share block k of the parameters."""
-
-    def shared(x: Array, h_prev: Array, W: Array, U: Array, b: Array) -> Array:
-        return np.tile(np.split(affine(x, h_prev, W, U, b), 4, axis=1)[k], 4)
-
-    return shared
-
-
-def _variant(
-    a: Sum = affine, order: str = "ifgo", squash: Squash = sigmoid, squash_g: Squash = tanh
-) -> Answer:
-    """Return an answer that differs from the right one in these."""
-    return lambda x, h, c, W, U, b: step(x, h, c, W, U, b, a, order, squash, squash_g)
-
-
-STEP_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "The cell state is shown without its tanh, so the hidden state has no bound.": (
-        _shown(lambda o, c, c_prev: o * c),
-    ),
-    "The gate acts before the tanh. It is a share of what is already squashed.": (
-        _shown(lambda o, c, c_prev: tanh(o * c)),
-    ),
+STEP_MISTAKES: Mistakes = {
+    **shared(lambda show: STEP.but(h=lambda s: show(s.o, s.c)), *SHOWN),
     "The hidden state shows the old cell state. The update comes first.": (
-        _shown(lambda o, c, c_prev: o * tanh(c_prev)),
-    ),
-    "The output gate has no effect: this is the squashed cell state, whole.": (
-        _shown(lambda o, c, c_prev: tanh(c)),
+        STEP.but(h=lambda s: s.o * tanh(s.c_prev)),
     ),
     "This is the output gate itself. The hidden state is what it shows of the cell state.": (
-        _shown(lambda o, c, c_prev: o),
+        STEP.but(h=lambda s: s.o),
     ),
-    "The cell state is squashed by a sigmoid. Then nothing negative is ever shown.": (
-        _shown(lambda o, c, c_prev: o * sigmoid(c)),
+    **said("squashed-c-handed-on", lambda *given: (STEP(*given)[0], tanh(STEP(*given)[1]))),
+    **shared(
+        lambda update: STEP.but(c=lambda s: update(s.c_prev, s.f, s.i, s.g)),
+        *UPDATE,
     ),
-    "The squashed cell state is handed on. Only what is shown is squashed.": (
-        lambda *args: (lstm_step(*args)[0], tanh(lstm_step(*args)[1])),
-    ),
-    "This is the written part alone. What is kept of the old cell state is missing.": (
-        _updated(lambda i, f, g, c, h: i * g),
-    ),
-    "This is the kept part alone. What is written is missing.": (
-        _updated(lambda i, f, g, c, h: f * c),
-    ),
-    "The forget gate has no effect: the old cell state is kept whole.": (
-        _updated(lambda i, f, g, c, h: c + i * g),
-    ),
-    "The input gate has no effect: the candidate is written whole.": (
-        _updated(lambda i, f, g, c, h: f * c + g),
-    ),
-    "Input gate and candidate are added. A share of something is a product.": (
-        _updated(lambda i, f, g, c, h: f * c + i + g),
-    ),
-    "What is kept and what is written are multiplied. The new state is their sum.": (
-        _updated(lambda i, f, g, c, h: f * c * i * g),
-    ),
-    "You keep 1 - f of the old state. A forget gate of 1 keeps, it does not erase.": (
-        _updated(lambda i, f, g, c, h: (1 - f) * c + i * g),
-    ),
-    "You write 1 - f of the candidate. This cell has an input gate for that.": (
-        _updated(lambda i, f, g, c, h: f * c + (1 - f) * g),
-    ),
-    "The forget gate acts on the old hidden state. It decides what stays of the cell state.": (
-        _updated(lambda i, f, g, c, h: f * h + i * g),
-    ),
-    "The gates read the old cell state where the question has the hidden state.": (
-        lambda x, h, c, W, U, b: step(
-            x, c, c, W, U, b, a=lambda x, _, W, U, b: x @ W.T + c @ U.T + b
-        ),
-    ),
-    "h_prev and c_prev have changed places.": (lambda x, h, c, W, U, b: step(x, c, h, W, U, b),),
-    "The candidate is squashed by a sigmoid, as the gates are. It must be able to be negative.": (
-        _variant(squash_g=sigmoid),
-    ),
+    **said("f-acts-on-h", STEP.but(c=lambda s: s.f * s.h_prev + s.i * s.g)),
+    **said("reads-c", STEP.but(a=lambda s: affine(s.x, s.c_prev, s.W, s.U, s.b))),
+    **said("states-swapped", lambda x, h, c, W, U, b: STEP(x, c, h, W, U, b)),
+    **shared(lambda squash: _squashed(squash, "g"), *CANDIDATE),
     "All four slices are squashed by tanh. Three of them are shares, from 0 to 1.": (
-        _variant(squash=tanh),
+        _squashed(tanh, "ifo"),
     ),
-    "The candidate is not squashed, so a single step could write any amount.": (
-        _variant(squash_g=_same),
-    ),
-    "The gates are not squashed, so they are no shares.": (_variant(squash=_same),),
+    "The gates are not squashed, so they are not shares.": (_squashed(as_it_is, "ifo"),),
     "You take every fourth column. The four slices stand one after the other, H columns each.": (
-        _variant(a=_interleaved),
+        STEP.but(slices=lambda s: [s.a[:, k::4] for k in range(4)]),
     ),
     "All four gates are computed from the first slice. Each has one of its own.": (
-        _variant(a=_one_block(0)),
+        STEP.but(slices=lambda s: [split(s.a, axis=1)[0]] * 4),
     ),
     "Every gate is given the bias of the output gate. Each has a slice of b to itself.": (
         _with_bias_of_o("ifg"),
     ),
     "Input and forget gate are given the bias of the output gate.": (_with_bias_of_o("if"),),
-    "You add 1 to the forget gate's sum. What helps a cell at its start is in b already.": (
-        _variant(a=_with_one_more_for_f),
-    ),
+    **shared(lambda squash: _squashed(squash, "f"), *PLUS_1),
     "The output gate reads the new hidden state. All four gates read the old one.": (
-        _o_reads_the_new_h,
+        STEP.but(h=_new_h_for_o),
     ),
-    **{sentence: tuple(_variant(a=a) for a in sums) for sentence, sums in SUMS.items()},
+    **shared(lambda a: STEP.but(a=lambda s: a(s.x, s.h_prev, s.W, s.U, s.b)), *SUM),
     **{
-        _taken(order, "ifgo", "The question stacks them as i, f, g, o."): (_variant(order=order),)
+        in_order(order, "ifgo", STACKED): (STEP.but(slices=slices_in(order)),)
         for order in ORDERS
         if order != "ifgo"
     },
@@ -284,8 +152,9 @@ def onnx_step(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, B: Array, order: str = ONNX
 ) -> tuple[Array, Array]:
     """Return h and c after one step, with parameters stacked as ONNX stacks them."""
-    of_input, of_state = np.split(B[0], 2)
-    return step(x, h_prev, c_prev, W[0], R[0], of_input + of_state, order=order)
+    bias = B[0].reshape(2, -1).sum(axis=0)
+    h, c = STEP.but(slices=slices_in(order))(x, h_prev, c_prev, W[0], R[0], bias)
+    return h, c
 
 
 def onnx_solution(
@@ -296,17 +165,16 @@ def onnx_solution(
 
 
 def _onnx_case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
-    arguments = _arguments(N, D, H, scale)
+    arguments = drawn(STEP_ARGUMENTS, scale, N=N, D=D, H=H)
     W, R, b = arguments.pop("W"), arguments.pop("U"), arguments.pop("b")
     other = scale * np.random.default_rng([H, D, N, 1]).normal(size=b.shape)
     arguments |= {"W": W[None], "R": R[None], "B": np.concatenate([b, other])[None]}
     return Case({"N": N, "D": D, "H": H}, arguments, large=scale > 1)
 
 
-def reordered(stacked: Array, order: str) -> Array:
-    """Return the slices along axis 0, those of `order`, in the course's order."""
-    slices = np.split(stacked, 4)
-    return np.concatenate([slices[order.index(gate)] for gate in "ifgo"])
+def _taken(order: str) -> list[int]:
+    """Return where the slices i, f, g, o stand in this order."""
+    return [order.index(gate) for gate in "ifgo"]
 
 
 def _in_order(order: str) -> Answer:
@@ -316,78 +184,86 @@ def _in_order(order: str) -> Answer:
 
 def _partly(W_order: str, R_order: str, B_order: str) -> Answer:
     """Return an answer that takes each parameter's slices in an order of its own."""
-    return lambda x, h, c, W, R, B: step(
+    return lambda x, h, c, W, R, B: STEP(
         x,
         h,
         c,
-        reordered(W[0], W_order),
-        reordered(R[0], R_order),
-        reordered(B[0].reshape(2, -1).sum(axis=0), B_order),
+        reordered(W[0], _taken(W_order)),
+        reordered(R[0], _taken(R_order)),
+        reordered(B[0].reshape(2, -1).sum(axis=0), _taken(B_order)),
     )
 
 
-def _biased(bias: Callable[[Array, Array], Array]) -> Answer:
-    """Return an answer that makes one bias of the two halves in its own way."""
-    return lambda x, h, c, W, R, B: step(x, h, c, W[0], R[0], bias(*np.split(B[0], 2)), order=ONNX)
+def _biased(bias: Callable[[Array], Array]) -> Answer:
+    """Return an answer that makes one bias of B in its own way."""
+    of_onnx = STEP.but(slices=slices_in(ONNX))
+    return lambda x, h, c, W, R, B: of_onnx(x, h, c, W[0], R[0], bias(B[0]))
+
+
+def _of_halves(bias: Callable[[Array, Array], Array]) -> Answer:
+    return _biased(lambda B: bias(*np.split(B, 2)))
 
 
 def _back(b: Array) -> Array:
     """Return a bias so stacked that reading it in ONNX's order leaves it as it was."""
-    slices = np.split(b, 4)
-    return np.concatenate([slices["ifgo".index(gate)] for gate in ONNX])
+    return reordered(b, ["ifgo".index(gate) for gate in ONNX])
 
 
-ONNX_MISTAKES: dict[str, tuple[Answer, ...]] = {
+ONNX_MISTAKES: Mistakes = {
     "You take the slices as this book stacks them. ONNX's order is another.": (
         _partly("ifgo", "ifgo", "ifgo"),
     ),
     "The reordering goes the wrong way: it would turn this book's order into ONNX's.": (
         _in_order("igof"),
     ),
-    "W is reordered, and R and B are not.": (_partly(ONNX, "ifgo", "ifgo"),),
-    "R is reordered, and W and B are not.": (_partly("ifgo", ONNX, "ifgo"),),
-    "W and R are reordered, and the biases are not.": (_partly(ONNX, ONNX, "ifgo"),),
-    "W and the biases are reordered, and R is not.": (_partly(ONNX, "ifgo", ONNX),),
-    "R and the biases are reordered, and W is not.": (_partly("ifgo", ONNX, ONNX),),
+    **each(
+        "Only part is reordered: {}.",
+        {
+            "W is, R and B are not": (_partly(ONNX, "ifgo", "ifgo"),),
+            "R is, W and B are not": (_partly("ifgo", ONNX, "ifgo"),),
+            "W and R are, the biases are not": (_partly(ONNX, ONNX, "ifgo"),),
+            "W and the biases are, R is not": (_partly(ONNX, "ifgo", ONNX),),
+            "R and the biases are, W is not": (_partly("ifgo", ONNX, ONNX),),
+        },
+    ),
     "Only the first half of B is used. The second belongs to the recurrent map.": (
-        _biased(lambda one, other: one),
+        _of_halves(lambda one, other: one),
     ),
     "Only the second half of B is used. The first belongs to the map of the input.": (
-        _biased(lambda one, other: other),
+        _of_halves(lambda one, other: other),
     ),
-    "Of B only the first half is reordered. Both have ONNX's order.": (
-        _biased(lambda one, other: one + _back(other)),
+    **each(
+        "Of B only the {} half is reordered. Both have ONNX's order.",
+        {
+            "first": (_of_halves(lambda one, other: one + _back(other)),),
+            "second": (_of_halves(lambda one, other: _back(one) + other),),
+        },
     ),
-    "Of B only the second half is reordered. Both have ONNX's order.": (
-        _biased(lambda one, other: _back(one) + other),
-    ),
-    "B has no effect.": (_biased(lambda one, other: 0 * one),),
-    "The mean of the two halves of B is taken. Both are added to the sum.": (
-        _biased(lambda one, other: (one + other) / 2),
-    ),
-    "The two halves of B are multiplied. Both are added to the sum.": (
-        _biased(lambda one, other: one * other),
+    "B has no effect.": (_of_halves(lambda one, other: 0 * one),),
+    **each(
+        "The {} of the two halves of B is taken. Both are added to the sum.",
+        {
+            "mean": (_of_halves(lambda one, other: (one + other) / 2),),
+            "product": (_of_halves(lambda one, other: one * other),),
+        },
     ),
     "The halves of B are mixed up: you take neighbours as a pair, and they stand 4H apart.": (
-        lambda x, h, c, W, R, B: step(
-            x, h, c, W[0], R[0], B[0].reshape(-1, 2).sum(axis=1), order=ONNX
-        ),
-        lambda x, h, c, W, R, B: step(x, h, c, W[0], R[0], B[0, ::2], order=ONNX),
+        _biased(lambda B: B.reshape(-1, 2).sum(axis=1)),
+        _biased(lambda B: B[::2]),
     ),
-    "W and R have changed places: W belongs to the input x, R to the hidden state.": (
+    "You multiply x by R and the hidden state by W. It is the other way round.": (
         lambda x, h, c, W, R, B: onnx_step(x, h, c, R, W, B),
     ),
-    "h_prev and c_prev have changed places.": (
-        lambda x, h, c, W, R, B: onnx_step(x, c, h, W, R, B),
-    ),
-    "The order is right, and the cell state is shown without its tanh.": (
-        lambda *args: (
-            onnx_step(*args)[0] / tanh(onnx_step(*args)[1]) * onnx_step(*args)[1],
-            onnx_step(*args)[1],
+    **said("states-swapped", lambda x, h, c, W, R, B: onnx_step(x, c, h, W, R, B)),
+    **said(
+        "shown-without-tanh",
+        lambda *given: (
+            onnx_step(*given)[0] / tanh(onnx_step(*given)[1]) * onnx_step(*given)[1],
+            onnx_step(*given)[1],
         ),
     ),
     **{
-        _taken(order, ONNX, "ONNX has another order."): (_in_order(order),)
+        in_order(order, ONNX, "ONNX has another order."): (_in_order(order),)
         for order in ORDERS
         if order not in ("ifgo", "igof", ONNX)
     },

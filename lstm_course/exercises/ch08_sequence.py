@@ -5,191 +5,103 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lstm_course._checks import Array
-from lstm_course.exercises.ch07_whole_cell import gates, lstm_step, step
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.mistakes import (
+    TIME,
+    Mistakes,
+    each,
+    said,
+    shared,
+    wording,
+)
+from lstm_course.exercises.engine.parts import (
+    SEQUENCE,
+    affine,
+    drawn,
+    lstm_case,
+    lstm_forward,
+    lstm_step,
+    slices_in,
+)
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.pointwise import tanh
 
 States = tuple[Array, Array]
-Run = tuple[Array, Array, Array]
-Carry = Callable[[Array, Array, Array, Array], States]
-
-
-def lstm_forward(xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array) -> Run:
-    """Return all hidden states, and the final hidden and cell state."""
-    h, c = h0, c0
-    hs = []
-    for x in xs:
-        h, c = lstm_step(x, h, c, W, U, b)
-        hs.append(h)
-    return np.array(hs), h, c
-
-
-def _case(T: int, N: int, D: int, H: int) -> Case:
-    rng = np.random.default_rng([T, N, D, H])
-    shapes = {"xs": (T, N, D), "h0": (N, H), "c0": (N, H)}
-    shapes |= {"W": (4 * H, D), "U": (4 * H, H), "b": (4 * H,)}
-    arguments = {name: rng.normal(size=shape) for name, shape in shapes.items()}
-    return Case({"T": T, "N": N, "D": D, "H": H}, arguments)
-
-
 SIZES = ((2, 2, 2, 2), (1, 1, 1, 1), (1, 2, 3, 2), (3, 1, 2, 2), (3, 2, 1, 2), (2, 3, 2, 1))
 
 
-def _carrying(carry: Carry, one: Answer = lstm_step) -> Answer:
-    """Return an answer that hands carry(h, c, h0, c0) on, or takes another step."""
-
-    def answer(xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array) -> Run:
-        before, hs = (h0, c0), []
-        for x in xs:
-            h, c = one(x, *before, W, U, b)
-            hs.append(h)
-            before = carry(h, c, h0, c0)
-        return np.array(hs), h, c
-
-    return answer
+def _case(T: int, N: int, D: int, H: int) -> Case:
+    return lstm_case("xs h0 c0 W U b", T=T, N=N, D=D, H=H)
 
 
-def _both(h: Array, c: Array, h0: Array, c0: Array) -> States:
-    return h, c
+def _from(change: Callable[[Array, Array, Array], tuple[Array, Array, Array]]) -> Answer:
+    """Return a right run from changed inputs and initial states."""
+    return lambda xs, h0, c0, *weights: lstm_forward(*change(xs, h0, c0), *weights)
 
 
-def _after(change: Callable[[Array, Array, Array], Run]) -> Answer:
-    """Return an answer that changes right results."""
-    return lambda *args: change(*lstm_forward(*args))
+def _over_sequences(xs: Array, *others: Array) -> tuple[Array, Array, Array]:
+    return lstm_forward(xs.transpose(1, 0, 2), *others)
 
 
-def _all_cells(xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array) -> Run:
-    cells = np.array([lstm_forward(xs[: t + 1], h0, c0, W, U, b)[2] for t in range(len(xs))])
-    return cells, *lstm_forward(xs, h0, c0, W, U, b)[1:]
+def _with_axes_turned(hs: Array, h_T: Array, c_T: Array) -> tuple[Array, Array, Array]:
+    return hs.transpose(1, 0, 2), h_T, c_T
 
 
-def _steps(which: Callable[[int], Sequence[int]]) -> Answer:
-    """Return an answer that leaves steps out; their hidden states stay 0."""
-
-    def answer(xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array) -> Run:
-        h, c, hs = h0, c0, np.zeros((len(xs), *h0.shape), h0.dtype)
-        for t in which(len(xs)):
-            h, c = lstm_step(xs[t], h, c, W, U, b)
-            hs[t] = h
-        return hs, h, c
-
-    return answer
-
-
-def _without_tanh(x: Array, h: Array, c: Array, W: Array, U: Array, b: Array) -> States:
-    c = lstm_step(x, h, c, W, U, b)[1]
-    return gates(x, h, W, U, b)[3] * c, c
-
-
-def _added(x: Array, h: Array, c: Array, W: Array, U: Array, b: Array) -> States:
-    h_new, c_new = lstm_step(x, h, c, W, U, b)
-    return h + h_new, c + c_new
-
-
-def _swapped(x: Array, h: Array, c: Array, W: Array, U: Array, b: Array) -> States:
-    h_new, c_new = lstm_step(x, h, c, W, U, b)
-    return c_new, h_new
-
-
-SEQUENCE_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "Nothing is carried: every step starts from h0 and c0 again.": (
-        _carrying(lambda h, c, h0, c0: (h0, c0)),
+SEQUENCE_MISTAKES: Mistakes = {
+    **shared(lambda lines: SEQUENCE.but(**lines), *TIME),
+    "Every step reads h0: the hidden state of the step before is not carried.": (
+        SEQUENCE.but(h_prev=lambda s: s.h0),
     ),
-    "The cell state is not carried: every step starts from c0 again.": (
-        _carrying(lambda h, c, h0, c0: (h, c0)),
-    ),
-    "The hidden state is not carried: every step starts from h0 again.": (
-        _carrying(lambda h, c, h0, c0: (h0, c)),
-    ),
-    "From one step to the next the two states change places.": (
-        _carrying(lambda h, c, h0, c0: (c, h)),
-    ),
-    (
-        "The two results of a step have changed places: the hidden state comes first, the cell "
-        "state second."
-    ): (_carrying(_both, _swapped),),
     "The hidden state is carried in the place of both states.": (
-        _carrying(lambda h, c, h0, c0: (h, h)),
-    ),
-    "The cell state is squashed before it is carried. Only what is shown is squashed.": (
-        _carrying(lambda h, c, h0, c0: (h, tanh(c))),
+        SEQUENCE.but(c_prev=lambda s: s.h),
     ),
     "New states are added to the old ones. A step returns states that take their place.": (
-        _carrying(_both, _added),
+        SEQUENCE.but(pair=lambda s: (s.h_prev + s.h, s.c_prev + s.c)),
     ),
-    "The initial states have no effect: your run starts from zeros.": (
-        lambda xs, h0, c0, W, U, b: lstm_forward(xs, 0 * h0, 0 * c0, W, U, b),
-    ),
-    "The initial hidden state has no effect: your run starts from zeros.": (
-        lambda xs, h0, c0, W, U, b: lstm_forward(xs, 0 * h0, c0, W, U, b),
-    ),
-    "The initial cell state has no effect: your run starts from zeros.": (
-        lambda xs, h0, c0, W, U, b: lstm_forward(xs, h0, 0 * c0, W, U, b),
-    ),
-    "The initial states have changed places.": (
-        lambda xs, h0, c0, W, U, b: lstm_forward(xs, c0, h0, W, U, b),
-    ),
-    "Your run goes from the last input to the first.": (
-        lambda xs, *others: lstm_forward(xs[::-1], *others),
-        lambda xs, *others: (
-            lstm_forward(xs[::-1], *others)[0][::-1],
-            *lstm_forward(xs[::-1], *others)[1:],
-        ),
-    ),
-    "Every step reads the first input.": (
-        lambda xs, *others: lstm_forward(np.repeat(xs[:1], len(xs), axis=0), *others),
-    ),
+    **said("states-in-vain", _from(lambda xs, h0, c0: (xs, 0 * h0, 0 * c0)), states="states have"),
+    **said("states-in-vain", _from(lambda xs, h0, c0: (xs, 0 * h0, c0)), states="hidden state has"),
+    **said("states-in-vain", _from(lambda xs, h0, c0: (xs, h0, 0 * c0)), states="cell state has"),
+    "The initial states have changed places.": (_from(lambda xs, h0, c0: (xs, c0, h0)),),
     "Every step reads the input of the step before, and the first reads the last.": (
-        lambda xs, *others: lstm_forward(np.roll(xs, 1, axis=0), *others),
+        _from(lambda xs, h0, c0: (np.roll(xs, 1, axis=0), h0, c0)),
     ),
     "Your loop runs over the sequences. Time is the first axis, the sequences are the second.": (
-        lambda xs, *others: lstm_forward(xs.transpose(1, 0, 2), *others),
-        lambda xs, *others: (
-            lstm_forward(xs.transpose(1, 0, 2), *others)[0].transpose(1, 0, 2),
-            *lstm_forward(xs.transpose(1, 0, 2), *others)[1:],
+        _over_sequences,
+        lambda *given: (
+            _over_sequences(*given)[0].transpose(1, 0, 2),
+            *_over_sequences(*given)[1:],
         ),
     ),
-    "The last step is not taken.": (_steps(lambda T: range(T - 1)),),
-    "The first step is not taken.": (_steps(lambda T: range(1, T)),),
-    "You keep the states before each step, h0 first. The ones after each step are asked for.": (
-        lambda xs, h0, *others: (
-            np.concatenate([h0[None], lstm_forward(xs, h0, *others)[0][:-1]]),
-            *lstm_forward(xs, h0, *others)[1:],
-        ),
+    **each(
+        "The {} step is not taken.",
+        {
+            "last": (SEQUENCE.but(steps=lambda s: range(len(s.xs) - 1)),),
+            "first": (SEQUENCE.but(steps=lambda s: range(1, len(s.xs))),),
+        },
     ),
-    "These are the cell states. The hidden state of every step is asked for.": (_all_cells,),
-    (
-        "Every row holds the last hidden state. Either only that one is kept, or the list holds "
-        "one array many times, which the later steps have changed."
-    ): (_after(lambda hs, h, c: (np.repeat(h[None], len(hs), axis=0), h, c)),),
-    "The final hidden state is that of the last step. Yours is that of the first.": (
-        _after(lambda hs, h, c: (hs, hs[0], c)),
+    **each(
+        "The final hidden state is that of the last step. {}.",
+        {
+            "Yours is that of the first": (SEQUENCE.but(h_T=lambda s: s.hs[0]),),
+            "You take the mean of all": (SEQUENCE.but(h_T=lambda s: s.hs.mean(axis=0)),),
+        },
     ),
-    "The final hidden state is that of the last step. You take the mean of all.": (
-        _after(lambda hs, h, c: (hs, hs.mean(axis=0), c)),
-    ),
-    "This is the cell state in the place of the hidden state.": (
-        _after(lambda hs, h, c: (hs, c, c)),
-    ),
-    "This is the hidden state in the place of the cell state.": (
-        _after(lambda hs, h, c: (hs, h, h)),
-    ),
-    "This is the squashed cell state. The cell state itself is asked for.": (
-        _after(lambda hs, h, c: (hs, h, tanh(c))),
-    ),
+    "This is the cell state in the place of the hidden state.": (SEQUENCE.but(h_T=lambda s: s.c),),
+    **said("h-for-c", SEQUENCE.but(c_T=lambda s: s.h)),
+    **said("squashed-c-returned", SEQUENCE.but(c_T=lambda s: tanh(s.c))),
     "The cell state after the first step is returned. The one after the last is asked for.": (
         lambda xs, *others: (*lstm_forward(xs, *others)[:2], lstm_forward(xs[:1], *others)[2]),
     ),
-    "The step itself is wrong: it shows the cell state without its tanh.": (
-        _carrying(_both, _without_tanh),
-    ),
-    "The step itself is wrong: the bias has no effect in it.": (
-        _carrying(_both, lambda x, h, c, W, U, b: lstm_step(x, h, c, W, U, 0 * b)),
-    ),
-    "The step itself is wrong: it takes the slices in ONNX's order.": (
-        _carrying(_both, lambda x, h, c, W, U, b: step(x, h, c, W, U, b, order="iofg")),
+    **each(
+        "The step itself is wrong: {}.",
+        {
+            "it shows the cell state without its tanh": (SEQUENCE.but(h=lambda s: s.o * s.c),),
+            "the bias has no effect in it": (
+                SEQUENCE.but(a=lambda s: affine(s.x, s.h_prev, s.W, s.U, 0 * s.b)),
+            ),
+            "it takes the slices in ONNX's order": (SEQUENCE.but(slices=slices_in("iofg")),),
+        },
     ),
 }
 
@@ -218,7 +130,7 @@ def _alone(answer: Guarded, rng: np.random.Generator) -> bool:
 
 SEQUENCE_PROPERTIES: dict[str, Property] = {
     "A later input must not change an earlier hidden state.": _is_causal,
-    "A sequence must get the same final cell state alone as in company.": _alone,
+    wording("alone", sequence="sequence", result="final cell state"): _alone,
     "A run cut in two, with the states handed on, must give what the whole run gives.": _goes_on,
 }
 
@@ -330,20 +242,15 @@ def _over_words(gather: Callable[[Array], Array]) -> Answer:
     return lambda sentences, *others: np.array([one(s, *others) for s in sentences])
 
 
-ENCODE_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "This is the final hidden state. The final cell state is asked for.": (
+ENCODE_MISTAKES: Mistakes = {
+    **said(
+        "h-for-c",
         lambda sentences, vocabulary, W, U, b: np.array(
             [_final(_numbers(s, vocabulary), W, U, b)[0][0] for s in sentences]
         ),
     ),
-    "The cell state is squashed. It is asked for as it is.": (lambda *args: tanh(encode(*args)),),
-    (
-        "The two results of a step have changed places: the hidden state comes first, the cell "
-        "state second."
-    ): (_run_by(_carrying(_both, _swapped)),),
-    "From one word to the next the two states change places.": (
-        _run_by(_carrying(lambda h, c, h0, c0: (c, h))),
-    ),
+    **said("squashed-c-returned", lambda *given: tanh(encode(*given))),
+    **shared(lambda lines: _run_by(SEQUENCE.but(**lines)), "results-crossed", "states-crossed"),
     "The rows stand in the order of the alphabet. Row n belongs to sentence n.": (
         lambda sentences, *others: encode(sorted(sentences), *others),
     ),
@@ -371,8 +278,13 @@ ENCODE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "Every sentence gets the encoding of the first.": (
         _numbered(lambda numbers, D: [numbers[0]] * len(numbers)),
     ),
-    "Only the last word is read.": (_numbered(lambda numbers, D: [ns[-1:] for ns in numbers]),),
-    "Only the first word is read.": (_numbered(lambda numbers, D: [ns[:1] for ns in numbers]),),
+    **each(
+        "Only the {} word is read.",
+        {
+            "last": (_numbered(lambda numbers, D: [ns[-1:] for ns in numbers]),),
+            "first": (_numbered(lambda numbers, D: [ns[:1] for ns in numbers]),),
+        },
+    ),
     "The last word is not read.": (
         _numbered(lambda numbers, D: [ns[:-1] or ns for ns in numbers]),
         _numbered(lambda numbers, D: [ns[:-1] for ns in numbers]),
@@ -391,11 +303,14 @@ ENCODE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "You add the cell states of all words up. The last one has seen them all.": (
         _over_words(lambda cells: cells.sum(axis=0)),
     ),
-    "The words are numbered by the alphabet. A word's number is its place in the vocabulary.": (
-        _with_vocabulary(lambda sentences, vocabulary: sorted(vocabulary)),
-    ),
-    "The words are numbered as they come up. A word's number is its place in the vocabulary.": (
-        _with_vocabulary(_all_words),
+    **each(
+        "The words are numbered {}. A word's number is its place in the vocabulary.",
+        {
+            "by the alphabet": (
+                _with_vocabulary(lambda sentences, vocabulary: sorted(vocabulary)),
+            ),
+            "as they come up": (_with_vocabulary(_all_words),),
+        },
     ),
     "Each word picks the column of its neighbour: your numbers are off by one.": (
         _numbered(lambda numbers, D: [[(n + 1) % D for n in ns] for ns in numbers]),
@@ -419,7 +334,7 @@ def _reads_in_order(answer: Guarded, rng: np.random.Generator) -> bool:
 
 
 ENCODE_PROPERTIES: dict[str, Property] = {
-    "A sentence must get the same encoding alone as in company.": _same_alone,
+    wording("alone", sequence="sentence", result="encoding"): _same_alone,
     "The same words in another order must get another encoding.": _reads_in_order,
 }
 
@@ -427,9 +342,7 @@ ENCODE_PROPERTIES: dict[str, Property] = {
 def _sentences(H: int, vocabulary: str, *sentences: str) -> Case:
     words = vocabulary.split()
     N, D, T = len(sentences), len(words), max(len(s.split()) for s in sentences)
-    rng = np.random.default_rng([N, T, D, H])
-    shapes = {"W": (4 * H, D), "U": (4 * H, H), "b": (4 * H,)}
-    parameters = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    parameters = drawn("W U b", N=N, T=T, D=D, H=H)
     arguments = {"sentences": list(sentences), "vocabulary": words, **parameters}
     return Case({"N": N, "T": T, "D": D, "H": H}, arguments)
 

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,17 @@ from lstm_course import cell
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
-from lstm_course.exercises.engine.trials import GATE_SLICES, Answer, Case, Returned
+from lstm_course.exercises.engine.lines import Line, Lines
+from lstm_course.exercises.engine.mistakes import FLOWS, Mistakes, each, said, shared, wording
+from lstm_course.exercises.engine.parts import (
+    STEP,
+    WEIGHT_GRADIENTS,
+    as_it_is,
+    drawn,
+    lstm_case,
+    split,
+)
+from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.pointwise import sigmoid, sigmoid_derivative, tanh, tanh_derivative
 
 
@@ -20,27 +29,10 @@ def two_flows(dh: Array, dc: Array, o: Array, c: Array) -> Array:
     return dc + dh * o * tanh_derivative(c)
 
 
-TWO_FLOWS_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "This is the flow from the later step alone. The one that comes through h is missing.": (
-        lambda dh, dc, o, c: dc,
-    ),
-    "This is the flow through h alone. What the later step hands back, dc, is missing.": (
-        lambda dh, dc, o, c: dh * o * tanh_derivative(c),
-    ),
-    "h is the output gate times tanh(c). On the way into c the slope of tanh is missing.": (
-        lambda dh, dc, o, c: dc + dh * o,
-    ),
-    "h is the output gate times tanh(c). On the way into c the output gate is missing.": (
-        lambda dh, dc, o, c: dc + dh * tanh_derivative(c),
-    ),
+TWO_FLOWS_MISTAKES: Mistakes = {
+    **shared(as_it_is, *FLOWS),
     "dh reaches c unscaled. On its way lie the output gate and a tanh.": (
         lambda dh, dc, o, c: dc + dh,
-    ),
-    "The slope of tanh is written with its value. You square c, which is not squashed yet.": (
-        lambda dh, dc, o, c: dc + dh * o * (1 - c**2),
-    ),
-    "c is squashed twice: the slope of tanh is taken at tanh(c) where c is meant.": (
-        lambda dh, dc, o, c: dc + dh * o * tanh_derivative(tanh(c)),
     ),
     "In the slope of tanh the square is missing.": (
         lambda dh, dc, o, c: dc + dh * o * (1 - tanh(c)),
@@ -48,9 +40,7 @@ TWO_FLOWS_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "In the slope of tanh the sign before the square is wrong: no slope of tanh is above 1.": (
         lambda dh, dc, o, c: dc + dh * o * (1 + tanh(c) ** 2),
     ),
-    "The value of tanh stands where its slope is meant.": (
-        lambda dh, dc, o, c: dc + dh * o * tanh(c),
-    ),
+    **said("value-for-slope", lambda dh, dc, o, c: dc + dh * o * tanh(c), of="tanh"),
     "What tanh(c) scales is the gradient of the output gate. Here that of c is asked for.": (
         lambda dh, dc, o, c: dc + dh * tanh(c),
         lambda dh, dc, o, c: dh * tanh(c),
@@ -61,9 +51,6 @@ TWO_FLOWS_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "The slope of the output gate stands where the gate itself is meant: o is a factor here.": (
         lambda dh, dc, o, c: dc + dh * o * (1 - o) * tanh_derivative(c),
-    ),
-    "The two flows are multiplied. c is used twice, so its gradients add up.": (
-        lambda dh, dc, o, c: dc * dh * o * tanh_derivative(c),
     ),
     "The two flows are subtracted. c is used twice, so its gradients add up.": (
         lambda dh, dc, o, c: dc - dh * o * tanh_derivative(c),
@@ -110,39 +97,29 @@ def solution(
     return dx, dh_prev, dc_prev, *grads.arrays()
 
 
-Line = Callable[[SimpleNamespace], Any]
-LINES: dict[str, Line] = {
-    "dc_all": lambda s: s.dc + s.dh * s.o * (1 - s.tanh_c**2),
-    "da_i": lambda s: s.dc_all * s.g * s.i * (1 - s.i),
-    "da_f": lambda s: s.dc_all * s.c_prev * s.f * (1 - s.f),
-    "da_g": lambda s: s.dc_all * s.i * (1 - s.g**2),
-    "da_o": lambda s: s.dh * s.tanh_c * s.o * (1 - s.o),
-    "da": lambda s: np.concatenate([s.da_i, s.da_f, s.da_g, s.da_o], axis=1),
-    "dx": lambda s: s.da @ s.W,
-    "dh_prev": lambda s: s.da @ s.U,
-    "dc_prev": lambda s: s.dc_all * s.f,
-    "dW": lambda s: s.da.T @ s.x,
-    "dU": lambda s: s.da.T @ s.h_prev,
-    "db": lambda s: s.da.sum(axis=0),
-}
-"""The backward step line by line; `s` holds what forward kept and the lines before."""
-RESULTS = ("dx", "dh_prev", "dc_prev", "dW", "dU", "db")
-
-
-def step_with(**changed: Line) -> Answer:
-    """Return the backward step with some of its lines changed."""
-    lines = {**LINES, **changed}
-
-    def step_backward(
-        dh: Array, dc: Array, x: Array, h_prev: Array, c_prev: Array, W: Array, U: Array, b: Array
-    ) -> tuple[Array, ...]:
-        cache = cell.step(x, h_prev, c_prev, cell.LSTMParams(W, U, b))
-        s = SimpleNamespace(**cache._asdict(), dh=dh, dc=dc, W=W, U=U)
-        for name, line in lines.items():
-            setattr(s, name, line(s))
-        return tuple(getattr(s, name) for name in RESULTS)
-
-    return step_backward
+ARGUMENTS = "dh dc x h_prev c_prev W U b"
+BACKWARD = Lines(
+    tuple(ARGUMENTS.split()),
+    {
+        **STEP.lines,
+        "tanh_c": lambda s: tanh(s.c),
+        "dc_all": lambda s: s.dc + s.dh * s.o * (1 - s.tanh_c**2),
+        "da_i": lambda s: s.dc_all * s.g * s.i * (1 - s.i),
+        "da_f": lambda s: s.dc_all * s.c_prev * s.f * (1 - s.f),
+        "da_g": lambda s: s.dc_all * s.i * (1 - s.g**2),
+        "da_o": lambda s: s.dh * s.tanh_c * s.o * (1 - s.o),
+        "da": lambda s: np.concatenate([s.da_i, s.da_f, s.da_g, s.da_o], axis=1),
+        "dx": lambda s: s.da @ s.W,
+        "dh_prev": lambda s: s.da @ s.U,
+        "dc_prev": lambda s: s.dc_all * s.f,
+        "dW": lambda s: s.da.T @ s.x,
+        "dU": lambda s: s.da.T @ s.h_prev,
+        "db": lambda s: s.da.sum(axis=0),
+    },
+    ("dx", "dh_prev", "dc_prev", "dW", "dU", "db"),
+)
+step_with = BACKWARD.but
+"""Returns the backward step with some of its lines changed."""
 
 
 REACHES: dict[str, Line] = {
@@ -172,29 +149,25 @@ def _reordered(order: str) -> Answer:
 
 def _one_slice(k: int, *names: str) -> Answer:
     """Return the step in which only slice k hands gradients to the input or the hidden state."""
-    maps = {"dx": "W", "dh_prev": "U"}
-
-    def line(s: SimpleNamespace, name: str) -> Array:
-        weights: Array = np.split(getattr(s, maps[name]), 4)[k]
-        return np.asarray(np.split(s.da, 4, axis=1)[k] @ weights)
-
-    return step_with(**{name: lambda s, name=name: line(s, name) for name in names})
+    of_slice: dict[str, Line] = {
+        "dx": lambda s: split(s.da, axis=1)[k] @ split(s.W)[k],
+        "dh_prev": lambda s: split(s.da, axis=1)[k] @ split(s.U)[k],
+    }
+    return step_with(**{name: of_slice[name] for name in names})
 
 
-def _per_gate(sentence: str, slope: Callable[[Array], Array]) -> dict[str, tuple[Answer, ...]]:
+def _per_gate(template: str, slope: Callable[[Array], Array]) -> Mistakes:
     """Return a mistake in the slope of a gate, said of each gate, or of several."""
     words = {"i": "the input gate", "f": "the forget gate", "o": "the output gate"}
-    mistakes: dict[str, tuple[Answer, ...]] = {
-        sentence.format("all three gates"): (_slopes(slope, "ifo"),)
+    several = {
+        " and ".join(words[name] for name in names): (_slopes(slope, names),)
+        for names in ("i", "f", "o", "if", "io", "fo")
     }
-    for names in ("i", "f", "o", "if", "io", "fo"):
-        who = " and ".join(words[name] for name in names)
-        mistakes[sentence.format(who)] = (_slopes(slope, names),)
-    return mistakes
+    return each(template, {"all three gates": (_slopes(slope, "ifo"),), **several})
 
 
-MISTAKES: dict[str, tuple[Answer, ...]] = {
-    # What spoils one result comes first: it is told where two mistakes meet.
+MISTAKES: Mistakes = {
+    # What spoils one result comes first: it is said where two mistakes meet.
     "dc_prev is computed from dc as it came, before the flow from h was added.": (
         step_with(dc_prev=lambda s: s.dc * s.f),
     ),
@@ -218,19 +191,18 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
     "What c_prev gets is scaled by the forget gate itself, and you take its slope.": (
         step_with(dc_prev=lambda s: s.dc_all * s.f * (1 - s.f)),
     ),
-    "U belongs to the hidden state of the step before. In dU stands the new one.": (
-        step_with(dU=lambda s: s.da.T @ s.h),
-    ),
-    "U belongs to the hidden state of the step before. In dU stands the cell state.": (
-        step_with(dU=lambda s: s.da.T @ s.c_prev),
-    ),
-    "A mean is taken over the batch. Each sequence adds its own share, so it is a sum.": (
+    **said("state-in-dU", step_with(dU=lambda s: s.da.T @ s.h), yours="the one after it"),
+    **said("state-in-dU", step_with(dU=lambda s: s.da.T @ s.c_prev), yours="the cell state"),
+    **said(
+        "mean-not-sum",
         step_with(db=lambda s: s.da.mean(axis=0)),
         step_with(
             dW=lambda s: s.da.T @ s.x / len(s.x),
             dU=lambda s: s.da.T @ s.h_prev / len(s.x),
             db=lambda s: s.da.mean(axis=0),
         ),
+        all="batch",
+        one="sequence",
     ),
     "Only the first sequence of the batch counts. Each adds its own share.": (
         step_with(db=lambda s: s.da[0]),
@@ -240,31 +212,14 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
             db=lambda s: s.da[0],
         ),
     ),
-    "In dc the flow from h is dropped. The slices i, f and g and dc_prev live on both flows.": (
-        step_with(dc_all=lambda s: s.dc),
-    ),
-    "In dc the flow from the later step is dropped: the memory's own gradient is lost.": (
-        step_with(dc_all=lambda s: s.dh * s.o * (1 - s.tanh_c**2)),
-    ),
-    "On the way from h into c the slope of tanh is missing.": (
-        step_with(dc_all=lambda s: s.dc + s.dh * s.o),
-    ),
-    "On the way from h into c the output gate is missing.": (
-        step_with(dc_all=lambda s: s.dc + s.dh * (1 - s.tanh_c**2)),
-    ),
-    "On the way from h into c the slope of tanh is taken of c, which is not squashed yet.": (
-        step_with(dc_all=lambda s: s.dc + s.dh * s.o * (1 - s.c**2)),
-    ),
-    "On the way from h into c a value that is squashed already is squashed again.": (
-        step_with(dc_all=lambda s: s.dc + s.dh * s.o * tanh_derivative(s.tanh_c)),
-    ),
-    "The two flows into c are multiplied. c is used twice, so its gradients add up.": (
-        step_with(dc_all=lambda s: s.dc * s.dh * s.o * (1 - s.tanh_c**2)),
+    **shared(
+        lambda flow: step_with(dc_all=lambda s: flow(s.dh, s.dc, s.o, s.c)),
+        *FLOWS,
     ),
     "You go back through h = o * c. In this cell a tanh stands between c and h.": (
         step_with(dc_all=lambda s: s.dc + s.dh * s.o, da_o=lambda s: s.dh * s.c * s.o * (1 - s.o)),
     ),
-    **_per_gate("The value of {} stands where the slope is meant.", lambda value: value),
+    **_per_gate(wording("value-for-slope", of="{}"), as_it_is),
     **_per_gate(
         "The slope of {} is taken of a value that is squashed already: it is squashed twice.",
         sigmoid_derivative,
@@ -278,9 +233,7 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
     "At no slice is there a slope: the gradients stop before the four squashings.": (
         _slopes(np.ones_like, "ifgo"),
     ),
-    "At all four slices the value stands where the slope is meant.": (
-        _slopes(lambda value: value, "ifgo"),
-    ),
+    "At all four slices the value stands where the slope is meant.": (_slopes(as_it_is, "ifgo"),),
     "At all four slices the slope is taken of a value that is squashed already.": (
         step_with(
             **{
@@ -295,9 +248,7 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
     "The candidate is squashed by tanh, and you take the slope of a sigmoid.": (
         _slopes(lambda value: value * (1 - value), "g"),
     ),
-    "The value of the candidate stands where its slope is meant.": (
-        _slopes(lambda value: value, "g"),
-    ),
+    **said("value-for-slope", _slopes(as_it_is, "g"), of="the candidate"),
     "At the candidate the slope of tanh is missing.": (_slopes(np.ones_like, "g"),),
     "At the candidate the square in the slope of tanh is missing.": (
         _slopes(lambda value: 1 - value, "g"),
@@ -377,28 +328,19 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "Every sign is wrong: a gradient says what makes the loss larger. The step against it "
     "comes later.": (
-        step_with(**{name: lambda s, name=name: -LINES[name](s) for name in RESULTS}),
+        step_with(
+            **{name: lambda s, name=name: -BACKWARD.lines[name](s) for name in BACKWARD.results}
+        ),
     ),
 }
 
 
 def _arguments(N: int, D: int, H: int) -> dict[str, Array]:
-    rng = np.random.default_rng([N, D, H])
-    shapes = {
-        "dh": (N, H),
-        "dc": (N, H),
-        "x": (N, D),
-        "h_prev": (N, H),
-        "c_prev": (N, H),
-        "W": (4 * H, D),
-        "U": (4 * H, H),
-        "b": (4 * H,),
-    }
-    return {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    return drawn(ARGUMENTS, N=N, D=D, H=H)
 
 
 def _case(N: int, D: int, H: int) -> Case:
-    return Case({"N": N, "D": D, "H": H}, _arguments(N, D, H))
+    return lstm_case(ARGUMENTS, N=N, D=D, H=H)
 
 
 def _called(answer: Guarded, **changed: Array) -> list[Array]:
@@ -506,9 +448,7 @@ QUESTIONS = (
                 Returned("dx", "(N, D)"),
                 Returned("dh_prev", "(N, H)"),
                 Returned("dc_prev", "(N, H)"),
-                Returned("dW", "(4H, D)", GATE_SLICES),
-                Returned("dU", "(4H, H)", GATE_SLICES),
-                Returned("db", "(4H,)", GATE_SLICES),
+                *WEIGHT_GRADIENTS,
             ),
             cases=(
                 _case(3, 3, 3),

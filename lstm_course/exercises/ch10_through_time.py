@@ -1,7 +1,6 @@
 """Exercise 10: backpropagation through time, whole and truncated."""
 
-from collections.abc import Callable, Iterable
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,10 @@ from lstm_course import cell, sequence
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
-from lstm_course.exercises.engine.trials import GATE_SLICES, Answer, Case, Returned
+from lstm_course.exercises.engine.lines import Line, Lines
+from lstm_course.exercises.engine.mistakes import Mistakes, each, said
+from lstm_course.exercises.engine.parts import WEIGHT_GRADIENTS, drawn, lstm_case
+from lstm_course.exercises.engine.trials import Answer, Case, Returned
 
 
 def through_time(
@@ -30,60 +32,53 @@ def through_time(
     return dxs, dh0, dc0, *grads.arrays()
 
 
-Line = Callable[[SimpleNamespace], Any]
-LINES: dict[str, Line] = {
-    "steps": lambda s: reversed(range(s.T)),
-    "kept": lambda s: s.cache[s.t],
-    "into_h": lambda s: s.dhs[s.t] + s.dh,
-    "into_c": lambda s: s.dc,
-    "dh": lambda s: s.dh_prev,
-    "dc": lambda s: s.dc_prev,
-    "dW": lambda s: s.dW + s.dW_t,
-    "dU": lambda s: s.dU + s.dU_t,
-    "db": lambda s: s.db + s.db_t,
-    "dxs": lambda s: np.array([s.dx[t] for t in range(s.T)]),
-    "dh0": lambda s: s.dh,
-    "dc0": lambda s: s.dc,
-}
-"""The walk back, line by line; `s` holds what was given and computed before."""
+ARGUMENTS = "dhs dh_T dc_T xs h0 c0 W U b"
+WALK = Lines(
+    tuple(ARGUMENTS.split()),
+    {
+        "cache": lambda s: _forward(s.xs, s.W, s.U, s.b, s.h0, s.c0)[2],
+        "T": lambda s: len(s.xs),
+        "steps": lambda s: reversed(range(s.T)),
+        "dh": lambda s: s.dh_T,
+        "dc": lambda s: s.dc_T,
+        "dx": lambda s: dict.fromkeys(range(s.T), np.zeros_like(s.xs[0])),
+        "dW": lambda s: np.zeros_like(s.W),
+        "dU": lambda s: np.zeros_like(s.U),
+        "db": lambda s: np.zeros_like(s.b),
+    },
+    ("dxs", "dh0", "dc0", "dW", "dU", "db"),
+    loop={
+        "kept": lambda s: s.cache[s.t],
+        "into_h": lambda s: s.dhs[s.t] + s.dh,
+        "into_c": lambda s: s.dc,
+        "back": lambda s: cell.step_backward(s.into_h, s.into_c, s.kept),
+        "dh_prev": lambda s: s.back[1],
+        "dc_prev": lambda s: s.back[2],
+        "dx": lambda s: {**s.dx, s.t: s.back[0]},
+        "dW_t": lambda s: s.back[3].weight_ih,
+        "dU_t": lambda s: s.back[3].weight_hh,
+        "db_t": lambda s: s.back[3].bias,
+        "dW": lambda s: s.dW + s.dW_t,
+        "dU": lambda s: s.dU + s.dU_t,
+        "db": lambda s: s.db + s.db_t,
+        "dh": lambda s: s.dh_prev,
+        "dc": lambda s: s.dc_prev,
+    },
+    after={
+        "dxs": lambda s: np.array([s.dx[t] for t in range(s.T)]),
+        "dh0": lambda s: s.dh,
+        "dc0": lambda s: s.dc,
+    },
+)
+walk_with = WALK.but
+"""Returns the walk back through time with some of its lines changed."""
 
 
-def walk_with(**changed: Line) -> Answer:
-    """Return the walk back through time with some of its lines changed."""
-    lines = {**LINES, **changed}
-
-    def walk(
-        dhs: Array,
-        dh_T: Array,
-        dc_T: Array,
-        xs: Array,
-        h0: Array,
-        c0: Array,
-        W: Array,
-        U: Array,
-        b: Array,
-    ) -> tuple[Array, ...]:
-        s = SimpleNamespace(dhs=dhs, dh_T=dh_T, dc_T=dc_T, dh=dh_T, dc=dc_T, T=len(xs))
-        *_, s.cache = sequence.lstm_forward(xs, cell.LSTMParams(W, U, b), h0, c0)
-        s.dW, s.dU, s.db = np.zeros_like(W), np.zeros_like(U), np.zeros_like(b)
-        s.dx = dict.fromkeys(range(s.T), np.zeros_like(xs[0]))
-        steps: Iterable[int] = lines["steps"](s)
-        for s.t in steps:
-            s.came = lines["into_h"](s)
-            s.dx[s.t], s.dh_prev, s.dc_prev, grads = cell.step_backward(
-                s.came, lines["into_c"](s), lines["kept"](s)
-            )
-            s.dW_t, s.dU_t, s.db_t = grads.arrays()
-            for name in ("dW", "dU", "db"):
-                setattr(s, name, lines[name](s))
-            s.dh, s.dc = lines["dh"](s), lines["dc"](s)
-        s.dh0, s.dc0, s.dxs = lines["dh0"](s), lines["dc0"](s), lines["dxs"](s)
-        return s.dxs, s.dh0, s.dc0, s.dW, s.dU, s.db
-
-    return walk
+def _forward(xs: Array, W: Array, U: Array, b: Array, *states: Array) -> Any:
+    return sequence.lstm_forward(xs, cell.LSTMParams(W, U, b), *states)
 
 
-def _nought(s: SimpleNamespace) -> Array:
+def _nought(s: Any) -> Array:
     return np.zeros_like(s.dh_T)
 
 
@@ -94,72 +89,88 @@ def _not_carried(*names: str) -> tuple[Answer, ...]:
     return walk_with(**cut), walk_with(**cut, **last)
 
 
-_later = {
-    name: (lambda s, name=name: getattr(s, f"{name}_t") if s.t == s.T - 1 else getattr(s, name))
-    for name in ("dW", "dU", "db")
-}
-_overwritten = {name: (lambda s, name=name: getattr(s, f"{name}_t")) for name in ("dW", "dU", "db")}
-_mean = {
-    name: (lambda s, name=name: getattr(s, name) + getattr(s, f"{name}_t") / s.T)
-    for name in ("dW", "dU", "db")
-}
+def _parameters(line: Callable[[Any, Array, Array], Array]) -> dict[str, Line]:
+    """Return the lines of all three parameters, made of their sums so far and of a step's share."""
+
+    def of(name: str) -> Line:
+        return lambda s: line(s, getattr(s, name), getattr(s, f"{name}_t"))
+
+    return {name: of(name) for name in ("dW", "dU", "db")}
 
 
-def _late_dU(s: SimpleNamespace) -> Array:
-    *_, grads = cell.step_backward(
-        s.dhs[s.t] + s.dh, s.dc, s.cache[s.t]._replace(h_prev=s.cache[s.t].h)
-    )
+OVERWRITTEN = _parameters(lambda s, so_far, share: share)
+
+
+def _late_dU(s: Any) -> Array:
+    *_, grads = cell.step_backward(s.into_h, s.into_c, s.kept._replace(h_prev=s.kept.h))
     return np.asarray(s.dU + grads.weight_hh)
 
 
-MISTAKES: dict[str, tuple[Answer, ...]] = {
-    # What spoils one result comes first: it is told where two mistakes meet.
+def _but_for_last(line: Line, last: Line = _nought) -> Line:
+    """Return a line that differs at the last step, the first one of the walk."""
+    return lambda s: last(s) if s.t == s.T - 1 else line(s)
+
+
+NOT_dh_T: dict[str, Line] = {"into_h": lambda s: s.dhs[s.t] + _but_for_last(lambda s: s.dh)(s)}
+NOT_dc_T: dict[str, Line] = {"into_c": _but_for_last(lambda s: s.dc)}
+
+
+MISTAKES: Mistakes = {
+    # What spoils one result comes first: it is said where two mistakes meet.
     "The gradients of the inputs stand in the order of the walk, the last step first.": (
         walk_with(dxs=lambda s: np.array([s.dx[t] for t in reversed(range(s.T))])),
     ),
-    "U belongs to the hidden state before the step. In dU stands the one after it.": (
-        walk_with(dU=_late_dU),
-    ),
+    **said("state-in-dU", walk_with(dU=_late_dU), yours="the one after it"),
     "dh0 is one step short: it belongs to the state before the first step, not after it.": (
-        walk_with(dh0=lambda s: s.came),
-        walk_with(dh0=lambda s: s.came - s.dhs[0]),
+        walk_with(dh0=lambda s: s.into_h),
+        walk_with(dh0=lambda s: s.into_h - s.dhs[0]),
     ),
-    "dh is not handed on to the earlier step.": _not_carried("dh"),
-    "dc is not handed on to the earlier step.": _not_carried("dc"),
-    "Neither dh nor dc is handed on. Each step learns from its own loss alone: this is no "
+    **each(
+        "{} is not handed on to the earlier step.",
+        {"dh": _not_carried("dh"), "dc": _not_carried("dc")},
+    ),
+    "Neither dh nor dc is handed on. Each step learns from its own loss alone: this is not "
     "backpropagation through time.": _not_carried("dh", "dc"),
     "The gradients of W, U and b are overwritten at every step: only the first step's are left. "
-    "All steps share the parameters, so theirs add up.": (walk_with(**_overwritten),),
-    **{
-        f"The gradient of {name[1]} is overwritten at every step: only the first step's is left. "
-        f"All steps share {name[1]}, so theirs add up.": (walk_with(**{name: line}),)
-        for name, line in _overwritten.items()
-    },
+    "All steps share the parameters, so theirs add up.": (walk_with(**OVERWRITTEN),),
+    **each(
+        "The gradient of {0} is overwritten at every step: only the first step's is left. "
+        "All steps share {0}, so theirs add up.",
+        {name[1]: (walk_with(**{name: line}),) for name, line in OVERWRITTEN.items()},
+    ),
     "Only the last step contributes to the gradients of W, U and b. All steps share them.": (
-        walk_with(**_later),
-    ),
-    "A mean is taken over the steps. Each step adds its own share, so it is a sum.": (
-        walk_with(**_mean),
-    ),
-    "dh_T has no effect: what reads the final hidden state sends a gradient too.": (
-        walk_with(into_h=lambda s: s.dhs[s.t] + (_nought(s) if s.t == s.T - 1 else s.dh)),
-    ),
-    "dc_T has no effect: what reads the final cell state sends a gradient too.": (
-        walk_with(into_c=lambda s: _nought(s) if s.t == s.T - 1 else s.dc),
-    ),
-    "dh_T and dc_T have no effect. They belong to the final states.": (
         walk_with(
-            into_h=lambda s: s.dhs[s.t] + (_nought(s) if s.t == s.T - 1 else s.dh),
-            into_c=lambda s: _nought(s) if s.t == s.T - 1 else s.dc,
+            **_parameters(lambda s, so_far, share: share if s.t == s.T - 1 else so_far),
         ),
     ),
-    "dh_T is added at every step. It belongs to the final state alone.": (
-        walk_with(into_h=lambda s: s.dhs[s.t] + s.dh + (_nought(s) if s.t == s.T - 1 else s.dh_T)),
-        walk_with(into_h=lambda s: s.dhs[s.t] + s.dh + s.dh_T),
+    **said(
+        "mean-not-sum",
+        walk_with(**_parameters(lambda s, so_far, share: so_far + share / s.T)),
+        all="steps",
+        one="step",
     ),
-    "dc_T is added at every step. It belongs to the final state alone.": (
-        walk_with(into_c=lambda s: s.dc + (_nought(s) if s.t == s.T - 1 else s.dc_T)),
-        walk_with(into_c=lambda s: s.dc + s.dc_T),
+    **each(
+        "{} has no effect: what reads the final {} state sends a gradient too.",
+        {
+            ("dh_T", "hidden"): (walk_with(**NOT_dh_T),),
+            ("dc_T", "cell"): (walk_with(**NOT_dc_T),),
+        },
+    ),
+    "dh_T and dc_T have no effect. They belong to the final states.": (
+        walk_with(**NOT_dh_T, **NOT_dc_T),
+    ),
+    **each(
+        "{} is added at every step. It belongs to the final state alone.",
+        {
+            "dh_T": (
+                walk_with(into_h=lambda s: s.dhs[s.t] + s.dh + _but_for_last(lambda s: s.dh_T)(s)),
+                walk_with(into_h=lambda s: s.dhs[s.t] + s.dh + s.dh_T),
+            ),
+            "dc_T": (
+                walk_with(into_c=lambda s: s.dc + _but_for_last(lambda s: s.dc_T)(s)),
+                walk_with(into_c=lambda s: s.dc + s.dc_T),
+            ),
+        },
     ),
     "The losses of the single steps have no effect: dhs is never added on the way.": (
         walk_with(into_h=lambda s: s.dh),
@@ -183,11 +194,12 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
     "The walk goes from the first step to the last. Gradients travel the other way.": (
         walk_with(steps=lambda s: range(s.T)),
     ),
-    "The walk ends one step too early: the first step is left out.": (
-        walk_with(steps=lambda s: range(s.T - 1, 0, -1)),
-    ),
-    "The walk begins one step too early: the last step is left out.": (
-        walk_with(steps=lambda s: range(s.T - 2, -1, -1)),
+    **each(
+        "The walk {} one step too early: the {} step is left out.",
+        {
+            ("ends", "first"): (walk_with(steps=lambda s: range(s.T - 1, 0, -1)),),
+            ("begins", "last"): (walk_with(steps=lambda s: range(s.T - 2, -1, -1)),),
+        },
     ),
     "Every step goes back through what the same step kept. Each has its own.": (
         walk_with(kept=lambda s: s.cache[-1]),
@@ -205,18 +217,21 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
         walk_with(dh=lambda s: s.dh + s.dh_prev),
         walk_with(dc=lambda s: s.dc + s.dc_prev),
     ),
-    "dh is handed on as it came, not as the step has changed it.": (
-        walk_with(dh=lambda s: s.dhs[s.t] + s.dh),
-        walk_with(dh=lambda s: s.dh),
+    **each(
+        "{} is handed on as it came, not as the step has changed it.",
+        {
+            "dh": (walk_with(dh=lambda s: s.into_h), walk_with(dh=lambda s: s.dh)),
+            "dc": (
+                walk_with(dc=lambda s: s.dc),
+                walk_with(dc=lambda s: s.dc, dc0=lambda s: s.dc_prev),
+            ),
+        },
     ),
-    "dc is handed on as it came, not as the step has changed it.": (
-        walk_with(dc=lambda s: s.dc),
-        walk_with(dc=lambda s: s.dc, dc0=lambda s: s.dc_prev),
-    ),
-    "A mean is taken over the batch. Each sequence adds its own share, so it is a sum.": (
-        lambda dhs, dh_T, dc_T, *given: _mean_over_batch(
-            through_time(dhs, dh_T, dc_T, *given), dhs.shape[1]
-        ),
+    **said(
+        "mean-not-sum",
+        lambda dhs, *given: _mean_over_batch(through_time(dhs, *given), dhs.shape[1]),
+        all="batch",
+        one="sequence",
     ),
 }
 
@@ -226,23 +241,11 @@ def _mean_over_batch(results: tuple[Array, ...], N: int) -> tuple[Array, ...]:
 
 
 def _arguments(T: int, N: int, D: int, H: int) -> dict[str, Array]:
-    rng = np.random.default_rng([T, N, D, H])
-    shapes = {
-        "dhs": (T, N, H),
-        "dh_T": (N, H),
-        "dc_T": (N, H),
-        "xs": (T, N, D),
-        "h0": (N, H),
-        "c0": (N, H),
-        "W": (4 * H, D),
-        "U": (4 * H, H),
-        "b": (4 * H,),
-    }
-    return {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    return drawn(ARGUMENTS, T=T, N=N, D=D, H=H)
 
 
 def _case(T: int, N: int, D: int, H: int) -> Case:
-    return Case({"T": T, "N": N, "D": D, "H": H}, _arguments(T, N, D, H))
+    return lstm_case(ARGUMENTS, T=T, N=N, D=D, H=H)
 
 
 def _called(answer: Guarded, **changed: Array) -> list[Array]:
@@ -291,152 +294,147 @@ def truncated(
     dhs: Array, xs: Array, W: Array, U: Array, b: Array, k: int
 ) -> tuple[Array, Array, Array]:
     """Return dW, dU and db with the gradient cut every k steps, and the state carried on."""
-    return chunks_with()(dhs, xs, W, U, b, k)
+    dW, dU, db = CHUNKS(dhs, xs, W, U, b, k)
+    return dW, dU, db
 
 
-def chunks_with(
-    *,
-    starts: Callable[[int, int], Iterable[int]] = lambda T, k: range(0, T, k),
-    length: Callable[[int, int], int] = lambda T, k: k,
-    carried: str = "hc",
-    blame: Callable[[Array, slice], Array] = lambda dhs, chunk: dhs[chunk],
-    hand_on: bool = False,
-    share: Callable[[int, int], float] = lambda T, k: 1.0,
-) -> Answer:
-    """Return the truncated gradient with some of its parts changed."""
-
-    def answer(
-        dhs: Array, xs: Array, W: Array, U: Array, b: Array, k: int
-    ) -> tuple[Array, Array, Array]:
-        params, T = cell.LSTMParams(W, U, b), len(xs)
-        total = [np.zeros_like(array) for array in (W, U, b)]
-        h = c = dh = dc = np.zeros((xs.shape[1], U.shape[1]), xs.dtype)
-        for start in starts(T, k):
-            chunk = slice(start, start + length(T, k))
-            _, (h_T, c_T), cache = sequence.lstm_forward(xs[chunk], params, h, c)
-            h = h_T if "h" in carried else np.zeros_like(h)
-            c = c_T if "c" in carried else np.zeros_like(c)
-            if carried == "ch":
-                h, c = c, h
-            _, dh0, dc0, grads = sequence.lstm_backward(blame(dhs, chunk), cache, dh, dc)
-            if hand_on:
-                dh, dc = dh0, dc0
-            for array, part in zip(total, grads.arrays(), strict=True):
-                array += part
-        dW, dU, db = (array * array.dtype.type(share(T, k)) for array in total)
-        return dW, dU, db
-
-    return answer
+CHUNKS = Lines(
+    ("dhs", "xs", "W", "U", "b", "k"),
+    {
+        "T": lambda s: len(s.xs),
+        "length": lambda s: s.k,
+        "steps": lambda s: range(0, s.T, s.k),
+        "nought": lambda s: np.zeros((s.xs.shape[1], s.U.shape[1]), s.xs.dtype),
+        "h": lambda s: s.nought,
+        "c": lambda s: s.nought,
+        "dh": lambda s: s.nought,
+        "dc": lambda s: s.nought,
+        "sums": lambda s: [np.zeros_like(array) for array in (s.W, s.U, s.b)],
+    },
+    ("dW", "dU", "db"),
+    loop={
+        "chunk": lambda s: slice(s.t, min(s.t + s.length, s.T)),
+        "run": lambda s: _forward(s.xs[s.chunk], s.W, s.U, s.b, s.h, s.c),
+        "h": lambda s: s.run[1][0],
+        "c": lambda s: s.run[1][1],
+        "losses": lambda s: s.dhs[s.chunk],
+        "back": lambda s: sequence.lstm_backward(s.losses, s.run[2], s.dh, s.dc),
+        "dh": lambda s: s.nought,
+        "dc": lambda s: s.nought,
+        "sums": lambda s: [a + b for a, b in zip(s.sums, s.back[3].arrays(), strict=True)],
+    },
+    after={
+        "share": lambda s: 1.0,
+        "shares": lambda s: [whole * whole.dtype.type(s.share) for whole in s.sums],
+        "dW": lambda s: s.shares[0],
+        "dU": lambda s: s.shares[1],
+        "db": lambda s: s.shares[2],
+    },
+)
+chunks_with = CHUNKS.but
+"""Returns the truncated gradient with some of its lines changed."""
 
 
 def _whole(
     dhs: Array, xs: Array, W: Array, U: Array, b: Array, k: int
 ) -> tuple[Array, Array, Array]:
-    *_, cache = sequence.lstm_forward(xs, cell.LSTMParams(W, U, b))
-    return sequence.lstm_backward(dhs, cache)[3].arrays()
+    return sequence.lstm_backward(dhs, _forward(xs, W, U, b)[2])[3].arrays()
 
 
 def _last_steps(
     dhs: Array, xs: Array, W: Array, U: Array, b: Array, k: int
 ) -> tuple[Array, Array, Array]:
-    *_, cache = sequence.lstm_forward(xs, cell.LSTMParams(W, U, b))
-    return sequence.lstm_backward(dhs[-k:], cache[-k:])[3].arrays()
+    return sequence.lstm_backward(dhs[-k:], _forward(xs, W, U, b)[2][-k:])[3].arrays()
 
 
-def _windows(
-    dhs: Array, xs: Array, W: Array, U: Array, b: Array, k: int
-) -> tuple[Array, Array, Array]:
+def _windows(dhs: Array, xs: Array, W: Array, U: Array, b: Array, k: int) -> list[Array]:
     """Walk back k steps from every single step."""
-    *_, cache = sequence.lstm_forward(xs, cell.LSTMParams(W, U, b))
+    cache = _forward(xs, W, U, b)[2]
     total = [np.zeros_like(array) for array in (W, U, b)]
     for t in range(len(xs)):
         steps = cache[max(0, t - k + 1) : t + 1]
         alone = np.zeros((len(steps), *dhs.shape[1:]), dhs.dtype)
         *_, grads = sequence.lstm_backward(alone, steps, dh_T=dhs[t])
-        for array, part in zip(total, grads.arrays(), strict=True):
-            array += part
-    dW, dU, db = total
-    return dW, dU, db
+        total = [whole + part for whole, part in zip(total, grads.arrays(), strict=True)]
+    return total
 
 
-def _only(dhs: Array, chunk: slice, wanted: Callable[[int, int], bool]) -> Array:
-    """Return a chunk's rows of dhs, with 0 in all but the wanted ones."""
-    stop = min(chunk.stop, len(dhs))
-    rows = [dhs[t] * wanted(t, stop) for t in range(chunk.start, stop)]
-    return np.array(rows)
+def _only(wanted: Callable[[Any, int], bool]) -> Line:
+    """Return the line that puts 0 in all rows of a chunk's dhs but the wanted ones."""
+    return lambda s: np.array([s.dhs[t] * wanted(s, t) for t in range(s.chunk.start, s.chunk.stop)])
 
 
-def _last_chunk(T: int, k: int) -> int:
-    return (T - 1) // k * k
+def _as_long_as(length: Callable[[Any], int]) -> Answer:
+    """Return the truncated gradient of chunks of another length."""
+    return chunks_with(length=length, steps=lambda s: range(0, s.T, s.length))
 
 
-TRUNCATED_MISTAKES: dict[str, tuple[Answer, ...]] = {
+def _from_0(s: Any) -> Array:
+    return np.asarray(s.nought)
+
+
+TRUNCATED_MISTAKES: Mistakes = {
     "Every chunk starts from states of 0. The gradient is cut, the state goes on.": (
-        chunks_with(carried=""),
+        chunks_with(h=_from_0, c=_from_0),
     ),
-    "h goes on from chunk to chunk, and c starts from 0 each time. The state is both.": (
-        chunks_with(carried="h"),
+    **each(
+        "{} goes on from chunk to chunk, and {} starts from 0 each time. The state is both.",
+        {("h", "c"): (chunks_with(c=_from_0),), ("c", "h"): (chunks_with(h=_from_0),)},
     ),
-    "c goes on from chunk to chunk, and h starts from 0 each time. The state is both.": (
-        chunks_with(carried="c"),
+    "h and c change places from chunk to chunk.": (
+        chunks_with(h=lambda s: s.run[1][1], c=lambda s: s.run[1][0]),
     ),
-    "h and c change places from chunk to chunk.": (chunks_with(carried="ch"),),
     "This is the whole gradient: nothing is cut.": (_whole,),
     "Gradients are handed from one chunk to the next. At the start of a chunk the walk ends.": (
-        chunks_with(hand_on=True),
+        chunks_with(dh=lambda s: s.back[1], dc=lambda s: s.back[2]),
     ),
-    "Only the last chunk counts. All chunks share the parameters, so theirs add up.": (
-        chunks_with(
-            blame=lambda dhs, chunk: dhs[chunk] * (chunk.stop >= len(dhs)),
-        ),
-    ),
-    "Only the first chunk counts. All chunks share the parameters, so theirs add up.": (
-        chunks_with(starts=lambda T, k: (0,)),
+    **each(
+        "Only the {} chunk counts. All chunks share the parameters, so theirs add up.",
+        {
+            "last": (chunks_with(losses=lambda s: s.dhs[s.chunk] * (s.chunk.stop == s.T)),),
+            "first": (chunks_with(steps=lambda s: (0,)),),
+        },
     ),
     "Only the last k steps count. The steps before them are chunks too.": (
         _last_steps,
-        chunks_with(starts=lambda T, k: (max(0, T - k),)),
+        chunks_with(steps=lambda s: (max(0, s.T - s.k),)),
     ),
     "The last chunk is dropped where it is shorter than k steps.": (
-        chunks_with(starts=lambda T, k: range(0, T - k + 1, k)),
-        chunks_with(starts=lambda T, k: range(0, T - k, k)),
+        chunks_with(steps=lambda s: range(0, s.T - s.k + 1, s.k)),
+        chunks_with(steps=lambda s: range(0, s.T - s.k, s.k)),
     ),
     "k is how many steps a chunk has. You make k chunks.": (
-        chunks_with(starts=lambda T, k: range(0, T, -(-T // k)), length=lambda T, k: -(-T // k)),
-        chunks_with(
-            starts=lambda T, k: range(0, T, max(1, T // k)), length=lambda T, k: max(1, T // k)
-        ),
+        _as_long_as(lambda s: -(-s.T // s.k)),
+        _as_long_as(lambda s: max(1, s.T // s.k)),
     ),
-    "Chunks are one step too short.": (
-        chunks_with(
-            starts=lambda T, k: range(0, T, max(1, k - 1)), length=lambda T, k: max(1, k - 1)
-        ),
-    ),
-    "Chunks are one step too long.": (
-        chunks_with(starts=lambda T, k: range(0, T, k + 1), length=lambda T, k: k + 1),
+    **each(
+        "Chunks are one step too {}.",
+        {
+            "short": (_as_long_as(lambda s: max(1, s.k - 1)),),
+            "long": (_as_long_as(lambda s: s.k + 1),),
+        },
     ),
     "Chunks overlap by one step, which counts twice.": (
-        chunks_with(length=lambda T, k: k + 1),
-        chunks_with(starts=lambda T, k: range(0, T, max(1, k - 1))),
+        chunks_with(length=lambda s: s.k + 1),
+        chunks_with(steps=lambda s: range(0, s.T, max(1, s.k - 1))),
     ),
-    "A mean is taken over the steps. Each adds its own share, so it is a sum.": (
-        chunks_with(share=lambda T, k: 1 / T),
-    ),
+    **said("mean-not-sum", chunks_with(share=lambda s: 1 / s.T), all="steps", one="step"),
     "From every step you walk back k steps. Here the chain is cut in fixed places.": (_windows,),
     "Every chunk gets the first rows of dhs. Each has rows of its own.": (
-        chunks_with(blame=lambda dhs, chunk: dhs[: min(chunk.stop, len(dhs)) - chunk.start]),
+        chunks_with(losses=lambda s: s.dhs[: s.chunk.stop - s.chunk.start]),
     ),
-    "Only the last step of each chunk has a loss. Every step has one.": (
-        chunks_with(blame=lambda dhs, chunk: _only(dhs, chunk, lambda t, stop: t == stop - 1)),
+    **each(
+        "Only the last step of {} has a loss. Every step has one.",
+        {
+            "each chunk": (chunks_with(losses=_only(lambda s, t: t == s.chunk.stop - 1)),),
+            "the sequence": (chunks_with(losses=_only(lambda s, t: t == s.T - 1)),),
+        },
     ),
-    "Only the last step of the sequence has a loss. Every step has one.": (
-        chunks_with(blame=lambda dhs, chunk: _only(dhs, chunk, lambda t, stop: t == len(dhs) - 1)),
+    **said(
+        "mean-not-sum", chunks_with(share=lambda s: 1 / -(-s.T // s.k)), all="chunks", one="chunk"
     ),
-    "A mean is taken over the chunks. Each adds its own share, so it is a sum.": (
-        chunks_with(share=lambda T, k: 1 / -(-T // k)),
-    ),
-    "A mean is taken over the steps of a chunk. Each adds its own share, so it is a sum.": (
-        chunks_with(share=lambda T, k: 1 / k),
+    **said(
+        "mean-not-sum", chunks_with(share=lambda s: 1 / s.k), all="steps of a chunk", one="step"
     ),
 }
 
@@ -499,9 +497,7 @@ QUESTIONS = (
                 Returned("dxs", "(T, N, D)"),
                 Returned("dh0", "(N, H)"),
                 Returned("dc0", "(N, H)"),
-                Returned("dW", "(4H, D)", GATE_SLICES),
-                Returned("dU", "(4H, H)", GATE_SLICES),
-                Returned("db", "(4H,)", GATE_SLICES),
+                *WEIGHT_GRADIENTS,
             ),
             cases=(
                 _case(3, 3, 3, 3),
@@ -532,11 +528,7 @@ QUESTIONS = (
         exam=FunctionExam(
             name="truncated",
             solution=truncated,
-            returns=(
-                Returned("dW", "(4H, D)", GATE_SLICES),
-                Returned("dU", "(4H, H)", GATE_SLICES),
-                Returned("db", "(4H,)", GATE_SLICES),
-            ),
+            returns=WEIGHT_GRADIENTS,
             cases=(
                 _truncated_case(3, 3, 3, 3, 3),
                 _truncated_case(1, 1, 1, 1, 1),

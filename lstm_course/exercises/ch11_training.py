@@ -1,7 +1,6 @@
 """Exercise 11: the loss and its gradient, clipping, and a step of Adam."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,12 @@ from lstm_course import losses, optim
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.lines import Line, Lines
+from lstm_course.exercises.engine.mistakes import Mistakes, each, said
+from lstm_course.exercises.engine.parts import drawn, softmax_over
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.losses import softmax
 from lstm_course.pointwise import sigmoid
-
-Line = Callable[[SimpleNamespace], Any]
 
 
 def cross_entropy(scores: Array, targets: Array, mask: Array) -> tuple[float, Array]:
@@ -22,33 +22,25 @@ def cross_entropy(scores: Array, targets: Array, mask: Array) -> tuple[float, Ar
     return losses.softmax_cross_entropy(scores, targets, mask)
 
 
-LOSS: dict[str, Line] = {
-    "z": lambda s: s.scores,
-    "y": lambda s: softmax(s.z),
-    "log_y": lambda s: _log_softmax(s.z),
-    "each": lambda s: -_chosen(s, s.log_y),
-    "mask_of_loss": lambda s: s.mask,
-    "mask_of_gradient": lambda s: s.mask,
-    "count": lambda s: s.mask.sum(),
-    "loss": lambda s: np.where(s.mask_of_loss, s.each, 0).sum() / s.count,
-    "dz": lambda s: s.y - s.one_hot,
-    "dscores": lambda s: s.dz * s.mask_of_gradient[..., None] / s.z.dtype.type(s.count),
-}
-"""The loss and its gradient line by line; `s` holds the arguments, one_hot, lines before."""
-
-
-def loss_with(**changed: Line) -> Answer:
-    """Return the loss and its gradient with some of their lines changed."""
-    lines = {**LOSS, **changed}
-
-    def answer(scores: Array, targets: Array, mask: Array) -> tuple[Any, Any]:
-        one_hot = np.eye(scores.shape[-1], dtype=scores.dtype)[targets]
-        s = SimpleNamespace(scores=scores, targets=targets, mask=mask, one_hot=one_hot)
-        for name, line in lines.items():
-            setattr(s, name, line(s))
-        return s.loss, s.dscores
-
-    return answer
+LOSS = Lines(
+    ("scores", "targets", "mask"),
+    {
+        "one_hot": lambda s: np.eye(s.scores.shape[-1], dtype=s.scores.dtype)[s.targets],
+        "z": lambda s: s.scores,
+        "y": lambda s: softmax(s.z),
+        "log_y": lambda s: _log_softmax(s.z),
+        "each": lambda s: -_chosen(s, s.log_y),
+        "mask_of_loss": lambda s: s.mask,
+        "mask_of_gradient": lambda s: s.mask,
+        "count": lambda s: s.mask.sum(),
+        "loss": lambda s: np.where(s.mask_of_loss, s.each, 0).sum() / s.count,
+        "dz": lambda s: s.y - s.one_hot,
+        "dscores": lambda s: s.dz * s.mask_of_gradient[..., None] / s.z.dtype.type(s.count),
+    },
+    ("loss", "dscores"),
+)
+loss_with = LOSS.but
+"""Returns the loss and its gradient with some of their lines changed."""
 
 
 def _log_softmax(z: Array) -> Array:
@@ -56,27 +48,27 @@ def _log_softmax(z: Array) -> Array:
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
-def _chosen(s: SimpleNamespace, values: Array) -> Array:
+def _chosen(s: Any, values: Array) -> Array:
     return np.take_along_axis(values, s.targets[..., None], axis=-1)[..., 0]
 
 
-def _rounded(s: SimpleNamespace) -> Array:
+def _rounded(s: Any) -> Array:
     """Return the logarithm of probabilities that may have become 0."""
     return np.log(s.y)
 
 
-def _one_hot_sum(s: SimpleNamespace) -> Array:
+def _one_hot_sum(s: Any) -> Array:
     """Return the loss of each position as a sum with the one-hot target."""
     return np.asarray(-(s.one_hot * s.log_y).sum(axis=-1))
 
 
-def _far_below(s: SimpleNamespace) -> Array:
+def _far_below(s: Any) -> Array:
     """Return probabilities with one largest score for all positions, and no care for rounding."""
     powers = np.exp(s.z - s.z.max())
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
-def _log_far_below(s: SimpleNamespace) -> Array:
+def _log_far_below(s: Any) -> Array:
     z = s.z - s.z.max()
     return np.asarray(z - np.log(np.exp(z).sum(axis=-1, keepdims=True)))
 
@@ -100,11 +92,7 @@ def _both(**changed: Line) -> tuple[Answer, ...]:
 
 
 def _softmax_over(axis: int | tuple[int, ...] | None) -> Line:
-    def line(s: SimpleNamespace) -> Array:
-        powers = np.exp(s.z - s.z.max(axis=axis, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=axis, keepdims=True))
-
-    return line
+    return lambda s: softmax_over(s.z, axis)
 
 
 def _shifted_over(axis: int | tuple[int, ...]) -> tuple[Answer, ...]:
@@ -126,32 +114,21 @@ def _shifted_over(axis: int | tuple[int, ...]) -> tuple[Answer, ...]:
 
 def _other_base(logarithm: Callable[[Array], Array]) -> tuple[Answer, ...]:
     """Return the loss with another logarithm of the sum, and the gradient from it or not."""
-    return (
-        loss_with(
-            log_y=lambda s: (
-                s.z
-                - s.z.max(axis=-1, keepdims=True)
-                - logarithm(np.exp(s.z - s.z.max(axis=-1, keepdims=True)).sum(-1, keepdims=True))
-            )
-        ),
-        loss_with(
-            log_y=lambda s: (
-                s.z
-                - s.z.max(axis=-1, keepdims=True)
-                - logarithm(np.exp(s.z - s.z.max(axis=-1, keepdims=True)).sum(-1, keepdims=True))
-            ),
-            dz=lambda s: np.exp(s.log_y) - s.one_hot,
-        ),
-    )
+
+    def log_y(s: Any) -> Array:
+        shifted = s.z - s.z.max(axis=-1, keepdims=True)
+        return np.asarray(shifted - logarithm(np.exp(shifted).sum(-1, keepdims=True)))
+
+    return loss_with(log_y=log_y), loss_with(log_y=log_y, dz=lambda s: np.exp(s.log_y) - s.one_hot)
 
 
-def _twice(s: SimpleNamespace) -> Array:
+def _twice(s: Any) -> Array:
     """Return the gradient of a second softmax, taken back through the first."""
     first, d = softmax(s.z), s.y - s.one_hot
     return np.asarray(first * (d - (first * d).sum(axis=-1, keepdims=True)))
 
 
-def _never(s: SimpleNamespace) -> Array:
+def _never(s: Any) -> Array:
     return np.ones_like(s.mask)
 
 
@@ -167,7 +144,7 @@ def _bounded(change: Callable[[Array, float], Array]) -> tuple[Answer, ...]:
     return tuple(map(bounded_by, TINY))
 
 
-LOSS_MISTAKES: dict[str, tuple[Answer, ...]] = {
+LOSS_MISTAKES: Mistakes = {
     "The 1 is not taken off at the right class: the gradient is y, as if nothing were right.": (
         *_both(dz=lambda s: s.y),
     ),
@@ -196,11 +173,12 @@ LOSS_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "Masked positions are left out of the sum, but you divide by the number of all positions.": (
         *_both(count=lambda s: s.mask.size),
     ),
-    "You divide by the number of sequences. The mean is over the positions that count.": (
-        *_both(count=lambda s: s.mask.shape[1]),
-    ),
-    "You divide by the number of steps. The mean is over the positions that count.": (
-        *_both(count=lambda s: s.mask.shape[0]),
+    **each(
+        "You divide by the number of {}. The mean is over the positions that count.",
+        {
+            "sequences": _both(count=lambda s: s.mask.shape[1]),
+            "steps": _both(count=lambda s: s.mask.shape[0]),
+        },
     ),
     "The mask has no effect: padding is counted.": (
         *_both(mask_of_loss=_never, mask_of_gradient=_never, count=lambda s: s.mask.size),
@@ -248,18 +226,19 @@ LOSS_MISTAKES: dict[str, tuple[Answer, ...]] = {
         *_both(each=lambda s: -(s.y * s.log_y).sum(axis=-1)),
         *_both(each=lambda s: -s.log_y.sum(axis=-1)),
     ),
-    "Softmax is taken twice. What comes in are scores, and one softmax makes probabilities.": (
+    **said(
+        "softmax-twice",
         *_both(y=lambda s: softmax(softmax(s.z)), log_y=_rounded),
         *_both(y=lambda s: softmax(softmax(s.z)), log_y=_rounded, dz=_twice),
     ),
     "The largest score is taken along the wrong axis, so the classes of one position are moved by "
     "different numbers. Take it over the classes.": (*_shifted_over(0), *_shifted_over(1)),
-    "Softmax runs over the wrong axis. The probabilities of one position sum to 1.": (
+    **said(
+        "softmax-axis",
         *(loss_with(y=_softmax_over(axis), log_y=_rounded) for axis in (0, 1, None, (0, 1))),
+        position="position",
     ),
-    "Each class is squashed on its own by a sigmoid. Softmax makes them share.": (
-        loss_with(y=lambda s: sigmoid(s.z), log_y=_rounded),
-    ),
+    **said("sigmoid-for-softmax", loss_with(y=lambda s: sigmoid(s.z), log_y=_rounded)),
     "A small number is added to the probability, or it is cut off from below. That bounds the "
     "loss: scores that are 800 apart must give a loss of 800.": (
         *_bounded(lambda y, e: y + e),
@@ -386,36 +365,31 @@ def clip(dW: Array, dU: Array, db: Array, limit: float) -> tuple[Array, Array, A
     return dW, dU, db, norm
 
 
-CLIP: dict[str, Line] = {
-    "squares": lambda s: sum(float((d.astype(float) ** 2).sum()) for d in s.ds),
-    "norm": lambda s: np.sqrt(s.squares),
-    "told": lambda s: s.norm,
-    "factor": lambda s: s.limit / s.norm if s.norm > s.limit else 1.0,
-    "clipped": lambda s: [d * d.dtype.type(s.factor) for d in s.ds],
-    "returned": lambda s: s.told,
-}
-"""Clipping line by line; `s` holds ds = [dW, dU, db], limit, and the lines before."""
+CLIP = Lines(
+    ("dW", "dU", "db", "limit"),
+    {
+        "ds": lambda s: [s.dW, s.dU, s.db],
+        "squares": lambda s: sum(float((d.astype(float) ** 2).sum()) for d in s.ds),
+        "norm": lambda s: np.sqrt(s.squares),
+        "factor": lambda s: s.limit / s.norm if s.norm > s.limit else 1.0,
+        "clipped": lambda s: [d * d.dtype.type(s.factor) for d in s.ds],
+        "dW": lambda s: s.clipped[0],
+        "dU": lambda s: s.clipped[1],
+        "db": lambda s: s.clipped[2],
+        "returned": lambda s: s.norm,
+    },
+    ("dW", "dU", "db", "returned"),
+)
+clip_with = CLIP.but
+"""Returns clipping with some of its lines changed."""
 
 
-def clip_with(**changed: Line) -> Answer:
-    """Return clipping with some of its lines changed."""
-    lines = {**CLIP, **changed}
-
-    def answer(dW: Array, dU: Array, db: Array, limit: float) -> tuple[Any, ...]:
-        s = SimpleNamespace(ds=[dW, dU, db], limit=limit)
-        for name, line in lines.items():
-            setattr(s, name, line(s))
-        return *s.clipped, s.returned
-
-    return answer
-
-
-def _one_by_one(s: SimpleNamespace) -> list[Array]:
+def _one_by_one(s: Any) -> list[Array]:
     norms = [np.sqrt((d**2).sum()) for d in s.ds]
     return [d * (s.limit / n) if n > s.limit else d for d, n in zip(s.ds, norms, strict=True)]
 
 
-CLIP_MISTAKES: dict[str, tuple[Answer, ...]] = {
+CLIP_MISTAKES: Mistakes = {
     "The norm that you return is the one after clipping. The one before is asked for.": (
         clip_with(returned=lambda s: min(s.norm, s.limit)),
     ),
@@ -423,9 +397,7 @@ CLIP_MISTAKES: dict[str, tuple[Answer, ...]] = {
         clip_with(returned=lambda s: s.factor),
         clip_with(returned=lambda s: s.limit / s.norm if s.norm else np.inf),
     ),
-    "db is not scaled. One factor serves all gradients.": (
-        clip_with(clipped=lambda s: [*(d * s.factor for d in s.ds[:2]), s.ds[2]]),
-    ),
+    "db is not scaled. One factor serves all gradients.": (clip_with(db=lambda s: s.ds[2]),),
     "Each array is clipped by its own norm. All gradients together are one vector.": (
         clip_with(clipped=_one_by_one),
         clip_with(
@@ -493,9 +465,7 @@ CLIP_MISTAKES: dict[str, tuple[Answer, ...]] = {
 
 
 def _clip_case(H: int, D: int, limit: float, scale: float = 2.0) -> Case:
-    rng = np.random.default_rng([H, D])
-    shapes = {"dW": (4 * H, D), "dU": (4 * H, H), "db": (4 * H,)}
-    arguments = {name: scale * rng.normal(size=shape) for name, shape in shapes.items()}
+    arguments = drawn("dW dU db", scale, H=H, D=D)
     return Case({"H": H, "D": D}, {**arguments, "limit": limit})
 
 
@@ -550,96 +520,74 @@ def _inverse(value: float) -> float:
     return 1 / value if value else np.inf
 
 
-ADAM_ARGUMENTS = ("w", "dw", "m", "q", "t", "rate", "beta1", "beta2", "eps")
-ADAM: dict[str, Line] = {
-    "m": lambda s: s.beta1 * s.m_old + (1 - s.beta1) * s.dw,
-    "q": lambda s: s.beta2 * s.q_old + (1 - s.beta2) * s.dw**2,
-    "m_used": lambda s: s.m,
-    "q_used": lambda s: s.q,
-    "of_m": lambda s: _inverse(1 - s.beta1**s.t),
-    "of_q": lambda s: _inverse(1 - s.beta2**s.t),
-    "m_hat": lambda s: s.m_used * s.of_m,
-    "q_hat": lambda s: s.q_used * s.of_q,
-    "below": lambda s: np.sqrt(s.q_hat) + s.eps,
-    "step": lambda s: s.rate * s.m_hat / s.below,
-    "w": lambda s: s.w_old - s.step,
-    "m_told": lambda s: s.m,
-    "q_told": lambda s: s.q,
-}
-"""Adam line by line; `s` holds the arguments, w, m and q as w_old, m_old and q_old."""
-
-
-def adam_with(**changed: Line) -> Answer:
-    """Return Adam with some of its lines changed."""
-    lines = {**ADAM, **changed}
-
-    def answer(
-        w: Array,
-        dw: Array,
-        m: Array,
-        q: Array,
-        t: int,
-        rate: float,
-        beta1: float,
-        beta2: float,
-        eps: float,
-    ) -> tuple[Any, Any, Any]:
-        s = SimpleNamespace(
-            w_old=w, dw=dw, m_old=m, q_old=q, t=t, rate=rate, beta1=beta1, beta2=beta2, eps=eps
-        )
-        for name, line in lines.items():
-            setattr(s, name, line(s))
-        return s.w, s.m_told, s.q_told
-
-    return answer
+ADAM = Lines(
+    ("w", "dw", "m", "q", "t", "rate", "beta1", "beta2", "eps"),
+    {
+        "m_old": lambda s: s.m,
+        "q_old": lambda s: s.q,
+        "m": lambda s: s.beta1 * s.m_old + (1 - s.beta1) * s.dw,
+        "q": lambda s: s.beta2 * s.q_old + (1 - s.beta2) * s.dw**2,
+        "m_used": lambda s: s.m,
+        "q_used": lambda s: s.q,
+        "of_m": lambda s: _inverse(1 - s.beta1**s.t),
+        "of_q": lambda s: _inverse(1 - s.beta2**s.t),
+        "m_hat": lambda s: s.m_used * s.of_m,
+        "q_hat": lambda s: s.q_used * s.of_q,
+        "below": lambda s: np.sqrt(s.q_hat) + s.eps,
+        "step": lambda s: s.rate * s.m_hat / s.below,
+        "new_w": lambda s: s.w - s.step,
+        "new_m": lambda s: s.m,
+        "new_q": lambda s: s.q,
+    },
+    ("new_w", "new_m", "new_q"),
+)
+adam_with = ADAM.but
+"""Returns Adam with some of its lines changed."""
 
 
 def _fixed(**constants: float) -> Answer:
     """Return Adam with constants of its own."""
-    return lambda *given: adam(**{**dict(zip(ADAM_ARGUMENTS, given, strict=True)), **constants})
+    return lambda *given: adam(**{**dict(zip(ADAM.arguments, given, strict=True)), **constants})
 
 
-ADAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
+def _corrected(factor: Callable[[Any, float], float]) -> Answer:
+    """Return Adam with other factors for its two corrections."""
+    return adam_with(of_m=lambda s: factor(s, s.beta1), of_q=lambda s: factor(s, s.beta2))
+
+
+ADAM_MISTAKES: Mistakes = {
     "The running means are returned corrected. The correction is for this step alone.": (
-        adam_with(m_told=lambda s: s.m_hat, q_told=lambda s: s.q_hat),
-        adam_with(m_told=lambda s: s.m_hat),
-        adam_with(q_told=lambda s: s.q_hat),
+        adam_with(new_m=lambda s: s.m_hat, new_q=lambda s: s.q_hat),
+        adam_with(new_m=lambda s: s.m_hat),
+        adam_with(new_q=lambda s: s.q_hat),
     ),
     "The step goes uphill: it adds where it must subtract.": (
-        adam_with(w=lambda s: s.w_old + s.step),
+        adam_with(new_w=lambda s: s.w + s.step),
     ),
     "This is the step alone. The new parameters are asked for.": (
-        adam_with(w=lambda s: -s.step),
-        adam_with(w=lambda s: s.step),
+        adam_with(new_w=lambda s: -s.step),
+        adam_with(new_w=lambda s: s.step),
     ),
     "The two corrections are missing: both means start at 0, and are too small at first.": (
         adam_with(of_m=lambda s: 1.0, of_q=lambda s: 1.0),
     ),
     "The correction of q is missing.": (adam_with(of_q=lambda s: 1.0),),
     "The correction of m is missing.": (adam_with(of_m=lambda s: 1.0),),
-    "The corrections are one step behind. The first update has t = 1.": (
-        adam_with(
-            of_m=lambda s: _inverse(1 - s.beta1 ** (s.t - 1)),
-            of_q=lambda s: _inverse(1 - s.beta2 ** (s.t - 1)),
-        ),
-    ),
-    "The corrections are one step ahead. The first update has t = 1.": (
-        adam_with(
-            of_m=lambda s: _inverse(1 - s.beta1 ** (s.t + 1)),
-            of_q=lambda s: _inverse(1 - s.beta2 ** (s.t + 1)),
-        ),
+    **each(
+        "The corrections are one step {}. The first update has t = 1.",
+        {
+            "behind": (_corrected(lambda s, beta: _inverse(1 - beta ** (s.t - 1))),),
+            "ahead": (_corrected(lambda s, beta: _inverse(1 - beta ** (s.t + 1))),),
+        },
     ),
     "The corrections do not depend on t. They fade as steps go by.": (
-        adam_with(of_m=lambda s: 1 / (1 - s.beta1), of_q=lambda s: 1 / (1 - s.beta2)),
+        _corrected(lambda s, beta: 1 / (1 - beta)),
     ),
     "In the corrections beta is multiplied by t. It is a power.": (
-        adam_with(
-            of_m=lambda s: _inverse(1 - s.beta1 * s.t),
-            of_q=lambda s: _inverse(1 - s.beta2 * s.t),
-        ),
+        _corrected(lambda s, beta: _inverse(1 - beta * s.t)),
     ),
     "The corrections are multiplied. The means are too small, so they are divided.": (
-        adam_with(of_m=lambda s: 1 - s.beta1**s.t, of_q=lambda s: 1 - s.beta2**s.t),
+        _corrected(lambda s, beta: 1 - beta**s.t),
     ),
     "q is corrected with beta1. Each mean has a constant of its own.": (
         adam_with(of_q=lambda s: _inverse(1 - s.beta1**s.t)),
@@ -696,21 +644,20 @@ ADAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "q is weighed before it is squared: the square belongs to the gradient alone.": (
         adam_with(q=lambda s: s.beta2 * s.q_old + ((1 - s.beta2) * s.dw) ** 2),
     ),
-    "The step is made with the means of before. Renew them first.": (
-        adam_with(m_used=lambda s: s.m_old, q_used=lambda s: s.q_old),
-    ),
-    "The step is made with the m of before. Renew it first.": (
-        adam_with(m_used=lambda s: s.m_old),
-    ),
-    "The step is made with the q of before. Renew it first.": (
-        adam_with(q_used=lambda s: s.q_old),
+    **each(
+        "The step is made with {}. Update the means first.",
+        {
+            "both old means": (adam_with(m_used=lambda s: s.m_old, q_used=lambda s: s.q_old),),
+            "the old m": (adam_with(m_used=lambda s: s.m_old),),
+            "the old q": (adam_with(q_used=lambda s: s.q_old),),
+        },
     ),
     "The step goes by signs alone. It is the ratio of the two means.": (
         adam_with(step=lambda s: s.rate * np.sign(s.dw)),
         adam_with(step=lambda s: s.rate * np.sign(s.m)),
     ),
     "This is plain descent: the step does not use the running means.": (
-        adam_with(w=lambda s: s.w_old - s.rate * s.dw),
+        adam_with(new_w=lambda s: s.w - s.rate * s.dw),
     ),
     "The step does not use q: it is as long as the gradient says.": (
         adam_with(step=lambda s: s.rate * s.m_hat),
@@ -721,7 +668,7 @@ ADAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "The learning rate is missing.": (adam_with(step=lambda s: s.m_hat / s.below),),
     "The running means come back as they were. The next update needs the new ones.": (
-        adam_with(m_told=lambda s: s.m_old, q_told=lambda s: s.q_old),
+        adam_with(new_m=lambda s: s.m_old, new_q=lambda s: s.q_old),
     ),
     "beta1 and beta2 are fixed in your function. Use those that it is given.": (
         _fixed(beta1=0.9, beta2=0.999),
@@ -743,7 +690,7 @@ def _adam_case(H: int, D: int, t: int, *constants: float) -> Case:
     for gradient in gradients:
         m, q = beta1 * m + (1 - beta1) * gradient, beta2 * q + (1 - beta2) * gradient**2
     given = (w, dw, m, q, t, *constants)
-    return Case({"H": H, "D": D, "t": t}, dict(zip(ADAM_ARGUMENTS, given, strict=True)))
+    return Case({"H": H, "D": D, "t": t}, dict(zip(ADAM.arguments, given, strict=True)))
 
 
 def _updated(f: Guarded, **changed: Any) -> Array:

@@ -9,6 +9,8 @@ from lstm_course import cell, sequence
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.mistakes import INVERSE, Mistakes, each, shared
+from lstm_course.exercises.engine.parts import drawn
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.pointwise import sigmoid
 
@@ -23,7 +25,7 @@ def _logit(f: Array) -> Array:
     return np.log(f / (1 - f))
 
 
-HALF_LIFE_MISTAKES: dict[str, tuple[Answer, ...]] = {
+HALF_LIFE_MISTAKES: Mistakes = {
     "This is the gate. The bias is what the sigmoid turns into it.": (lambda k: 0.5 ** (1 / k),),
     "The sign of the bias is wrong: a longer half-life needs a gate that is further open.": (
         lambda k: -half_life(k),
@@ -43,19 +45,11 @@ HALF_LIFE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "This is for a gate that loses 1/(k + 1) in every step. Only for k = 1 is that a half after k "
     "steps.": (lambda k: np.log(k),),
     "This is for a tenth that is left, not for a half.": (lambda k: _logit(0.1 ** (1 / k)),),
-    "You invert the exponential. The gate is a whole sigmoid.": (
-        lambda k: np.log(0.5 ** (1 / k)),
-        lambda k: -np.log(0.5) / k,
-        lambda k: -np.log(0.5 ** (1 / k)),
-    ),
+    **shared(lambda inverse: lambda k: inverse(0.5 ** (1 / k)), *INVERSE),
     "You squash k, or a multiple of it. The sigmoid has to be undone, and of a root of a half.": (
         lambda k: sigmoid(k),
         lambda k: sigmoid(1 / k),
         lambda k: _logit(sigmoid(1 / k)),
-    ),
-    "You invert tanh. The gate is squashed by a sigmoid.": (lambda k: np.arctanh(0.5 ** (1 / k)),),
-    "These are the odds of the gate. One step is missing from there to the bias.": (
-        lambda k: 0.5 ** (1 / k) / (1 - 0.5 ** (1 / k)),
     ),
     "You apply the sigmoid again. It has to be undone.": (lambda k: sigmoid(0.5 ** (1 / k)),),
     "The question is turned round: you take k for a bias, and return its half-life.": (
@@ -189,19 +183,20 @@ def _closed(cache: Any) -> Any:
     return [step._replace(f=np.zeros_like(step.f)) for step in cache]
 
 
-MISTAKES: dict[str, tuple[Answer, ...]] = {
+MISTAKES: Mistakes = {
     "Both results begin with the first step. Lag 0 is the last step, where the loss is.": (
         sizes_with(by_lag=lambda sizes: sizes / sizes[-1]),
     ),
-    "Sizes are divided by that of the first step. The last step, where the loss is, counts as 1.": (
-        sizes_with(by_lag=lambda sizes: sizes[::-1] / sizes[0]),
-        sizes_with(by_lag=lambda sizes: sizes / sizes[0]),
-    ),
-    "Sizes are divided by the largest one. The last step, where the loss is, counts as 1.": (
-        sizes_with(by_lag=lambda sizes: sizes[::-1] / sizes.max()),
-    ),
-    "Sizes are divided by their sum. The last step, where the loss is, counts as 1.": (
-        sizes_with(by_lag=lambda sizes: sizes[::-1] / sizes.sum()),
+    **each(
+        "Sizes are divided by {}. The last step, where the loss is, counts as 1.",
+        {
+            "that of the first step": (
+                sizes_with(by_lag=lambda sizes: sizes[::-1] / sizes[0]),
+                sizes_with(by_lag=lambda sizes: sizes / sizes[0]),
+            ),
+            "the largest one": (sizes_with(by_lag=lambda sizes: sizes[::-1] / sizes.max()),),
+            "their sum": (sizes_with(by_lag=lambda sizes: sizes[::-1] / sizes.sum()),),
+        },
     ),
     "These are the sizes themselves. Relative to lag 0 they are asked for.": (
         sizes_with(by_lag=lambda sizes: sizes[::-1]),
@@ -244,16 +239,19 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
         sizes_with(blame=lambda dh_T, T: np.broadcast_to(dh_T, (T, *dh_T.shape)), final=False),
         sizes_with(blame=lambda dh_T, T: np.broadcast_to(dh_T, (T, *dh_T.shape))),
     ),
-    "dh_T is sent to the final cell state too. The loss reads the hidden state alone.": (
-        sizes_with(final_c=True),
-        sizes_with(
-            blame=lambda dh_T, T: np.array([*[np.zeros_like(dh_T)] * (T - 1), dh_T]),
-            final=False,
-            final_c=True,
-        ),
-    ),
-    "dh_T is sent to the final cell state. The loss reads the hidden state.": (
-        sizes_with(final=False, final_c=True),
+    **each(
+        "dh_T is sent to the final cell state{}. The loss reads the hidden state alone.",
+        {
+            " too": (
+                sizes_with(final_c=True),
+                sizes_with(
+                    blame=lambda dh_T, T: np.array([*[np.zeros_like(dh_T)] * (T - 1), dh_T]),
+                    final=False,
+                    final_c=True,
+                ),
+            ),
+            ", and not to h": (sizes_with(final=False, final_c=True),),
+        },
     ),
     "Both results are the whole gradient. In golden the way through U is cut.": (
         sizes_with(cut=lambda cache: cache),
@@ -281,17 +279,7 @@ MISTAKES: dict[str, tuple[Answer, ...]] = {
 
 
 def _arguments(T: int, N: int, D: int, H: int, bias: float = 0.0) -> dict[str, Array]:
-    rng = np.random.default_rng([T, N, D, H])
-    shapes = {
-        "dh_T": (N, H),
-        "xs": (T, N, D),
-        "h0": (N, H),
-        "c0": (N, H),
-        "W": (4 * H, D),
-        "U": (4 * H, H),
-        "b": (4 * H,),
-    }
-    arguments = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    arguments = drawn("dh_T xs h0 c0 W U b", T=T, N=N, D=D, H=H)
     arguments["b"][H : 2 * H] += bias
     return arguments
 

@@ -1,129 +1,27 @@
 """Exercise 15: weights to PyTorch and back, and the final states of a batch."""
 
-import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lstm_course._checks import Array
-from lstm_course.exercises.engine.feedback import Exam, NotAnswered, Question, WrongAnswer, call
-from lstm_course.exercises.engine.functions import FunctionExam, Property
+from lstm_course.exercises.engine.feedback import Question
+from lstm_course.exercises.engine.mistakes import Mistakes, each, said, wording
+from lstm_course.exercises.engine.modules import (
+    Module,
+    TorchExam,
+    arrays_only,
+    copy_into,
+    equal,
+    leaves_alone,
+)
+from lstm_course.exercises.engine.parts import as_it_is, drawn, reordered
 from lstm_course.exercises.engine.trials import GATE_SLICES, Answer, Case, Returned
 
-MISSING = (
-    "This check needs PyTorch, which is not installed here. Colab has it; elsewhere "
-    "pip install torch brings it."
-)
 ARRAYS = ("weight_ih_l0", "weight_hh_l0")
 BIASES = ("bias_ih_l0", "bias_hh_l0")
-
-
-@dataclass(frozen=True)
-class Module:
-    """A torch.nn.LSTM of one layer that is made anew for each call of a learner's function."""
-
-    input_size: int
-    hidden_size: int
-    bias: bool = True
-    bidirectional: bool = False
-    batch_first: bool = False
-
-    def make(self, dtype: str = "float64") -> Any:
-        """Return the module, its parameters drawn from a seed of its sizes."""
-        import torch
-
-        settings = vars(self)
-        module = torch.nn.LSTM(**settings, dtype=getattr(torch, dtype))
-        rng = np.random.default_rng([self.input_size, self.hidden_size])
-        with torch.no_grad():
-            for parameter in module.parameters():
-                parameter.copy_(torch.from_numpy(rng.normal(size=tuple(parameter.shape))))
-        return module
-
-    def __repr__(self) -> str:
-        return f"LSTM({self.input_size}, {self.hidden_size})"
-
-
-Run = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class TorchExam(Exam):
-    """A FunctionExam of functions that take a torch.nn.LSTM first. Imports PyTorch when it checks.
-
-    `run` calls an answer on a Module and the other arguments, and returns arrays. `demands` are
-    asked of an answer whose values are right.
-    """
-
-    name: str
-    run: Run
-    solution: Answer
-    returns: tuple[Returned, ...]
-    cases: tuple[Case, ...]
-    mistakes: Mapping[str, tuple[Answer, ...]]
-    right: str
-    properties: Mapping[str, Property] = field(default_factory=dict)
-    demands: Mapping[str, Callable[[Answer], bool]] = field(default_factory=dict)
-    unchanged: str = ""
-
-    def examine(self, answer: Any) -> str:
-        """Examine an answer; return what to say to a right one."""
-        try:
-            import torch  # noqa: F401
-        except ImportError:
-            raise NotAnswered(MISSING) from None
-        exam = FunctionExam(
-            name=self.name,
-            solution=Ran(self.run, self.solution),
-            returns=self.returns,
-            cases=self.cases,
-            mistakes={
-                sentence: tuple(Ran(self.run, mistake) for mistake in mistakes)
-                for sentence, mistakes in self.mistakes.items()
-            },
-            right=self.right,
-            properties=self.properties,
-        )
-        try:
-            told = exam.examine(Ran(self.run, answer) if callable(answer) else answer)
-        except NotAnswered as stub:
-            raise NotAnswered(
-                self.unchanged if callable(answer) and self.unchanged else str(stub)
-            ) from None
-        for sentence, holds in self.demands.items():
-            if not call(lambda holds=holds: holds(answer), {})[0]:
-                raise WrongAnswer(sentence)
-        return told
-
-
-class Ran:
-    """An answer that takes a Module in the place of a torch.nn.LSTM, and gives arrays."""
-
-    def __init__(self, run: Run, answer: Answer) -> None:
-        self.run, self.answer = run, answer
-        try:
-            self.__signature__ = inspect.signature(answer)
-        except (TypeError, ValueError):
-            self.__signature__ = inspect.signature(run)
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        """Call the answer."""
-        return self.run(self.answer, *arguments, *named.values())
-
-
-class Tensor:
-    """Stands for a tensor where an array is meant, and is none."""
-
-
-def _arrays_only(result: Any) -> Any:
-    import torch
-
-    if isinstance(result, tuple | list):
-        return type(result)(map(_arrays_only, result))
-    return Tensor() if isinstance(result, torch.Tensor) else result
 
 
 def _fill(answer: Answer, lstm: Module, W: Array, U: Array, b: Array) -> Any:
@@ -132,28 +30,15 @@ def _fill(answer: Answer, lstm: Module, W: Array, U: Array, b: Array) -> Any:
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     result = answer(module, W, U, b)
     state = module.state_dict()
-    if result in (None, ...) and all(_equal(state[name], before[name]) for name in before):
+    if result in (None, ...) and all(equal(state[name], before[name]) for name in before):
         raise NotImplementedError
     arrays = {name: tensor.numpy().copy() for name, tensor in state.items()}
     return *(arrays[name] for name in ARRAYS), arrays[BIASES[0]] + arrays[BIASES[1]]
 
 
-def _equal(one: Any, other: Any) -> bool:
-    return one.shape == other.shape and bool((one == other).all())
-
-
-def _copy(module: Any, **arrays: Array) -> None:
-    """Copy arrays into the parameters of these names."""
-    import torch
-
-    with torch.no_grad():
-        for name, array in arrays.items():
-            getattr(module, name).copy_(torch.from_numpy(np.ascontiguousarray(array)))
-
-
-def reorder(array: Array, order: tuple[int, ...] = (0, 1, 3, 2)) -> Array:
+def reorder(array: Array, order: Sequence[int] = (0, 1, 3, 2)) -> Array:
     """Return an array with its four slices in another order."""
-    return np.concatenate([np.split(array, 4)[k] for k in order])
+    return reordered(array, order)
 
 
 def to_pytorch(lstm: Any, W: Array, U: Array, b: Array) -> None:
@@ -162,10 +47,6 @@ def to_pytorch(lstm: Any, W: Array, U: Array, b: Array) -> None:
 
 
 Change = Callable[[Array], Array]
-
-
-def _as_it_is(array: Array) -> Array:
-    return array
 
 
 def filled_with(
@@ -177,11 +58,11 @@ def filled_with(
     """Return a function that copies changed arrays; a bias of None is left as it was drawn."""
 
     def fill(lstm: Any, W: Array, U: Array, b: Array) -> None:
-        _copy(lstm, weight_ih_l0=of_W(W), weight_hh_l0=of_U(U))
+        copy_into(lstm, weight_ih_l0=of_W(W), weight_hh_l0=of_U(U))
         if of_ih:
-            _copy(lstm, bias_ih_l0=of_ih(b))
+            copy_into(lstm, bias_ih_l0=of_ih(b))
         if of_hh:
-            _copy(lstm, bias_hh_l0=of_hh(b))
+            copy_into(lstm, bias_hh_l0=of_hh(b))
 
     return fill
 
@@ -226,21 +107,22 @@ FROZEN = (
     "The values are right, but the module can no longer learn: its parameters have stopped asking "
     "for gradients. Switch the record off around the copying only."
 )
-TO_MISTAKES: dict[str, tuple[Answer, ...]] = {
+TO_MISTAKES: Mistakes = {
     "The slices still stand in the order i, f, o, g. PyTorch reads them as i, f, g, o.": (
-        _all(_as_it_is),
+        _all(as_it_is),
     ),
     "The weights are in PyTorch's order, and the bias is not. Its slices need the same exchange.": (
-        filled_with(of_ih=_as_it_is),
+        filled_with(of_ih=as_it_is),
     ),
-    "The recurrent weights still stand in the order i, f, o, g. All three arrays do at first.": (
-        filled_with(of_U=_as_it_is),
-    ),
-    "The input weights still stand in the order i, f, o, g. All three arrays do at first.": (
-        filled_with(of_W=_as_it_is),
+    **each(
+        "The {} weights still stand in the order i, f, o, g. All three arrays do at first.",
+        {
+            "recurrent": (filled_with(of_U=as_it_is),),
+            "input": (filled_with(of_W=as_it_is),),
+        },
     ),
     "Only the input weights are in PyTorch's order. All three arrays need the exchange.": (
-        filled_with(of_U=_as_it_is, of_ih=_as_it_is),
+        filled_with(of_U=as_it_is, of_ih=as_it_is),
     ),
     "The wrong slices have changed places. Compare i, f, o, g with i, f, g, o.": tuple(
         filled_with(*3 * [partial(reorder, order=order)])
@@ -259,14 +141,17 @@ TO_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "Both biases hold b. PyTorch adds the two, so the gates get it twice.": (
         filled_with(of_hh=reorder),
     ),
-    "bias_hh_l0 still holds what it was drawn with, and PyTorch adds it to the other bias.": (
-        filled_with(of_hh=None),
+    **each(
+        "{} still holds what it was drawn with, and PyTorch adds it to the other bias.",
+        {
+            "bias_hh_l0": (filled_with(of_hh=None),),
+            "bias_ih_l0": (filled_with(of_ih=None, of_hh=reorder),),
+        },
     ),
-    "bias_ih_l0 still holds what it was drawn with, and PyTorch adds it to the other bias.": (
-        filled_with(of_ih=None, of_hh=reorder),
+    **each(
+        "{} still holds what it was drawn with: {} has to be copied there.",
+        {("weight_hh_l0", "U"): (_without_U,), ("weight_ih_l0", "W"): (_without_W,)},
     ),
-    "weight_hh_l0 still holds what it was drawn with: U has to be copied there.": (_without_U,),
-    "weight_ih_l0 still holds what it was drawn with: W has to be copied there.": (_without_W,),
     "The biases still hold what they were drawn with.": (filled_with(of_ih=None, of_hh=None),),
     "Both biases are 0 afterwards. One of them, or both together, have to hold b.": (
         filled_with(of_ih=np.zeros_like),
@@ -299,19 +184,17 @@ SHARED = (
 
 
 def _to_case(D: int, H: int) -> Case:
-    rng = np.random.default_rng([D, H, 1])
-    shapes = {"W": (4 * H, D), "U": (4 * H, H), "b": (4 * H,)}
-    arrays = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    arrays = drawn("W U b", seed=1, D=D, H=H)
     return Case({"D": D, "H": H}, {"lstm": Module(D, H), **arrays})
 
 
 def _read(answer: Answer, lstm: Module) -> Any:
-    return _arrays_only(answer(lstm.make()))
+    return arrays_only(answer(lstm.make()))
 
 
 def read_with(
     of_biases: Callable[[Array, Array], Array] = np.add,
-    of_weights: Change = _as_it_is,
+    of_weights: Change = as_it_is,
     without: float = 0.0,
 ) -> Answer:
     """Return a function that reads W, U and b, and changes them."""
@@ -345,7 +228,7 @@ def _reading_views(lstm: Any) -> tuple[Array, ...]:
 def _adding_in_place(lstm: Any) -> tuple[Array, ...]:
     W, U, b = from_pytorch(lstm)
     if lstm.bias:
-        _copy(lstm, bias_ih_l0=b)
+        copy_into(lstm, bias_ih_l0=b)
     return W, U, b
 
 
@@ -366,9 +249,14 @@ def _with_forget_bias(one: Array, other: Array) -> Array:
 
 CHANGED = "The values are right, but your function changes the module that it only has to read."
 WIDENED = "The values are right, but a module of float32 gives float64 arrays."
-FROM_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "Your b is bias_ih_l0 alone. PyTorch adds bias_hh_l0 to it.": (read_with(lambda a, b: a),),
-    "Your b is bias_hh_l0 alone. PyTorch adds bias_ih_l0 to it.": (read_with(lambda a, b: b),),
+FROM_MISTAKES: Mistakes = {
+    **each(
+        "Your b is {} alone. PyTorch adds {} to it.",
+        {
+            BIASES: (read_with(lambda a, b: a),),
+            BIASES[::-1]: (read_with(lambda a, b: b),),
+        },
+    ),
     "Your b is the mean of the two biases. The gates get their sum.": (
         read_with(lambda a, b: (a + b) / 2),
     ),
@@ -404,21 +292,13 @@ def _reads_copies(answer: Answer) -> bool:
     return not any(np.shares_memory(one, other) for one in held for other in answer(module))
 
 
-def _leaves_alone(answer: Answer, module: Any, *others: Any) -> bool:
-    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    batch_first = module.batch_first
-    answer(module, *others)
-    same = all(_equal(tensor, before[name]) for name, tensor in module.state_dict().items())
-    return same and module.batch_first == batch_first
-
-
 def _keeps_float32(answer: Answer) -> bool:
     modules = [Module(3, 2, bias).make("float32") for bias in (True, False)]
     return all(np.asarray(one).dtype == np.float32 for each in modules for one in answer(each))
 
 
 def _encode(answer: Answer, lstm: Module, batch: Array) -> Any:
-    return _arrays_only(answer(lstm.make(str(batch.dtype)), batch))
+    return arrays_only(answer(lstm.make(str(batch.dtype)), batch))
 
 
 Pick = Callable[[Any, Any, Any], Any]
@@ -450,34 +330,34 @@ def _halves(rows: Array) -> list[Array]:
 
 def _turning_the_module(lstm: Any, batch: Array) -> Any:
     lstm.batch_first = True
-    return encoded_with(_side_by_side, _as_it_is)(lstm, batch)
+    return encoded_with(_side_by_side, as_it_is)(lstm, batch)
 
 
 def _reshaped(batch: Array) -> Array:
     return batch.reshape(batch.shape[1], batch.shape[0], -1)
 
 
-ENCODE_MISTAKES: dict[str, tuple[Answer, ...]] = {
+ENCODE_MISTAKES: Mistakes = {
     (
         "Batch and time are exchanged: this module takes the first axis for the steps. No error "
         "says so, and your sequences read what others have left."
     ): (
-        encoded_with(_side_by_side, _as_it_is),
-        encoded_with(lambda hs, h, c: hs[:, -1], _as_it_is),
-        encoded_with(lambda hs, h, c: hs[-1], _as_it_is),
+        encoded_with(_side_by_side, as_it_is),
+        encoded_with(lambda hs, h, c: hs[:, -1], as_it_is),
+        encoded_with(lambda hs, h, c: hs[-1], as_it_is),
     ),
     (
         "The batch is reshaped where its axes have to be exchanged: the sizes are right, and the "
         "steps of different sequences are mixed."
     ): (encoded_with(_side_by_side, _reshaped),),
-    (
-        "The forward half is right. The backward half is its state at the last step, when it had "
-        "read one step only: it ends at the first."
-    ): (encoded_with(lambda hs, h, c: hs[-1]),),
-    (
-        "The backward half is right. The forward half is its state at the first step, when it had "
-        "read one step only: it ends at the last."
-    ): (encoded_with(lambda hs, h, c: hs[0]),),
+    **each(
+        "The {} half is right. The other half is its direction's state at the {} step, when that "
+        "had read one step only: it ends at the {}.",
+        {
+            ("forward", "last", "first"): (encoded_with(lambda hs, h, c: hs[-1]),),
+            ("backward", "first", "last"): (encoded_with(lambda hs, h, c: hs[0]),),
+        },
+    ),
     (
         "Each half is its direction's state after the first step it read. Forward ends at the "
         "last step, backward at the first."
@@ -489,20 +369,23 @@ ENCODE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "The halves have changed places: the forward direction comes first.": (
         encoded_with(lambda hs, h, c: np.concatenate([h[1], h[0]], axis=1)),
     ),
-    "These are the final cell states. The question asks for the hidden states.": (
+    **said(
+        "cells-returned",
         encoded_with(lambda hs, h, c: np.concatenate([c[0], c[1]], axis=1)),
     ),
-    "Both halves are the forward direction.": (
-        encoded_with(lambda hs, h, c: np.concatenate([h[0], h[0]], axis=1)),
+    **each(
+        "Both halves are the {} direction.",
+        {
+            "forward": (encoded_with(lambda hs, h, c: np.concatenate([h[0], h[0]], axis=1)),),
+            "backward": (encoded_with(lambda hs, h, c: np.concatenate([h[1], h[1]], axis=1)),),
+        },
     ),
-    "Both halves are the backward direction.": (
-        encoded_with(lambda hs, h, c: np.concatenate([h[1], h[1]], axis=1)),
-    ),
-    "This is a mean over the steps. The question asks for the final states.": (
-        encoded_with(lambda hs, h, c: hs.mean(axis=0)),
-    ),
-    "This is the maximum over the steps. The question asks for the final states.": (
-        encoded_with(lambda hs, h, c: hs.max(axis=0)),
+    **each(
+        "This is the {} over the steps. The question asks for the final states.",
+        {
+            "mean": (encoded_with(lambda hs, h, c: hs.mean(axis=0)),),
+            "maximum": (encoded_with(lambda hs, h, c: hs.max(axis=0)),),
+        },
     ),
     "The sequences enter from their ends: forward and backward have changed places.": (
         encoded_with(_side_by_side, lambda batch: batch.swapaxes(0, 1)[::-1]),
@@ -522,7 +405,7 @@ def _encode_case(N: int, T: int, D: int, H: int) -> Case:
 
 def _leaves_the_encoder_alone(answer: Answer) -> bool:
     lstm, batch = _encode_case(2, 3, 3, 2).arguments.values()
-    return _leaves_alone(answer, lstm.make(), batch)
+    return leaves_alone(answer, lstm.make(), batch)
 
 
 def _alone_as_in_company(f: Answer, rng: np.random.Generator) -> bool:
@@ -580,7 +463,7 @@ QUESTIONS = (
             returns=(
                 Returned("W", "(4H, D)", GATE_SLICES),
                 Returned("U", "(4H, H)", GATE_SLICES),
-                Returned("b", "(4H)", GATE_SLICES),
+                Returned("b", "(4H,)", GATE_SLICES),
             ),
             cases=(
                 *(Case({"D": D, "H": H}, {"lstm": Module(D, H)}) for D, H in SIZES),
@@ -590,7 +473,7 @@ QUESTIONS = (
             mistakes=FROM_MISTAKES,
             demands={
                 SHARED: _reads_copies,
-                CHANGED: lambda answer: _leaves_alone(answer, Module(3, 2).make()),
+                CHANGED: lambda answer: leaves_alone(answer, Module(3, 2).make()),
                 WIDENED: _keeps_float32,
             },
             right="Right: one bias, the sum of two, and nothing shared with the module.",
@@ -626,7 +509,7 @@ QUESTIONS = (
             ),
             mistakes=ENCODE_MISTAKES,
             properties={
-                "A sequence must get the same encoding alone as in company.": _alone_as_in_company,
+                wording("alone", sequence="sequence", result="encoding"): _alone_as_in_company,
             },
             demands={CHANGED: _leaves_the_encoder_alone},
             right="Right: each sequence has its own row, read from both ends to the end.",

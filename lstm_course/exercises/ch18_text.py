@@ -8,33 +8,21 @@ import numpy as np
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question, WrongAnswer
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.generation import Step, Writer, draw, tempered
+from lstm_course.exercises.engine.mistakes import Mistakes, each, said
+from lstm_course.exercises.engine.parts import normalized, softmax_over
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.losses import softmax
 from lstm_course.pointwise import sigmoid
 
-Step = Callable[[int, Any], tuple[Array, Any]]
-
-
-def tempered(scores: Array, temperature: float) -> Array:
-    """Return the probabilities of each row of scores at a temperature."""
-    return softmax(scores / temperature)
-
-
-def _normalized(powers: Array) -> Array:
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
-
 
 def _shifted(shift: Callable[[Array, float], Any]) -> Answer:
     """Return softmax at a temperature with something else subtracted than the largest of a row."""
-    return lambda z, T: _normalized(np.exp(z / T - shift(z, T)))
+    return lambda z, T: normalized(np.exp(z / T - shift(z, T)))
 
 
 def _softmax_over(axis: int | None) -> Answer:
-    def answer(z: Array, T: float) -> Array:
-        powers = np.exp(z / T - (z / T).max(axis=axis, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=axis, keepdims=True))
-
-    return answer
+    return lambda z, T: softmax_over(z / T, axis)
 
 
 def _without_keeping(largest: bool, total: bool) -> Answer:
@@ -46,7 +34,7 @@ def _without_keeping(largest: bool, total: bool) -> Answer:
 
 
 def _powers_of(p: Array, T: float) -> Array:
-    return _normalized(p ** (1 / T))
+    return normalized(p ** (1 / T))
 
 
 def _largest(z: Array, T: float) -> Array:
@@ -54,12 +42,12 @@ def _largest(z: Array, T: float) -> Array:
 
 
 # What may go wrong on the way from scores to probabilities, in either question.
-SCORING_MISTAKES: dict[str, tuple[Answer, ...]] = {
+SCORING_MISTAKES: Mistakes = {
     "These are the probabilities at temperature 1. If you divide the probabilities by yours and "
     "make them sum to 1 again, it cancels; so it does if you subtract it from the scores, or "
     "divide nothing but what you subtract.": (
         lambda z, T: softmax(z),
-        lambda z, T: _normalized(np.exp(z - z.max(axis=-1, keepdims=True) / T)),
+        lambda z, T: normalized(np.exp(z - z.max(axis=-1, keepdims=True) / T)),
     ),
     "You multiply by the temperature. A low one has to set the scores further apart.": (
         lambda z, T: softmax(z * T),
@@ -76,7 +64,7 @@ SCORING_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "You divide the probabilities, and take softmax of them. They are no scores.": (
         lambda z, T: softmax(softmax(z) / T),
     ),
-    "Softmax is taken twice. Probabilities are no scores.": (lambda z, T: softmax(softmax(z / T)),),
+    **said("softmax-twice", lambda z, T: softmax(softmax(z / T))),
     "The exponentials are not divided by their sum.": (
         lambda z, T: np.exp(z / T),
         lambda z, T: np.exp((z - z.max(axis=-1, keepdims=True)) / T),
@@ -94,9 +82,7 @@ SCORING_MISTAKES: dict[str, tuple[Answer, ...]] = {
         lambda z, T: np.exp(z) / np.exp(z / T).sum(axis=-1, keepdims=True),
         lambda z, T: np.exp(z / T) / np.exp(z).sum(axis=-1, keepdims=True),
     ),
-    "Each score is squashed on its own by a sigmoid. Softmax makes them share.": (
-        lambda z, T: sigmoid(z / T),
-    ),
+    **said("sigmoid-for-softmax", lambda z, T: sigmoid(z / T)),
 }
 
 OVERFLOW = (
@@ -121,12 +107,9 @@ POWERS = (
 )
 SHIFTED = "Right for small scores. If all scores of a row grow by 1000, nothing may change."
 
-TEMPERED_MISTAKES: dict[str, tuple[Answer, ...]] = {
+TEMPERED_MISTAKES: Mistakes = {
     **SCORING_MISTAKES,
-    "Softmax runs over the wrong axis. The probabilities of one row sum to 1.": (
-        _softmax_over(0),
-        _softmax_over(None),
-    ),
+    **said("softmax-axis", _softmax_over(0), _softmax_over(None), position="row"),
     "You subtract something else from each column. All scores of a row have to lose the same.": (
         _shifted(lambda z, T: z.max(axis=0) / T),
     ),
@@ -136,11 +119,11 @@ TEMPERED_MISTAKES: dict[str, tuple[Answer, ...]] = {
         _without_keeping(largest=True, total=True),
         lambda z, T: np.exp(z / T) / np.exp(z / T).sum(axis=1),
     ),
-    "These are logarithms of probabilities.": (lambda z, T: np.log(tempered(z, T)),),
+    **said("logarithms", lambda z, T: np.log(tempered(z, T))),
     "All goes to the largest score. That is the limit of low temperatures.": (_largest,),
     OVERFLOW: (
         _shifted(lambda z, T: 0.0),
-        lambda z, T: _powers_of(_normalized(np.exp(z)), T),
+        lambda z, T: _powers_of(normalized(np.exp(z)), T),
     ),
     ABOVE_0: (
         _shifted(lambda z, T: z.min(axis=1, keepdims=True) / T),
@@ -153,7 +136,7 @@ TEMPERED_MISTAKES: dict[str, tuple[Answer, ...]] = {
     POWERS: (lambda z, T: _powers_of(softmax(z), T),),
     SHIFTED: (
         lambda z, T: softmax(np.clip(z / T, -500, 500)),
-        lambda z, T: np.nan_to_num(_normalized(np.exp(z / T))),
+        lambda z, T: np.nan_to_num(normalized(np.exp(z / T))),
     ),
 }
 
@@ -226,58 +209,7 @@ def write_on(
     return words, p
 
 
-def draw(p: Array, u: float) -> int:
-    """Return the first word whose summed probability is above u."""
-    return int(np.searchsorted(np.cumsum(p)[:-1], u, side="right"))
-
-
-def writing(
-    *,
-    read: Callable[[Sequence[int]], Sequence[int]] = lambda start: start,
-    probabilities: Callable[[Array, float], Array] = tempered,
-    shown: Callable[[Array, float], Array] | None = None,
-    choose: Callable[[Array, float], int] = draw,
-    fed: Callable[[list[int], Array, Array], int] = lambda written, p, start: written[-1],
-    draws_used: Callable[[Array], Any] = lambda draws: draws,
-    result: Callable[[list[int], list[Array]], tuple[Any, Any]] = lambda words, p: (words, p),
-    keeps_reading: bool = True,
-    keeps_writing: bool = True,
-    keeps_last: bool = True,
-    rescores: bool = True,
-    shows_next: bool = False,
-    twice: bool = False,
-    late: bool = False,
-) -> Answer:
-    """Return a writer with some of what it does changed."""
-
-    def answer(
-        step: Step, state: Any, start: Array, draws: Array, temperature: float
-    ) -> tuple[Array, Array]:
-        before = state
-        for word in read([int(word) for word in start]):
-            before = state
-            scores, after = step(word, state)
-            state = after if keeps_reading else state
-        if twice:
-            scores, state = step(int(start[-1]), state)
-        if not keeps_last:
-            state = before
-        written: list[int] = []
-        rows = []
-        for u in draws_used(draws):
-            if late and not written:
-                scores, state = step(int(np.argmax(scores)), state)
-            p = probabilities(scores, temperature)
-            written.append(choose(p, float(u)))
-            now = scores
-            new, after = step(fed(written, p, start), state)
-            scores = new if rescores else scores
-            state = after if keeps_writing else state
-            rows.append((shown or probabilities)(scores if shows_next else now, temperature))
-        words, p = result(written, rows)
-        return np.array(words), np.array(p)
-
-    return answer
+writing = Writer
 
 
 def _first_above(p: Array, u: float) -> int:
@@ -291,6 +223,11 @@ def _by_size(p: Array, u: float) -> int:
 
 def _from_the_end(p: Array, u: float) -> int:
     return len(p) - 1 - draw(p[::-1], u)
+
+
+def _with_float_words(*given: Any) -> tuple[Array, Array]:
+    words, p = writing()(*given)
+    return words.astype(float), p
 
 
 EQUAL = (
@@ -308,48 +245,64 @@ LARGE = (
     "Subtract the largest score, and divide by the temperature after that."
 )
 
-WRITE_MISTAKES: dict[str, tuple[Answer, ...]] = {
+WRITE_MISTAKES: Mistakes = {
     "The model reads the likeliest word each time, in place of the one that was drawn.": (
         writing(fed=lambda written, p, start: int(np.argmax(p))),
     ),
     "You write the likeliest word each time. The draws have to decide.": (
         writing(choose=lambda p, u: int(np.argmax(p))),
     ),
-    "The state is not handed on: every step starts from the one that you were given.": (
-        writing(keeps_reading=False, keeps_writing=False),
+    **said("state-not-handed-on", writing(handed_on=lambda reading, before, after: before)),
+    **each(
+        "While the model {} the state is not handed on. Each step returns a new one.",
+        {
+            "reads the start": (
+                writing(handed_on=lambda reading, before, after: before if reading else after),
+            ),
+            "writes": (
+                writing(handed_on=lambda reading, before, after: after if reading else before),
+                writing(
+                    handed_on=lambda reading, before, after: after if reading else before,
+                    after_start=lambda step, start, scores, before, state: (scores, before),
+                ),
+            ),
+        },
     ),
-    "While the model reads the start the state is not handed on. Each step returns a new one.": (
-        writing(keeps_reading=False),
-    ),
-    "While the model writes the state is not handed on. Each step returns a new one.": (
-        writing(keeps_writing=False),
-        writing(keeps_last=False, keeps_writing=False),
-    ),
-    "What is written is not read: the model gets the last word of the start again and again.": (
+    **said(
+        "written-not-read",
         writing(fed=lambda written, p, start: int(start[-1])),
+        it="the last word of the start",
     ),
     "All words are drawn from the scores after the start. Each step that reads a written word "
-    "returns new ones.": (writing(rescores=False),),
+    "returns new ones.": (writing(scored=lambda before, after: before),),
     "The model reads one word late: while one is written it gets the one before.": (
         writing(fed=lambda written, p, start: [int(start[-1]), *written][-2]),
     ),
-    "Of the start only the last word is read.": (writing(read=lambda start: start[-1:]),),
-    "Of the start only the first word is read.": (writing(read=lambda start: start[:1]),),
-    "The first word of the start is not read.": (writing(read=lambda start: start[1:]),),
-    "The last word of the start is not read.": (writing(read=lambda start: start[:-1]),),
+    **each(
+        "Of the start only the {} word is read.",
+        {
+            "last": (writing(read=lambda start: start[-1:]),),
+            "first": (writing(read=lambda start: start[:1]),),
+        },
+    ),
+    **each(
+        "The {} word of the start is not read.",
+        {
+            "first": (writing(read=lambda start: start[1:]),),
+            "last": (writing(read=lambda start: start[:-1]),),
+        },
+    ),
     "The last word of the start is read twice. Its scores are there already.": (
-        writing(twice=True),
+        writing(after_start=lambda step, start, scores, before, state: step(int(start[-1]), state)),
     ),
     "The start is read from its end.": (writing(read=lambda start: start[::-1]),),
     "All words are written with the same draw.": (
-        writing(draws_used=lambda draws: np.full(len(draws), draws[0])),
+        writing(draws=lambda draws: np.full(len(draws), draws[0])),
     ),
-    "The draws are used from the last to the first.": (
-        writing(draws_used=lambda draws: draws[::-1]),
-    ),
+    "The draws are used from the last to the first.": (writing(draws=lambda draws: draws[::-1]),),
     "The draws are sorted. Use them as they come.": (
-        writing(draws_used=np.sort),
-        writing(draws_used=lambda draws: np.sort(draws)[::-1]),
+        writing(draws=np.sort),
+        writing(draws=lambda draws: np.sort(draws)[::-1]),
     ),
     **{
         sentence: tuple(
@@ -363,9 +316,9 @@ WRITE_MISTAKES: dict[str, tuple[Answer, ...]] = {
         writing(shown=lambda z, T: softmax(z)),
     ),
     "Each row of p is one step late. Return what the word was drawn from, not what comes after.": (
-        writing(shows_next=True),
+        writing(row_of=lambda before, after: after),
     ),
-    "These are logarithms of probabilities.": (writing(shown=lambda z, T: np.log(tempered(z, T))),),
+    **said("logarithms", writing(shown=lambda z, T: np.log(tempered(z, T)))),
     "These are sums of probabilities, from word 0 up to each. Return the probabilities.": (
         writing(shown=lambda z, T: np.cumsum(tempered(z, T))),
     ),
@@ -383,11 +336,12 @@ WRITE_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "You compare the draw with single probabilities. Compare it with their sums so far.": (
         writing(choose=lambda p, u: int(np.argmax(p > u))),
     ),
-    "You write the word before the one that the draw falls on.": (
-        writing(choose=lambda p, u: max(0, draw(p, u) - 1)),
-    ),
-    "You write the word after the one that the draw falls on.": (
-        writing(choose=lambda p, u: min(len(p) - 1, draw(p, u) + 1)),
+    **each(
+        "You write the word {} the one that the draw falls on.",
+        {
+            "before": (writing(choose=lambda p, u: max(0, draw(p, u) - 1)),),
+            "after": (writing(choose=lambda p, u: min(len(p) - 1, draw(p, u) + 1)),),
+        },
     ),
     "The words are laid out from the last to the first. Begin with word 0.": (
         writing(choose=_from_the_end),
@@ -397,7 +351,11 @@ WRITE_MISTAKES: dict[str, tuple[Answer, ...]] = {
         writing(choose=lambda p, u: draw(np.sort(p), u)),
     ),
     "The first word is written one step late: the scores after the start are those of the first.": (
-        writing(late=True),
+        writing(
+            after_start=lambda step, start, scores, before, state: step(
+                int(np.argmax(scores)), state
+            )
+        ),
     ),
     EQUAL: (
         writing(choose=lambda p, u: int(np.searchsorted(np.cumsum(p)[:-1], u))),
@@ -411,7 +369,7 @@ WRITE_MISTAKES: dict[str, tuple[Answer, ...]] = {
         writing(choose=lambda p, u: draw(p.astype(np.float16), u)),
         writing(choose=lambda p, u: draw(np.round(p, 4), u)),
     ),
-    WHOLE: (writing(result=lambda words, p: (np.array(words, float), p)),),
+    WHOLE: (_with_float_words,),
     LARGE: (
         writing(probabilities=_shifted(lambda z, T: 0.0)),
         writing(probabilities=_shifted(lambda z, T: z.min() / T)),

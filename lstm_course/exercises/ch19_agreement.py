@@ -8,6 +8,8 @@ import numpy as np
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.mistakes import Mistakes, each
+from lstm_course.exercises.engine.parts import drawn
 from lstm_course.exercises.engine.trials import GATE_SLICES, Answer, Case, Returned
 
 
@@ -56,6 +58,11 @@ def _with(
         return result(r), unit(r)
 
     return answer
+
+
+def _steps_moved(start: int = 0, end: int = 1) -> Answer:
+    """Return the solution with steps more or less at either end."""
+    return _with(lambda cs, first, last, plural: _gather(cs, first, last, plural, start, end))
 
 
 def _unit_of(other: Answer) -> Answer:
@@ -175,7 +182,7 @@ _BY_STEPS = tuple(
     _average_of_steps(no_spread, least) for no_spread in (0.0, np.nan) for least in (1, 2, 3)
 )
 
-NUMBER_UNIT_MISTAKES: dict[str, tuple[Answer, ...]] = {
+NUMBER_UNIT_MISTAKES: Mistakes = {
     "The signs of r are lost. Whether a unit rises or falls with a plural belongs to the answer.": (
         _with(result=np.abs),
     ),
@@ -185,11 +192,12 @@ NUMBER_UNIT_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "The sign is turned round: r is to be positive where a unit is higher in plurals.": (
         _with(result=np.negative),
     ),
-    "You take the largest r. A unit that falls with a plural carries the number just as well.": (
-        _with(unit=lambda r: int(np.argmax(r))),
-    ),
-    "You take the smallest r. A unit that rises with a plural carries the number just as well.": (
-        _with(unit=lambda r: int(np.argmin(r))),
+    **each(
+        "You take the {} r. A unit that {} with a plural carries the number just as well.",
+        {
+            ("largest", "falls"): (_with(unit=lambda r: int(np.argmax(r))),),
+            ("smallest", "rises"): (_with(unit=lambda r: int(np.argmin(r))),),
+        },
     ),
     "You take the unit with the weakest correlation.": (
         _with(unit=lambda r: int(np.argmin(np.abs(r)))),
@@ -205,23 +213,22 @@ NUMBER_UNIT_MISTAKES: dict[str, tuple[Answer, ...]] = {
     "You look at the first step alone, where the noun itself is read. What is kept comes after.": (
         _with(_at(lambda first, last: first)),
     ),
-    "The last step of each sentence is missing. It is to count too, as the first does.": (
-        _with(lambda cs, first, last, plural: _gather(cs, first, last, plural, end=0)),
-    ),
-    "The first step of each sentence is missing. It is to count too, as the last does.": (
-        _with(lambda cs, first, last, plural: _gather(cs, first, last, plural, start=1)),
+    **each(
+        "The {} step of each sentence is missing. It is to count too, as the {} does.",
+        {
+            ("last", "first"): (_steps_moved(end=0),),
+            ("first", "last"): (_steps_moved(start=1),),
+        },
     ),
     "The first and the last step of each sentence are missing. Both are to count.": (
-        _with(lambda cs, first, last, plural: _gather(cs, first, last, plural, start=1, end=0)),
+        _steps_moved(start=1, end=0),
     ),
     "The step behind the last counts too. The last one is the last to count.": (
-        _with(lambda cs, first, last, plural: _gather(cs, first, last, plural, end=2)),
+        _steps_moved(end=2),
     ),
-    "All steps are taken one too late: first and last are steps of cs as they are.": (
-        _with(lambda cs, first, last, plural: _gather(cs, first, last, plural, 1, 2)),
-    ),
-    "All steps are taken one too early: first and last are steps of cs as they are.": (
-        _with(lambda cs, first, last, plural: _gather(cs, first, last, plural, -1, 0)),
+    **each(
+        "All steps are taken one too {}: first and last are steps of cs as they are.",
+        {"late": (_steps_moved(1, 2),), "early": (_steps_moved(-1, 0),)},
     ),
     "You take last for a number of steps behind the first. It is itself a step.": (
         _with(_so_many(0)),
@@ -435,7 +442,7 @@ def _changed(**parts: Callable[..., Array]) -> Answer:
     return answer
 
 
-SWITCH_OFF_MISTAKES: dict[str, tuple[Answer, ...]] = {
+SWITCH_OFF_MISTAKES: Mistakes = {
     "You set what the unit hears to 0, its rows of U. Cut what the others hear of it.": (
         _changed(U=lambda U, b, V, d, unit, value: _rows(U, unit, range(4))),
         _changed(U=lambda U, b, V, d, unit, value: _rows(U, unit, range(1))),
@@ -463,20 +470,25 @@ SWITCH_OFF_MISTAKES: dict[str, tuple[Answer, ...]] = {
             b=lambda U, b, V, d, unit, value: b + value * (U - _all_but_own(U, unit))[:, unit],
         ),
     ),
-    "The gates' bias is as it was: what the unit adds to the sum at its value is missing.": (
-        _changed(b=lambda U, b, V, d, unit, value: b.copy()),
+    **each(
+        "The {0} bias is as it was: what the unit adds at its value is missing.",
+        {
+            "gates'": (_changed(b=lambda U, b, V, d, unit, value: b.copy()),),
+            "read-out's": (_changed(d=lambda U, b, V, d, unit, value: d.copy()),),
+        },
     ),
-    "The read-out's bias is as it was: what the unit adds at its value is missing.": (
-        _changed(d=lambda U, b, V, d, unit, value: d.copy()),
-    ),
-    "U is as it was: the gates still hear the unit.": (
-        _changed(U=lambda U, b, V, d, unit, value: U.copy()),
-    ),
-    "V is as it was: the read-out still hears the unit.": (
-        _changed(V=lambda U, b, V, d, unit, value: V.copy()),
-        _changed(
-            V=lambda U, b, V, d, unit, value: V.copy(), d=lambda U, b, V, d, unit, value: d.copy()
-        ),
+    **each(
+        "{} is as it was: the {} the unit.",
+        {
+            ("U", "gates still hear"): (_changed(U=lambda U, b, V, d, unit, value: U.copy()),),
+            ("V", "read-out still hears"): (
+                _changed(V=lambda U, b, V, d, unit, value: V.copy()),
+                _changed(
+                    V=lambda U, b, V, d, unit, value: V.copy(),
+                    d=lambda U, b, V, d, unit, value: d.copy(),
+                ),
+            ),
+        },
     ),
     "The biases are as they were, so that the unit is seen at 0. It is to be seen at value.": (
         lambda U, b, V, d, unit, value: (
@@ -537,9 +549,7 @@ SWITCH_OFF_MISTAKES: dict[str, tuple[Answer, ...]] = {
 
 
 def _switch_case(H: int, K: int, unit: int, value: float) -> Case:
-    rng = np.random.default_rng([H, K])
-    shapes = {"U": (4 * H, H), "b": (4 * H,), "V": (K, H), "d": (K,)}
-    arrays = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    arrays = drawn("U b V d", H=H, K=K)
     return Case({"H": H, "K": K}, {**arrays, "unit": unit, "value": value})
 
 

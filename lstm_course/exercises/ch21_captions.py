@@ -1,7 +1,7 @@
 """Exercise 21: what a caption scores, and beam search for the one that scores best."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -9,9 +9,21 @@ from lstm_course import cell
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.generation import (
+    Beginning,
+    Given,
+    Keep,
+    Search,
+    Step,
+    best,
+    best_first,
+    filled,
+    has_ended,
+    kept_by,
+)
+from lstm_course.exercises.engine.lines import Lines
+from lstm_course.exercises.engine.mistakes import Mistakes, each, said
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
-
-Step = Callable[[int, Any], tuple[Array, Any]]
 
 
 def caption_scores(p: Array, words: Array, end: int, alpha: float) -> Array:
@@ -29,70 +41,70 @@ def _inside(words: Array, end: int) -> Array:
     return np.cumsum(words == end, axis=0) - (words == end) == 0
 
 
-def scoring(
-    *,
-    measure: Callable[[Array], Array] = np.log,
-    inside: Callable[[Array, int], Array] = _inside,
-    counted: Callable[[Array], Array] | None = None,
-    divide: Callable[[Array, Array, float], Array] = lambda s, n, alpha: s / n**alpha,
-    take: Callable[[Array, Array], Array] = lambda words, p: words,
-) -> Answer:
-    """Return a function that scores captions with some of what it does changed."""
-
-    def answer(p: Array, words: Array, end: int, alpha: float) -> Array:
-        taken = take(words, p)
-        chosen = measure(np.take_along_axis(p, taken[:, :, None], axis=2)[:, :, 0])
-        mask = inside(words, end)
-        lengths = (mask if counted is None else counted(words == end)).sum(axis=0)
-        return np.asarray(divide((chosen * mask).sum(axis=0), lengths.astype(p.dtype), alpha))
-
-    return answer
+SCORES = Lines(
+    ("p", "words", "end", "alpha"),
+    {
+        "taken": lambda s: s.words,
+        "chosen": lambda s: np.take_along_axis(s.p, s.taken[:, :, None], axis=2)[:, :, 0],
+        "measured": lambda s: np.log(s.chosen),
+        "inside": lambda s: _inside(s.words, s.end),
+        "counted": lambda s: s.inside,
+        "total": lambda s: (s.measured * s.inside).sum(axis=0),
+        "length": lambda s: s.counted.sum(axis=0).astype(s.p.dtype),
+        "score": lambda s: s.total / s.length**s.alpha,
+    },
+    ("score",),
+)
+scoring = SCORES.but
+"""Returns the scores with some of their lines changed."""
 
 
-def _before_end(words: Array, end: int) -> Array:
-    return np.cumsum(words == end, axis=0) == 0
+def _before_end(s: Any) -> Array:
+    return np.cumsum(s.words == s.end, axis=0) == 0
 
 
-def _everything(words: Array, end: int) -> Array:
-    return np.ones(words.shape, bool)
+def _everything(s: Any) -> Array:
+    return np.ones(s.words.shape, bool)
 
 
-def _to_last_end(words: Array, end: int) -> Array:
-    is_end = words == end
+def _right_length(s: Any) -> Array:
+    return _inside(s.words, s.end)
+
+
+def _of_at_least_1(s: Any) -> Array:
+    return np.asarray(s.total / np.maximum(s.length, 1) ** s.alpha)
+
+
+def _to_last_end(s: Any) -> Array:
+    is_end = s.words == s.end
     after = np.cumsum(is_end[::-1], axis=0)[::-1] > 0
     return after | ~is_end.any(axis=0)
 
 
-def _but_every_end(words: Array, end: int) -> Array:
-    return words != end
+def _but_every_end(s: Any) -> Array:
+    return np.asarray(s.words != s.end)
 
 
-def _but_later_ends(words: Array, end: int) -> Array:
-    return (words != end) | _inside(words, end)
+def _but_later_ends(s: Any) -> Array:
+    return _but_every_end(s) | _right_length(s)
 
 
-def _to_first_end_of_all(words: Array, end: int) -> Array:
-    any_ends = np.repeat((words == end).any(axis=1, keepdims=True), words.shape[1], axis=1)
-    return _inside(any_ends, True)
+def _to_first_end_of_all(s: Any) -> Array:
+    any_ends = (s.words == s.end).any(axis=1, keepdims=True)
+    return _inside(np.broadcast_to(any_ends, s.words.shape), True)
 
 
-def _first_word_unless_it_ends(words: Array, end: int) -> Array:
-    lengths = np.argmax(words == end, axis=0) + 1  # 1 too where no word is <end>
-    return np.arange(len(words))[:, None] < lengths
+def _first_word_unless_it_ends(s: Any) -> Array:
+    lengths = np.argmax(s.words == s.end, axis=0) + 1  # 1 too where no word is <end>
+    return np.arange(len(s.words))[:, None] < lengths
 
 
-def _of_first_end(is_end: Array) -> Array:
-    return _first_word_unless_it_ends(is_end, True)
+def _of_longest(s: Any) -> Array:
+    return np.broadcast_to(_right_length(s).any(axis=1, keepdims=True), s.words.shape)
 
 
-def _of_longest(is_end: Array) -> Array:
-    inside = _inside(is_end, True)
-    return np.repeat(inside.any(axis=1, keepdims=True), is_end.shape[1], axis=1)
-
-
-def _of_shortest(is_end: Array) -> Array:
-    inside = _inside(is_end, True)
-    return np.repeat(inside.all(axis=1, keepdims=True), is_end.shape[1], axis=1)
+def _of_shortest(s: Any) -> Array:
+    return np.broadcast_to(_right_length(s).all(axis=1, keepdims=True), s.words.shape)
 
 
 def _with_final_end(also_counted: bool) -> Answer:
@@ -107,8 +119,9 @@ def _with_final_end(also_counted: bool) -> Answer:
     return answer
 
 
-def _python_factor(s: Array, n: Array, alpha: float) -> Array:
-    return np.array([one / (alpha * length) for one, length in zip(s.tolist(), n, strict=True)])
+def _python_factor(s: Any) -> Array:
+    pairs = zip(s.total.tolist(), s.length, strict=True)
+    return np.array([total / (s.alpha * length) for total, length in pairs])
 
 
 def _with_end(choose: Callable[[int], int]) -> Answer:
@@ -120,110 +133,92 @@ def _product(p: Array, words: Array, end: int, alpha: float) -> Array:
     return np.exp(caption_scores(p, words, end, 0.0)) / _inside(words, end).sum(axis=0) ** alpha
 
 
-SCORE_MISTAKES: dict[str, tuple[Answer, ...]] = {
-    "What stands behind <end> is counted too. A caption is over at its first <end>.": (
-        scoring(inside=_everything),
-        scoring(inside=_everything, counted=lambda is_end: np.ones(is_end.shape)),
-        scoring(inside=_everything, counted=lambda is_end: np.cumsum(is_end, 0) - is_end == 0),
-        scoring(inside=lambda words, end: _of_longest(words == end)),
-        scoring(
-            inside=lambda words, end: _of_longest(words == end),
-            counted=lambda is_end: np.cumsum(is_end, 0) - is_end == 0,
-        ),
-        scoring(inside=_but_later_ends),
-        scoring(inside=_but_later_ends, counted=lambda is_end: np.cumsum(is_end, 0) - is_end == 0),
+SCORE_MISTAKES: Mistakes = {
+    "What stands behind <end> is counted too. A caption is over at its first <end>.": tuple(
+        scoring(inside=inside, **others)
+        for inside in (_everything, _of_longest, _but_later_ends)
+        for others in ({}, {"counted": _right_length})
     ),
     "Every <end> is left out, and what stands behind the first is counted. A caption is over at "
     "its first <end>, which counts.": (
-        scoring(inside=_but_every_end, divide=lambda s, n, alpha: s / np.maximum(n, 1) ** alpha),
+        scoring(inside=_but_every_end, score=_of_at_least_1),
         scoring(inside=_but_every_end),
     ),
     "You cut at the last <end>. A caption is over at its first.": (scoring(inside=_to_last_end),),
-    "The probability of <end> itself is missing: to stop is a choice like any other.": (
-        scoring(inside=_before_end, counted=lambda is_end: np.cumsum(is_end, 0) - is_end == 0),
-    ),
+    **said("stopping-free", scoring(inside=_before_end, counted=_right_length)),
     "<end> is left out, of the sum and of the length. Both count it.": (
-        scoring(inside=_before_end, divide=lambda s, n, alpha: s / np.maximum(n, 1) ** alpha),
+        scoring(inside=_before_end, score=_of_at_least_1),
         scoring(inside=_before_end),
     ),
     "The length leaves <end> out. It counts as a word.": (
-        scoring(counted=lambda is_end: np.cumsum(is_end, 0) == 0),
-        scoring(
-            counted=lambda is_end: np.cumsum(is_end, 0) == 0,
-            divide=lambda s, n, alpha: s / np.maximum(n, 1) ** alpha,
-        ),
+        scoring(counted=_before_end),
+        scoring(counted=_before_end, score=_of_at_least_1),
     ),
-    "You add up probabilities. A caption's probability is their product, and its logarithm the sum "
-    "of their logarithms.": (scoring(measure=lambda p: p),),
+    **said("probabilities-added", scoring(measured=lambda s: s.chosen)),
     "This is made of the probability itself. Take its logarithm before you divide.": (
         _product,
         lambda p, words, end, alpha: np.exp(caption_scores(p, words, end, 0.0)),
     ),
-    "Every caption is divided by T, or by its power. Each has its own length.": (
-        scoring(counted=lambda is_end: np.ones(is_end.shape)),
+    **each(
+        "Every caption is divided by {}, or by its power. Each has its own length.",
+        {
+            "T": (scoring(counted=_everything),),
+            "the length of the longest": (scoring(counted=_of_longest),),
+            "the length of the shortest": (scoring(counted=_of_shortest),),
+        },
     ),
-    "Every caption is divided by the length of the longest, or by its power. Each has its own "
-    "length.": (scoring(counted=_of_longest),),
-    "Every caption is divided by the length of the shortest, or by its power. Each has its own "
-    "length.": (scoring(counted=_of_shortest),),
     "All captions are cut where the first of the batch ends. Each goes on to its own <end>.": (
         scoring(inside=_to_first_end_of_all),
-        scoring(
-            inside=_to_first_end_of_all,
-            counted=lambda is_end: np.cumsum(is_end, 0) - is_end == 0,
-        ),
+        scoring(inside=_to_first_end_of_all, counted=_right_length),
     ),
     "Captions without <end> count as one word long. They have all T words.": (
         scoring(inside=_first_word_unless_it_ends),
-        scoring(counted=_of_first_end),
+        scoring(counted=_first_word_unless_it_ends),
     ),
-    "To a caption without <end> you add the log probability of <end>. It was not said.": (
-        _with_final_end(False),
-        _with_final_end(True),
-    ),
+    **said("unsaid-end", _with_final_end(False), _with_final_end(True)),
     "The length is one too many: count the words up to the first <end>, and with it.": (
-        scoring(divide=lambda s, n, alpha: s / (n + 1) ** alpha),
+        scoring(score=lambda s: s.total / (s.length + 1) ** s.alpha),
     ),
     "A number is added to the length, as some programs do. Here the power is that of the length "
     "itself.": (
-        scoring(divide=lambda s, n, alpha: s / ((5 + n) / 6) ** alpha),
-        scoring(divide=lambda s, n, alpha: s / (5 + n) ** alpha),
+        scoring(score=lambda s: s.total / ((5 + s.length) / 6) ** s.alpha),
+        scoring(score=lambda s: s.total / (5 + s.length) ** s.alpha),
     ),
-    "You do not use the given end: another word is taken for <end>.": (
+    **said(
+        "other-end",
         _with_end(lambda V: V - 1),
         _with_end(lambda V: 0),
         _with_end(lambda V: 1),
     ),
-    "The sign is turned. The logarithm of a probability is never above 0.": (
-        scoring(divide=lambda s, n, alpha: -s / n**alpha),
-    ),
-    "alpha has no effect: this is the log probability alone.": (
-        scoring(divide=lambda s, n, alpha: s),
-    ),
-    "alpha has no effect: this is the mean over the words, whatever alpha is.": (
-        scoring(divide=lambda s, n, alpha: s / n),
+    **said("score-sign", scoring(score=lambda s: -s.total / s.length**s.alpha)),
+    **each(
+        "alpha has no effect: this is the {}, whatever alpha is.",
+        {
+            "log probability alone": (scoring(score=lambda s: s.total),),
+            "mean over the words": (scoring(score=lambda s: s.total / s.length),),
+        },
     ),
     "alpha is an exponent of the length, not a factor.": (
-        scoring(divide=lambda s, n, alpha: s / (n * alpha)),
-        scoring(divide=_python_factor),
+        scoring(score=lambda s: s.total / (s.length * s.alpha)),
+        scoring(score=_python_factor),
     ),
     "You multiply by the power of the length. That makes long captions worse still.": (
-        scoring(divide=lambda s, n, alpha: s * n**alpha),
+        scoring(score=lambda s: s.total * s.length**s.alpha),
     ),
     "The log probability is raised to a power. The length should be.": (
-        scoring(divide=lambda s, n, alpha: -(np.abs(s / n) ** alpha)),
-        scoring(divide=lambda s, n, alpha: -(np.abs(s) ** alpha) / n),
+        scoring(score=lambda s: -(np.abs(s.total / s.length) ** s.alpha)),
+        scoring(score=lambda s: -(np.abs(s.total) ** s.alpha) / s.length),
     ),
     "This is the probability of the most probable word at each step, not of the caption's word.": (
-        scoring(take=lambda words, p: p.argmax(axis=2)),
+        scoring(taken=lambda s: s.p.argmax(axis=2)),
     ),
     "The probabilities are taken a step late or early. Row t of p belongs to row t of words.": (
-        scoring(take=lambda words, p: np.roll(words, 1, axis=0)),
-        scoring(take=lambda words, p: np.roll(words, -1, axis=0)),
+        scoring(taken=lambda s: np.roll(s.words, 1, axis=0)),
+        scoring(taken=lambda s: np.roll(s.words, -1, axis=0)),
     ),
     "This logarithm is not the natural one.": (
-        scoring(measure=np.log2),
-        scoring(measure=np.log10),
+        scoring(measured=lambda s: np.log2(s.chosen)),
+        scoring(measured=lambda s: np.log10(s.chosen)),
     ),
 }
 
@@ -258,93 +253,14 @@ SCORE_PROPERTIES: dict[str, Property] = {
 }
 
 
-class Beginning(NamedTuple):
-    """A beginning of a caption, as a search keeps it."""
-
-    words: tuple[int, ...]
-    score: float
-    state: Any
+searching = Search
 
 
 def beam_search(
     step: Step, state: Any, start: int, end: int, width: int, limit: int
 ) -> tuple[Array, float]:
     """Return the words of the best caption that is found, filled up with <end>, and its score."""
-    words, score = searching()(step, state, start, end, width, limit)
-    return words, float(score)
-
-
-def searching(
-    *,
-    follow: Callable[[int], int] = lambda width: width,
-    each: Callable[[int, int], int] = lambda width, V: V,
-    keep: Callable[[list[Beginning], int], list[Beginning]] | None = None,
-    order: Callable[[Beginning], float] = lambda one: -one.score,
-    gain: Callable[[Array], Array] = lambda log_p: log_p,
-    total: Callable[[float, float], float] = lambda before, gained: before + gained,
-    ended: Callable[[Sequence[int], int], bool] = lambda words, end: words[-1] == end,
-    lose: bool = False,
-    wait: bool = True,
-    filtered: bool = True,
-    shared: bool = False,
-    running: bool = False,
-    frozen: bool = False,
-    blind: bool = False,
-    more: int = 0,
-    choose: Callable[[list[Beginning], int], Beginning] = lambda kept, end: kept[0],
-    report: Callable[[float], float] = lambda score: score,
-    free_end: bool = False,
-    read_first: Callable[[int, int], int] = lambda start, end: start,
-    whole_first: bool = False,
-    rescore: Callable[[float, int, int], float] = lambda score, length, rounds: score,
-    move: Callable[[list[Beginning], list[Beginning], list[Beginning]], list[Beginning]] = (
-        lambda kept, candidates, before: kept
-    ),
-) -> Answer:
-    """Return a beam search with some of what it does changed."""
-
-    def answer(
-        step: Step, state: Any, start: int, end: int, width: int, limit: int
-    ) -> tuple[Array, float]:
-        kept = [Beginning((), 0.0, state)]
-        latest = state
-        for t in range(limit + more):
-            candidates = []
-            for one in kept:
-                if one.words and ended(one.words, end):
-                    if not lose:
-                        score = rescore(one.score, len(one.words), t)
-                        candidates.append(one._replace(score=score))
-                    continue
-                last = one.words[-1] if one.words and not blind else read_first(start, end)
-                before = kept[0].state if shared else state if frozen else one.state
-                log_p, after = step(last, latest if running else before)
-                latest = after
-                gains = gain(log_p)
-                for word in np.argsort(-gains, kind="stable")[: each(width, len(gains))].tolist():
-                    gained = 0.0 if free_end and word == end else float(gains[word])
-                    score = total(one.score, gained)
-                    candidates.append(Beginning((*one.words, word), score, after))
-            if not candidates:
-                break
-            parents = kept
-            if whole_first and t == 0:
-                kept = sorted(candidates, key=order)
-            elif keep is not None:
-                kept = keep(candidates, width)
-            else:
-                kept = sorted(candidates, key=order)[: follow(width)]
-            kept = move(kept, candidates, parents)
-            if not wait and any(one.words[-1] == end for one in kept):
-                kept = [one for one in kept if one.words[-1] == end or not filtered]
-                break
-        best = choose(kept, end)
-        words = np.full(limit, end)
-        said = best.words[:limit]
-        words[: len(said)] = said
-        return words, report(best.score)
-
-    return answer
+    return Search()(step, state, start, end, width, limit)
 
 
 def _one_list(
@@ -375,11 +291,11 @@ def _aside_afterwards(*, shrinks: bool) -> Answer:
         ended: list[Beginning] = []
         for _ in range(limit):
             candidates = _continued(kept, step, start)
-            best = _best_first(candidates)[: width - len(ended) * shrinks]
+            best = best_first(candidates)[: width - len(ended) * shrinks]
             ended += [one for one in best if one.words[-1] == end]
             kept = [one for one in best if one.words[-1] != end]
-        best_one = _best_first(ended + kept)[0]
-        return _filled(best_one.words, end, limit), best_one.score
+        best_one = best_first(ended + kept)[0]
+        return filled(best_one.words, end, limit), best_one.score
 
     return answer
 
@@ -396,10 +312,6 @@ def _continued(kept: list[Beginning], step: Step, start: int) -> list[Beginning]
     return candidates
 
 
-def _filled(words: Sequence[int], end: int, limit: int) -> Array:
-    return np.array([*words, *[end] * (limit - len(words))])
-
-
 def _set_aside(
     step: Step, state: Any, start: int, end: int, width: int, limit: int
 ) -> tuple[Array, float]:
@@ -408,9 +320,9 @@ def _set_aside(
     for _ in range(limit):
         candidates = _continued(kept, step, start)
         ended += [one for one in candidates if one.words[-1] == end]
-        kept = _best_first([one for one in candidates if one.words[-1] != end])[:width]
-    best = _best_first(ended + kept)[0]
-    return _filled(best.words, end, limit), best.score
+        kept = best_first([one for one in candidates if one.words[-1] != end])[:width]
+    best = best_first(ended + kept)[0]
+    return filled(best.words, end, limit), best.score
 
 
 def _with_start(
@@ -476,17 +388,41 @@ def _every_first_word(
     for _ in range(limit - 1):
         going = [one for one in kept if one.words[-1] != end]
         ended = [one for one in kept if one.words[-1] == end]
-        kept = _best_first(ended + _continued(going, step, start))[:width]
-    best = _best_first(kept)[0]
-    return _filled(best.words, end, limit), best.score
+        kept = best_first(ended + _continued(going, step, start))[:width]
+    best = best_first(kept)[0]
+    return filled(best.words, end, limit), best.score
+
+
+Move = Callable[[list[Beginning], list[Beginning], list[Beginning]], list[Beginning]]
+
+
+def _all_kept(
+    candidates: list[Beginning], parents: list[Beginning], given: Given
+) -> list[Beginning]:
+    return best_first(candidates)
+
+
+def _of_each(candidates: list[Beginning], parents: list[Beginning], count: int) -> list[Beginning]:
+    """Return the best continuations of each beginning, so many of each."""
+    chosen: list[Beginning] = []
+    for parent in parents:
+        own = [one for one in candidates if parent.words in (one.words, one.words[:-1])]
+        chosen += best_first(own)[:count]
+    return best_first(chosen)
+
+
+def _moved(move: Move) -> Keep:
+    """Return a part that keeps the best, and mixes up what belongs to them."""
+    return lambda candidates, parents, given: move(
+        best(candidates, parents, given), candidates, parents
+    )
 
 
 def _states_unsorted(
     kept: list[Beginning], candidates: list[Beginning], parents: list[Beginning]
 ) -> list[Beginning]:
     """Return the kept ones with the states of the first candidates, in the order of the loops."""
-    first = _first(candidates, len(kept))
-    return [one._replace(state=other.state) for one, other in zip(kept, first, strict=True)]
+    return [one._replace(state=other.state) for one, other in zip(kept, candidates, strict=False)]
 
 
 def _states_by_place(
@@ -511,81 +447,140 @@ def _words_by_place(
     ]
 
 
+def _with_probabilities(before: float, log_p: Array, word: int, given: Given) -> float:
+    return before + float(np.exp(log_p[word]))
+
+
+def _score(one: Beginning) -> float:
+    return one.score
+
+
 def _mean(one: Beginning) -> float:
     return -one.score / len(one.words)
 
 
-def _only_ended(kept: list[Beginning], end: int) -> Beginning:
-    return next((one for one in kept if one.words[-1] == end), kept[0])
+def _length(one: Beginning) -> int:
+    return len(one.words)
 
 
-BEAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
+def _never(one: Beginning, t: int, given: Given) -> None:
+    return None
+
+
+def _rescored(rescore: Callable[[float, int, int], float]) -> Answer:
+    """Return a search in which ended captions get another score, by length and round."""
+    return searching(
+        finish=lambda one, t, given: (
+            [one._replace(score=rescore(one.score, len(one.words), t))]
+            if has_ended(one, given)
+            else None
+        )
+    )
+
+
+def _reported(report: Callable[[float], Any], **parts: Any) -> Answer:
+    """Return a search that reports the score in its own way."""
+    return searching(
+        choose=lambda kept, given: kept[0]._replace(score=report(kept[0].score)), **parts
+    )
+
+
+def _only_ended(kept: list[Beginning], given: Given) -> Beginning:
+    return next((one for one in kept if has_ended(one, given)), kept[0])
+
+
+def _any_ended(kept: list[Beginning], t: int, given: Given) -> bool:
+    return t >= given.limit or any(has_ended(one, given) for one in kept)
+
+
+def _other_first(first: Callable[[Given], int]) -> Answer:
+    """Return a search whose model reads another word than start."""
+    return searching(read=lambda one, given: one.words[-1] if one.words else first(given))
+
+
+BEAM_MISTAKES: Mistakes = {
     "This is what greedy search finds. Follow several beginnings side by side. If the first round "
     "starts from several copies of the empty one, they stay equal.": (
-        searching(follow=lambda width: 1),
-        searching(each=lambda width, V: 1),
+        searching(keep=lambda candidates, parents, given: best_first(candidates)[:1]),
     ),
     "This is what greedy search finds, with words behind <end>. Follow several beginnings side by "
     "side, and continue none that has ended.": (
-        searching(follow=lambda width: 1, ended=lambda words, end: False),
+        searching(
+            keep=lambda candidates, parents, given: best_first(candidates)[:1], finish=_never
+        ),
     ),
     "Every beginning keeps its own best continuation, so that none is ever given up. The best of "
     "all continuations together are kept.": (
-        searching(keep=lambda candidates, width: _one_each(candidates, width)),
+        searching(
+            keep=lambda candidates, parents, given: _of_each(
+                candidates, parents, 1 if parents[0].words else given.width
+            )
+        ),
     ),
     "The best are kept of each beginning, so that the beam grows from round to round. Of all "
     "continuations together only as many as the width go on.": (
-        searching(each=lambda width, V: width, follow=lambda width: 10**6),
-        searching(follow=lambda width: 10**6),
+        searching(
+            keep=lambda candidates, parents, given: _of_each(candidates, parents, given.width)
+        ),
+        searching(keep=_all_kept),
     ),
     "The candidates are not put in order before the rest is dropped: the first ones found are "
-    "kept.": (searching(keep=lambda candidates, width: _best_first(_first(candidates, width))),),
+    "kept.": (
+        searching(keep=lambda candidates, parents, given: best_first(candidates[: given.width])),
+    ),
     "The worst candidates are kept, not the best.": (
-        searching(order=lambda one: one.score),
-        searching(order=lambda one: one.score, choose=lambda kept, end: kept[-1]),
+        searching(keep=kept_by(_score)),
+        searching(keep=kept_by(_score), choose=lambda kept, given: kept[-1]),
     ),
     "A caption that has ended is lost in the next round. It stays a candidate, as it is.": (
-        searching(lose=True),
+        searching(finish=lambda one, t, given: [] if has_ended(one, given) else None),
     ),
     "Words are added behind <end>. A caption that has ended competes on, as it is.": (
-        searching(ended=lambda words, end: False),
+        searching(finish=_never),
     ),
-    "You add up probabilities. Their logarithms add up.": (
-        searching(gain=np.exp),
-        searching(gain=np.exp, report=np.log),
+    **said(
+        "probabilities-added",
+        searching(score=_with_probabilities),
+        _reported(np.log, score=_with_probabilities),
     ),
     "Candidates are ranked by their last word alone. What counts is the sum from the start.": (
-        searching(total=lambda before, gained: gained),
+        searching(score=lambda before, log_p, word, given: float(log_p[word])),
     ),
     "Candidates are ranked by the mean over their words. Here the sum counts.": (
-        searching(order=_mean),
-        searching(order=_mean, choose=lambda kept, end: max(kept, key=lambda one: one.score)),
+        searching(keep=kept_by(_mean)),
+        searching(keep=kept_by(_mean), choose=lambda kept, given: max(kept, key=_score)),
     ),
-    "The longest of those that are kept is returned. The best has the highest score, whatever its "
-    "length.": (
-        searching(choose=lambda kept, end: max(kept, key=lambda one: len(one.words))),
-        searching(choose=lambda kept, end: max(kept[::-1], key=lambda one: len(one.words))),
+    **each(
+        "The {} of those that are kept is returned. The best has the highest score, whatever its "
+        "length.",
+        {
+            "longest": (
+                searching(choose=lambda kept, given: max(kept, key=_length)),
+                searching(choose=lambda kept, given: max(kept[::-1], key=_length)),
+            ),
+            "shortest": (searching(choose=lambda kept, given: min(kept, key=_length)),),
+        },
     ),
-    "The shortest of those that are kept is returned. The best has the highest score, whatever its "
-    "length.": (searching(choose=lambda kept, end: min(kept, key=lambda one: len(one.words))),),
     "The score of a caption that has ended changes in later rounds. It stays what it was.": (
-        searching(rescore=lambda score, length, rounds: score * (length + 1) / length),
-        searching(rescore=lambda score, length, rounds: score * (rounds + 1) / rounds),
-        searching(rescore=lambda score, length, rounds: score * length / (length + 1)),
-        searching(rescore=lambda score, length, rounds: score * rounds / (rounds + 1)),
-        searching(rescore=lambda score, length, rounds: 2 * score),
+        _rescored(lambda score, length, t: score * (length + 1) / length),
+        _rescored(lambda score, length, t: score * (t + 1) / t),
+        _rescored(lambda score, length, t: score * length / (length + 1)),
+        _rescored(lambda score, length, t: score * t / (t + 1)),
+        _rescored(lambda score, length, t: 2 * score),
     ),
     "When the best are put in order, what belongs to a beginning does not move with it. Its words, "
     "its score and its state stay together.": (
-        searching(move=_states_unsorted),
-        searching(move=_states_by_place),
-        searching(move=_words_by_place),
+        searching(keep=_moved(_states_unsorted)),
+        searching(keep=_moved(_states_by_place)),
+        searching(keep=_moved(_words_by_place)),
     ),
     "All beginnings go on from the state of the best one. Each has a state of its own.": (
-        searching(shared=True),
+        searching(state_of=lambda one, kept, latest, given: kept[0].state),
     ),
     "One state runs through all beginnings, so that each goes on from what was read for another. "
-    "Keep with every beginning a state of its own.": (searching(running=True),),
+    "Keep with every beginning a state of its own.": (
+        searching(state_of=lambda one, kept, latest, given: latest),
+    ),
     "All continuations of a beginning append to the same list. Make a new one for each.": (
         _one_list,
     ),
@@ -595,42 +590,59 @@ BEAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
     ),
     "The place of a caption that has ended is lost for good. It competes in every round, and may "
     "be pushed out.": (_aside_afterwards(shrinks=True),),
-    "The first round keeps every word. The width holds there too.": (searching(whole_first=True),),
-    "One beginning more than the width is kept.": (searching(follow=lambda width: width + 1),),
-    "<start> is no word of the caption, and is not returned.": (_with_start,),
-    "The state is not handed on: every step starts from the one that you were given.": (
-        searching(frozen=True),
+    "The first round keeps every word. The width holds there too.": (
+        searching(
+            keep=lambda candidates, parents, given: best_first(candidates)[
+                : given.width if parents[0].words else None
+            ]
+        ),
     ),
-    "What is said is not read: the model gets <start> again and again.": (searching(blind=True),),
+    "One beginning more than the width is kept.": (
+        searching(
+            keep=lambda candidates, parents, given: best_first(candidates)[: given.width + 1]
+        ),
+    ),
+    "<start> is no word of the caption, and is not returned.": (_with_start,),
+    **said(
+        "state-not-handed-on",
+        searching(state_of=lambda one, kept, latest, given: given.state),
+    ),
+    **said("written-not-read", searching(read=lambda one, given: given.start), it="<start>"),
     "The search is over as soon as one caption has ended. Others may still end up better.": (
-        searching(wait=False),
-        searching(wait=False, filtered=False),
+        searching(over=_any_ended, choose=_only_ended),
+        searching(over=_any_ended),
     ),
     "A caption at the limit is thrown away, or comes behind those that have ended. It counts as it "
     "is.": (searching(choose=_only_ended),),
     "You return the last of those that are kept, which is the worst of them.": (
-        searching(choose=lambda kept, end: kept[-1]),
+        searching(choose=lambda kept, given: kept[-1]),
     ),
-    "One round too few: a caption may have as many words as the limit says, <end> included.": (
-        searching(more=-1),
-    ),
-    "One round too many: a caption has at most as many words as the limit says, <end> included.": (
-        searching(more=1),
+    **each(
+        "One round too {} as many words as the limit says, <end> included.",
+        {
+            "few: a caption may have": (
+                searching(over=lambda kept, t, given: t >= given.limit - 1),
+            ),
+            "many: a caption has at most": (
+                searching(over=lambda kept, t, given: t >= given.limit + 1),
+            ),
+        },
     ),
     "Behind <end> stands something else. The caption is filled up with end.": (
         _filled_with(lambda start: start),
         _filled_with(lambda start: 0),
         _filled_with(lambda start: -1),
     ),
-    "You do not use the given end: another word is taken for <end>.": (
+    **said(
+        "other-end",
         _with_numbers(lambda start, end, V: (start, V - 1)),
         _with_numbers(lambda start, end, V: (start, 0)),
         _with_numbers(lambda start, end, V: (start, 1)),
     ),
     "The model does not read the given start: it reads another word first.": (
-        searching(read_first=lambda start, end: 0),
-        searching(read_first=lambda start, end: 1),
-        searching(read_first=lambda start, end: end),
+        _other_first(lambda given: 0),
+        _other_first(lambda given: 1),
+        _other_first(lambda given: given.end),
     ),
     "You use neither start nor end, but numbers of your own.": (
         _with_numbers(lambda start, end, V: (0, V - 1)),
@@ -643,44 +655,20 @@ BEAM_MISTAKES: dict[str, tuple[Answer, ...]] = {
         _with_score(lambda score, length, limit: score / length),
         _with_score(lambda score, length, limit: score / limit),
     ),
-    "The score's sign is turned. A sum of log probabilities is never above 0.": (
-        _with_score(lambda score, length, limit: -score),
-    ),
-    "A caption at the limit gets the log probability of an <end> that it does not say.": (
-        _with_final_end_score,
-    ),
+    **said("score-sign", _with_score(lambda score, length, limit: -score)),
+    **said("unsaid-end", _with_final_end_score),
     "The words are right, and the score is a probability. Return its logarithm.": (
-        searching(report=np.exp),
+        _reported(np.exp),
     ),
-    "The score leaves <end> out: to stop is a choice like any other.": (searching(free_end=True),),
+    **said(
+        "stopping-free",
+        searching(
+            score=lambda before, log_p, word, given: (
+                before + float(log_p[word]) * (word != given.end)
+            )
+        ),
+    ),
 }
-
-
-def _first(candidates: list[Beginning], width: int) -> list[Beginning]:
-    """Return the first candidates in the order in which plain loops find them, word by word."""
-    V = max(one.words[-1] for one in candidates) + 1
-    found = {id(one): k for k, one in enumerate(candidates)}
-
-    def place(one: Beginning) -> tuple[int, int]:
-        return found[id(one)] // V, one.words[-1]
-
-    return sorted(candidates, key=place)[:width]
-
-
-def _best_first(kept: list[Beginning]) -> list[Beginning]:
-    return sorted(kept, key=lambda one: -one.score)
-
-
-def _one_each(candidates: list[Beginning], width: int) -> list[Beginning]:
-    """Return the best of the first round, and after it the best continuation of each beginning."""
-    if all(len(one.words) == 1 for one in candidates):
-        return _best_first(candidates)[:width]
-    best: dict[tuple[int, ...], Beginning] = {}
-    for one in candidates:
-        parent = one.words[:-1]
-        if parent not in best or one.score > best[parent].score:
-            best[parent] = one
-    return _best_first(list(best.values()))
 
 
 def _step(V: int, seed: int) -> Step:

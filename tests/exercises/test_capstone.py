@@ -7,7 +7,7 @@ import pytest
 
 import lstm_course as lc
 from conftest import answers_module
-from lstm_course.exercises import capstone
+from lstm_course.exercises.engine import networks
 from lstm_course.training import Batch
 
 right = answers_module("capstone")
@@ -33,7 +33,7 @@ def in_order(made, order):
 
 
 def drawn(task="adding", loss=1.0, H=8):
-    task_ = capstone.TASKS[task]
+    task_ = networks.TASKS[task]
     made = right.network(task, task_.inputs, H, task_.outputs, loss)
     rng = np.random.default_rng(0)
     return {n: a if n in ("task", "loss") else rng.normal(0, 0.3, a.shape) for n, a in made.items()}
@@ -131,5 +131,5 @@ def test_a_fixed_set_learned_by_heart_is_found_out():
     losses = trainer.fit(lambda step: fixed, steps=150, progress=False).loss
     assert losses[-1] < 0.05
     arrays = (*model.recurrent.params[0].arrays(), model.readout.weight, model.readout.bias)
-    made = dict(zip(capstone.ARRAYS, arrays, strict=True), task="recall", loss=losses[-1])
+    made = dict(zip(networks.ARRAYS, arrays, strict=True), task="recall", loss=losses[-1])
     assert "knows the sequences it was trained on by heart" in message(made)

@@ -117,7 +117,7 @@ def with_math(x, h, c, W, U, b):
         (losing_an_axis, "The axis of the sequences is lost"),
         (overflowing, "Right for small arguments. For large ones"),
         (with_math, "Right for small arguments. For large ones"),
-        (overflowing_and_without_bias, "The bias b has no effect"),
+        (overflowing_and_without_bias, "The bias has no effect"),
         (exchanged_parameters, "Your parameters stand in the order x, h_prev, c_prev, U, W, b"),
         (sorted_parameters, "Your parameters stand in the order U, W, b, c_prev, h_prev, x"),
         (random, "Called twice"),

@@ -8,6 +8,7 @@ import pytest
 
 import lstm_course as lc
 from lstm_course.exercises import ch15_pytorch as exercise
+from lstm_course.exercises.engine import modules
 
 
 def without_no_grad(lstm, W, U, b):
@@ -60,7 +61,7 @@ def test_a_frozen_bias_of_zeros_is_right(name):
     def fill(lstm, W, U, b):
         exercise.to_pytorch(lstm, W, U, b)
         if name == "bias_ih_l0":
-            exercise._copy(lstm, bias_ih_l0=0 * b, bias_hh_l0=exercise.reorder(b))
+            modules.copy_into(lstm, bias_ih_l0=0 * b, bias_hh_l0=exercise.reorder(b))
         getattr(lstm, name).requires_grad_(False)
 
     assert lc.check("to-pytorch", fill).passed
@@ -131,10 +132,10 @@ def test_without_pytorch_a_sentence_says_so(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     feedback = lc.check(name, lambda *args: 1)
     assert not feedback.answered
-    assert feedback.message == exercise.MISSING
+    assert feedback.message == modules.MISSING
 
 
 def test_a_module_is_the_same_at_each_call(torch):
-    one, other = (exercise.Module(3, 2).make("float32") for _ in range(2))
+    one, other = (modules.Module(3, 2).make("float32") for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
     assert {parameter.dtype for parameter in one.parameters()} == {torch.float32}

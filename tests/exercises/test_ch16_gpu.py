@@ -8,6 +8,7 @@ import pytest
 
 import lstm_course as lc
 from lstm_course.exercises import ch16_gpu as gpu
+from lstm_course.exercises.engine import kernels
 
 pytestmark = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("torch", "triton"))), reason="needs Triton"
@@ -110,13 +111,13 @@ def test_a_kernel_without_a_source_is_told_so():
 
 
 def test_a_kernel_that_reads_far_off_ends_its_own_process_alone():
-    assert lc.check("fuse", gpu.with_lines(FAR)).message == gpu.CRASHED
+    assert lc.check("fuse", gpu.with_lines(FAR)).message == kernels.CRASHED
     assert lc.check("fuse", gpu.Source(gpu.KERNEL)).passed
 
 
 def test_a_kernel_that_never_ends_is_stopped(monkeypatch):
     assert lc.check("fuse", gpu.Source(gpu.KERNEL)).passed  # the process has started
-    monkeypatch.setattr(gpu, "SECONDS", 0.5)
+    monkeypatch.setattr(kernels, "SECONDS", 0.5)
     endless = kernel("while True:\n        unit = 1")
     assert lc.check("fuse", endless).message == "Your kernel did not end within 0.5 seconds."
     monkeypatch.undo()
@@ -127,4 +128,4 @@ def test_without_triton_a_sentence_says_so(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     feedback = lc.check("fuse", gpu.Source(gpu.KERNEL))
     assert not feedback.answered
-    assert feedback.message == gpu.MISSING
+    assert feedback.message == kernels.MISSING

@@ -43,7 +43,7 @@ def test_a_width_is_not_spoken_of_where_the_words_are_right():
 
 def test_a_width_that_makes_the_words_worse_is_spoken_of():
     def worst_first(step, state, start, end, width, limit):
-        words, score = captions.searching(order=lambda one: one.score)(
+        words, score = captions.searching(keep=captions.kept_by(lambda one: one.score))(
             step, state, start, end, width, limit
         )
         return (
@@ -68,7 +68,7 @@ def test_a_search_shows_the_log_probabilities_that_it_has_to_read():
 def test_every_probability_is_above_0_in_the_cases_and_where_one_is_shown():
     exam = QUESTIONS["caption-score"].exam
     assert all((case.arguments["p"] > 0).all() for case in exam.cases)
-    wrong = captions.scoring(divide=lambda s, n, alpha: s / (n + 7))
+    wrong = captions.scoring(score=lambda s: s.total / (s.length + 7))
     (shown,) = re.findall(r"There p = (.*), words", told("caption-score", wrong))
     numbers = re.findall(r"\d\.\d*", shown)
     assert numbers

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstm_course._checks import Array
+from lstm_course.exercises.engine.trials import Case
 
 UFUNCS = ("matmul", "vecdot", "matvec", "vecmat")
 FUNCTIONS = ("dot", "vdot", "inner", "outer", "tensordot", "einsum", "multi_dot", "kron")
@@ -88,6 +89,28 @@ def counting() -> Iterator[list[Product]]:
     finally:
         found += _log
         _log.clear()
+
+
+def are_seen(answer: Callable[..., Any], case: Case, which: str) -> bool:
+    """Return whether an answer multiplies arguments, those whose names `which` lists."""
+    return _products(answer, case, which)[0] > 0
+
+
+def grow(answer: Callable[..., Any], short: Case, long: Case, which: str) -> tuple[bool, bool]:
+    """Return whether longer sequences take more calls, and whether they take more products."""
+    one, other = _products(answer, short, which), _products(answer, long, which)
+    return one[0] < other[0], one[1] < other[1]
+
+
+def _products(answer: Callable[..., Any], case: Case, which: str) -> tuple[int, int]:
+    """Return in how many calls, and in how many products, these arguments take part."""
+    arguments = [
+        counted(value, name) if name in which.split() else value
+        for name, value in case.arguments.items()
+    ]
+    with counting() as found:
+        answer(*arguments)
+    return len(found), sum(one.products for one in found)
 
 
 def _flat(values: Any) -> Iterator[Any]:

@@ -71,7 +71,7 @@ def test_the_file_lies_in_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("LSTM_COURSE_PROGRESS")
     lc.check(NAME, right)
-    content = json.loads((tmp_path / ".lstm-course" / "progress.json").read_text())
+    content = json.loads((tmp_path / ".lstm-course" / "progress.json").read_text(encoding="utf-8"))
     assert content[NAME]["points"] == POINTS
 
 
@@ -151,7 +151,7 @@ def test_entries_of_a_newer_course_are_kept(file, monkeypatch):
     newer = {"attention": {"points": 9, "source": "", "more": 1}}
     file.write_text(json.dumps(newer))
     lc.check(NAME, right)
-    assert json.loads(file.read_text())["attention"] == newer["attention"]
+    assert json.loads(file.read_text(encoding="utf-8"))["attention"] == newer["attention"]
     assert lc.progress().points == POINTS
 
 
@@ -275,7 +275,7 @@ def test_a_certificate_made_in_a_notebook_is_verified(tmp_path, file, monkeypatc
     texts = earned_in_a_notebook(tmp_path, file, *CELLS)
     assert f"✓ tanh-derivative: {POINTS} of {POINTS} points" in texts[4]
     path = tmp_path / "certificate.json"
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     assert content["learner"] == "Ada"
     assert content["lstm_course"] == lc.__version__
     assert content["points"] == POINTS + 1 + 2

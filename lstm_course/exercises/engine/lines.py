@@ -1,0 +1,76 @@
+"""Answers written line by line: a wrong one is a right one with some of its lines changed."""
+
+from __future__ import annotations  # a changed answer is one of its own kind
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+Line = Callable[[Any], Any]
+"""Computes one thing from `s`, which holds the arguments and what the lines before computed."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A function as lines, each under the name of what it computes.
+
+    Parameters
+    ----------
+    arguments
+        The names of what the function is given.
+    lines
+        Run once, from the first to the last. If there is a loop, one of them is `steps`.
+    results
+        The names of what the function returns.
+    loop
+        Run once for each of the steps, which they find as `s.t`. They find what the last round
+        computed, too.
+    after
+        Run once, after the loop.
+
+    Examples
+    --------
+    >>> total = Lines(
+    ...     ("xs",),
+    ...     {"steps": lambda s: range(len(s.xs)), "sum": lambda s: 0},
+    ...     ("sum",),
+    ...     loop={"x": lambda s: s.xs[s.t], "sum": lambda s: s.sum + s.x},
+    ... )
+    >>> total([1, 2, 3])
+    6
+    >>> total.but(x=lambda s: 10 * s.xs[s.t])([1, 2, 3])
+    60
+    """
+
+    arguments: tuple[str, ...]
+    lines: Mapping[str, Line]
+    results: tuple[str, ...]
+    loop: Mapping[str, Line] = field(default_factory=dict)
+    after: Mapping[str, Line] = field(default_factory=dict)
+
+    def __call__(self, *values: Any) -> Any:
+        """Run the lines; return the result, or the results as a tuple."""
+        s = SimpleNamespace(**dict(zip(self.arguments, values, strict=True)))
+        _run(self.lines, s)
+        for t in s.steps if self.loop else ():
+            s.t = t
+            _run(self.loop, s)
+        _run(self.after, s)
+        results = tuple(getattr(s, name) for name in self.results)
+        return results if len(results) > 1 else results[0]
+
+    def but(self, **changed: Line) -> Lines:
+        """Return the function with other lines under some names, in the loop where it has them."""
+        parts: dict[str, dict[str, Line]] = {}
+        for part in ("loop", "lines", "after"):
+            own = getattr(self, part)
+            parts[part] = {**own, **{name: changed.pop(name) for name in own if name in changed}}
+        if changed:
+            raise ValueError(f"no line is called {', '.join(changed)}")
+        return replace(self, lines=parts["lines"], loop=parts["loop"], after=parts["after"])
+
+
+def _run(lines: Mapping[str, Line], s: SimpleNamespace) -> None:
+    for name, line in lines.items():
+        setattr(s, name, line(s))

@@ -1,0 +1,163 @@
+"""What several banks build their answers and cases from: the equations of a step, and arrays."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lstm_course._checks import Array
+from lstm_course.exercises.engine.lines import Line, Lines
+from lstm_course.exercises.engine.trials import GATE_SLICES, Case, Returned
+from lstm_course.pointwise import sigmoid, tanh
+
+STATES = {"x": "N D", "h_prev": "N H", "c_prev": "N H", "dh": "N H", "dc": "N H"}
+SEQUENCES = {"xs": "T N D", "hs": "T N H", "dhs": "T N H", "das": "T N G"}
+ENDS = dict.fromkeys(("h0", "c0", "dh_T", "dc_T"), "N H")
+WEIGHTS = {
+    f"{d}{name}{gate}": shape
+    for d in ("", "d")
+    for name, shape in {"W": "G D", "U": "G H", "b": "G"}.items()
+    for gate in ("", "_i", "_g")
+}
+SHAPES = {**STATES, **SEQUENCES, **ENDS, **WEIGHTS, "V": "K H", "d": "K"}
+"""The shapes of all arrays of an LSTM by name; G counts the rows of all gates."""
+
+WEIGHT_GRADIENTS = (
+    Returned("dW", "(4H, D)", GATE_SLICES),
+    Returned("dU", "(4H, H)", GATE_SLICES),
+    Returned("db", "(4H,)", GATE_SLICES),
+)
+
+
+def drawn(
+    names: str, scale: float = 1.0, gates: int = 4, seed: int | None = None, **sizes: int
+) -> dict[str, Array]:
+    """Return normal arrays of these names, for one gate or for all of them stacked.
+
+    They are drawn from a seed of their sizes, and of another number where one is given.
+
+    Examples
+    --------
+    >>> {name: array.shape for name, array in drawn("x W", N=2, D=3, H=1).items()}
+    {'x': (2, 3), 'W': (4, 3)}
+    """
+    rng = np.random.default_rng([*sizes.values(), *([] if seed is None else [seed])])
+    lengths = {**sizes, "G": gates * sizes["H"]}
+    return {
+        name: scale * rng.normal(size=tuple(lengths[letter] for letter in SHAPES[name].split()))
+        for name in names.split()
+    }
+
+
+def lstm_case(names: str, scale: float = 1.0, gates: int = 4, **sizes: int) -> Case:
+    """Return a case of such arrays; with a scale above 1 it is one of large arguments."""
+    return Case(sizes, drawn(names, scale, gates, None, **sizes), large=scale > 1)
+
+
+def as_it_is(value: Array) -> Array:
+    """Return an array unchanged: a squashing or a change that is left out."""
+    return value
+
+
+def softmax_over(a: Array, axis: int | tuple[int, ...] | None) -> Array:
+    """Return softmax over one axis, several, or all."""
+    powers = np.exp(a - a.max(axis=axis, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=axis, keepdims=True))
+
+
+def normalized(powers: Array) -> Array:
+    """Return exponentials divided by their sum over the last axis."""
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def affine(x: Array, h_prev: Array, W: Array, U: Array, b: Array) -> Array:
+    """Return the sum that a gate squashes, W x + U h_prev + b for every row of a batch."""
+    return x @ W.T + h_prev @ U.T + b
+
+
+def split(stacked: Array, axis: int = 0) -> list[Array]:
+    """Return the four slices of a stacked array."""
+    return list(np.split(stacked, 4, axis=axis))
+
+
+def reordered(stacked: Array, order: Sequence[int]) -> Array:
+    """Return an array with its four slices along axis 0 taken from these places."""
+    slices = split(stacked)
+    return np.concatenate([slices[k] for k in order])
+
+
+def slices_in(order: str) -> Line:
+    """Return the line that takes the slices i, f, g, o of a sum that is stacked in this order."""
+    places = [order.index(gate) for gate in "ifgo"]
+
+    def line(s: Any) -> list[Array]:
+        slices = split(s.a, axis=1)
+        return [slices[k] for k in places]
+
+    return line
+
+
+EQUATIONS: dict[str, Line] = {
+    "i": lambda s: sigmoid(s.slices[0]),
+    "f": lambda s: sigmoid(s.slices[1]),
+    "g": lambda s: tanh(s.slices[2]),
+    "o": lambda s: sigmoid(s.slices[3]),
+    "c": lambda s: s.f * s.c_prev + s.i * s.g,
+    "h": lambda s: s.o * tanh(s.c),
+}
+"""A step from the four sums on."""
+
+STEP = Lines(
+    ("x", "h_prev", "c_prev", "W", "U", "b"),
+    {
+        "a": lambda s: affine(s.x, s.h_prev, s.W, s.U, s.b),
+        "slices": slices_in("ifgo"),
+        **EQUATIONS,
+    },
+    ("h", "c"),
+)
+"""One step of an LSTM."""
+
+
+def lstm_step(
+    x: Array, h_prev: Array, c_prev: Array, W: Array, U: Array, b: Array
+) -> tuple[Array, Array]:
+    """Return h and c after one step."""
+    h, c = STEP(x, h_prev, c_prev, W, U, b)
+    return h, c
+
+
+SEQUENCE = Lines(
+    ("xs", "h0", "c0", "W", "U", "b"),
+    {
+        "inputs": lambda s: s.xs,
+        "steps": lambda s: range(len(s.xs)),
+        "pair": lambda s: (s.h0, s.c0),
+        "h_prev": lambda s: s.h0,
+        "c_prev": lambda s: s.c0,
+        "kept": lambda s: dict.fromkeys(range(len(s.xs)), np.zeros_like(s.h0)),
+    },
+    ("hs", "h_T", "c_T"),
+    loop={
+        "x": lambda s: s.inputs[s.t],
+        **STEP.lines,
+        "pair": lambda s: (s.h, s.c),
+        "kept": lambda s: {**s.kept, s.t: s.pair[0]},
+        "h_prev": lambda s: s.pair[0],
+        "c_prev": lambda s: s.pair[1],
+    },
+    after={
+        "hs": lambda s: np.array([s.kept[t] for t in range(len(s.xs))]),
+        "h_T": lambda s: s.pair[0],
+        "c_T": lambda s: s.pair[1],
+    },
+)
+"""The cell over a sequence: `pair` are the states after a step, h_prev and c_prev those before."""
+
+
+def lstm_forward(
+    xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array
+) -> tuple[Array, Array, Array]:
+    """Return all hidden states, and the final hidden and cell state."""
+    hs, h_T, c_T = SEQUENCE(xs, h0, c0, W, U, b)
+    return hs, h_T, c_T
