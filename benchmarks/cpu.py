@@ -30,7 +30,7 @@ from benchmarks.timing import compare, median, quartiles, ratios
 from lstm_course import experiments
 
 ROOT = Path(__file__).parent.parent
-CHAPTER = ROOT / "book/4-fast/14-numpy-speed.ipynb"
+CHAPTER = ROOT / "book/4-fast/15-numpy-speed.ipynb"
 FORWARD, BACKWARD = ("hoisted", "one_exponential", "in_place", "in_blocks"), ("deferred",)
 """The rungs between readable and fast, functions of the chapter."""
 PIECES = ("input_part", "sigmoid_in_place", "memory_for", "loop_backward")
@@ -72,7 +72,7 @@ def table(build: Callable[[Case], rivals.Runs], title: str) -> dict[str, Any]:
 
 
 def rungs() -> dict[str, Callable[..., Any]]:
-    """Return what stands between readable and fast, as chapter 14 (numpy-speed) defines it."""
+    """Return what stands between readable and fast, as chapter 15 (numpy-speed) defines it."""
     names = (*PIECES, *FORWARD, *BACKWARD)
     space: dict[str, Any] = {"np": np, "lc": lc}
     for cell in nbformat.read(CHAPTER, as_version=4).cells:
@@ -82,7 +82,7 @@ def rungs() -> dict[str, Callable[..., Any]]:
 
 
 def ladder() -> dict[str, Any]:
-    """Time the rungs of chapter 14 (numpy-speed)."""
+    """Time the rungs of chapter 15 (numpy-speed)."""
     space = rungs()
     table: dict[str, Any] = {"forward": {}, "backward": {}}
     for size, sizes in tqdm(SIZES.items(), desc="ladder", leave=False):

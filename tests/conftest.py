@@ -33,6 +33,18 @@ def right_answers() -> dict[str, tuple[object, ...]]:
     return found
 
 
+def refused(name: str, answer: object) -> str:
+    """Check a wrong answer to a question, and return what is said of it."""
+    from lstm_course.exercises import QUESTIONS
+
+    feedback = QUESTIONS[name].check(answer)
+    assert not feedback.passed
+    assert feedback.points == 0
+    assert feedback.answered
+    assert feedback.message
+    return feedback.message
+
+
 def need(present: object, what: str, install: str) -> None:
     """Skip a test that needs something this machine lacks; on CI, where it must be there, fail."""
     if present:

@@ -71,7 +71,8 @@ def files() -> list[str]:
     """Return every text file of the project that may mention a chapter."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [name for name in names.splitlines() if Path(name).suffix in KINDS | {""}]
+    found = [name for name in names.splitlines() if Path(name).suffix in KINDS | {""}]
+    return [name for name in found if (ROOT / name).is_file()]
 
 
 def renewed(text: str, old_file: str, moved: dict[str, str]) -> str:
@@ -141,8 +142,6 @@ def main() -> None:
     # The table of contents last: until then a run that was interrupted can be repeated.
     for file in sorted(files(), key=lambda file: file == TOC):
         path = ROOT / file
-        if not path.exists():
-            continue
         before = path.read_text(encoding="utf-8")
         after = table_of_contents(before, moved) if file == TOC else renewed(before, file, moved)
         if after != before:

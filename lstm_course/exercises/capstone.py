@@ -72,8 +72,8 @@ QUESTIONS = tuple(
                 "Begin small: does the loss on one and the same batch fall to nearly 0? If not, "
                 "look at the loss, its mask and the read-out, not at the length of training.",
                 "A model of one LSTM layer and a linear read-out, Adam, clipping, and a batch of "
-                "new sequences at every update, as in chapter 11 (training) and "
-                "chapter 13 (remembering).",
+                "new sequences at every update, as in chapter 11 (losses-and-optimizers) and "
+                "chapter 14 (remembering).",
                 "16 units, 32 sequences a batch, a learning rate of 0.01, a few hundred updates; "
                 "at first a large bias in the forget gates and a very negative one in the input "
                 "gates. "
@@ -87,7 +87,7 @@ QUESTIONS = tuple(
             (
                 "Look at the loss over time. If it lies flat at that of guessing, the memory is "
                 "too short; if it falls slowly, there is only patience missing.",
-                "Chapter 13 (remembering) sets the biases of forget gates and input gates by the "
+                "Chapter 14 (remembering) sets the biases of forget gates and input gates by the "
                 "length of the "
                 "task. How much does a forget gate keep over 40 steps with a bias of 1, and how "
                 "much with one of 3?",

@@ -1,4 +1,4 @@
-"""Exercise 02: the sigmoid and tanh, their derivatives, and a first backward pass."""
+"""The sigmoid and tanh, their derivatives, and a first backward pass."""
 
 import numpy as np
 

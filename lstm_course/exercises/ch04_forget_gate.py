@@ -1,4 +1,4 @@
-"""Exercise 04: the forget gate, and the puzzle of the missing weights."""
+"""The forget gate, and the puzzle of the missing weights."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

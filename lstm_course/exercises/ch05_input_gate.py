@@ -1,4 +1,4 @@
-"""Exercise 05: the input gate and the candidate, the new cell state, and gates set by hand."""
+"""The input gate and the candidate, the new cell state, and gates set by hand."""
 
 from collections.abc import Callable, Mapping
 from itertools import permutations

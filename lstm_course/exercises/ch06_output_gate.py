@@ -1,4 +1,4 @@
-"""Exercise 06: the output gate, the hidden state, the memory behind it, and the bound."""
+"""The output gate, the hidden state, the memory behind it, and the bound."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Exercise 07: the whole step, and the same step with another framework's parameters."""
+"""The whole step, and the same step with another framework's parameters."""
 
 from collections.abc import Callable
 from itertools import permutations

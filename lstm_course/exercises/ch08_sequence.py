@@ -1,4 +1,4 @@
-"""Exercise 08: the cell over a sequence, and sentences encoded by its final cell state."""
+"""The cell over a sequence, and sentences encoded by its final cell state."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Exercise 09: the gradient of the cell state, and one whole step backward."""
+"""The gradient of the cell state, and one whole step backward."""
 
 import itertools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Exercise 10: backpropagation through time, whole and truncated."""
+"""Backpropagation through time, whole and truncated."""
 
 from collections.abc import Callable
 from typing import Any

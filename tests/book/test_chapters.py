@@ -89,9 +89,8 @@ def contents(folder):
 
 def links_lead_somewhere(folder):
     for path in [*folder.rglob("*.ipynb"), *folder.rglob("*.md")]:
-        for target in re.findall(
-            r"\]\(((?:\.\./)*[\w./-]+\.ipynb)", path.read_text(encoding="utf-8")
-        ):
+        text = re.sub(r"`[^`\n]*`", "", path.read_text(encoding="utf-8"))
+        for target in re.findall(r"\]\(((?:\.\./)*[\w./-]+\.ipynb)", text):
             assert (path.parent / target).is_file(), (path, target)
 
 
@@ -121,7 +120,7 @@ def test_a_chapter_moves_with_all_that_is_its_own_and_back(copy):
     assert b"# 5 \xc2\xb7 The forget gate" in after["book/2-pieces/05-forget-gate.ipynb"]
     assert b"# Exercise 5 \xc2\xb7" in after["exercises/05-forget-gate/student.ipynb"]
     assert (
-        b"chapter 5 (" + b"forget-gate)" in after["lstm_course/exercises/ch12_gradients_travel.py"]
+        b"chapter 5 (" + b"forget-gate)" in after["lstm_course/exercises/ch13_gradients_travel.py"]
     )
     assert b"exercises/05-forget-gate/student" in after["_toc.yml"]
     swap(copy, "forget-gate", "input-gate")

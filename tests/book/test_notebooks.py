@@ -72,6 +72,42 @@ def test_chapter_has_its_parts(path):
     assert code.count("assert ") >= 10
 
 
+def visible(path):
+    """Return the code cells that a reader sees without a click."""
+    cells = [cell for cell in notebooks.read(path).cells if cell.cell_type == "code"]
+    closed = {"remove-cell", "hide-input"}
+    return [cell for cell in cells if not closed & set(cell.metadata.get("tags", ()))]
+
+
+def is_long(cell):
+    return len(cell.source.splitlines()) > 15
+
+
+@EACH_CHAPTER
+def test_chapter_shows_ideas_and_folds_plumbing(path):
+    for cell in visible(path):
+        assert not re.search(r"^ *assert\b", cell.source, re.MULTILINE), cell.source
+        assert not is_long(cell) or "full-listing" in cell.metadata.get("tags", ()), cell.source
+        for output in cell.outputs:
+            said = output.get("text", "") + output.get("data", {}).get("text/plain", "")
+            assert said.strip() not in ("True", "False"), cell.source
+
+
+def test_all_chapters_together_show_little_code():
+    cells = [cell for path in CHAPTERS for cell in visible(path)]
+    assert sum(len(cell.source.splitlines()) for cell in cells) <= 2800
+    assert sum(map(is_long, cells)) <= 10
+
+
+@EACH
+def test_a_title_folds_its_cell_and_nothing_else_does(path):
+    for cell in notebooks.read(path).cells:
+        if cell.cell_type == "code":
+            before = dict(cell.metadata)
+            notebooks.fold(cell)
+            assert cell.metadata == before, cell.source
+
+
 @EACH_CHAPTER
 def test_chapter_needs_no_directive_to_be_read(path):
     text = "\n".join(source(path, "markdown"))
@@ -95,7 +131,7 @@ def test_equations_use_the_gates_colours(path):
 
 
 def test_stylesheet_mirrors_the_colours():
-    css = (ROOT / "book/_static/lstm.css").read_text()
+    css = (ROOT / "book/_static/lstm.css").read_text(encoding="utf-8")
     light, dark = css.split('html[data-theme="dark"] {', 1)
     for name, color in figures.COLORS.items():
         assert f"--lc-{name}: {color};" in light
@@ -107,9 +143,9 @@ def test_stylesheet_mirrors_the_colours():
 
 
 def test_every_doi_is_in_the_bibliography():
-    bibliography = (ROOT / "book/references.bib").read_text()
+    bibliography = (ROOT / "book/references.bib").read_text(encoding="utf-8")
     texts = ["\n".join(source(path, "markdown")) for path in ALL]
-    texts += [path.read_text() for path in (ROOT / "lstm_course").rglob("*.py")]
+    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "lstm_course").rglob("*.py")]
     cited = {
         doi.rstrip(".") for text in texts for doi in re.findall(r"doi:(10\.[^\s,;\])]+)", text)
     }

@@ -271,12 +271,12 @@ def _fault(network: Network, error: float, limit: float) -> str:
     if network.error(STEPS // 2, 500, rng) <= limit:
         return (
             "On sequences half as long it is good enough. It forgets on the way: train at the full "
-            "length, and begin with gates that keep for so long, as chapter 13 (remembering) does."
+            "length, and begin with gates that keep for so long, as chapter 14 (remembering) does."
         )
     if error > 0.9 * task.guessing:
         return (
             "No better than guessing. Are these the trained weights? If they are: it may look so "
             "for hundreds of updates, and the gates' first biases decide for how many: see "
-            "chapter 13 (remembering)."
+            "chapter 14 (remembering)."
         )
     return "It has learned something, and not enough: train for longer."

@@ -62,7 +62,7 @@ EXAM = FunctionExam(
 )
 
 
-def told(answer):
+def said_of(answer):
     feedback = Question("layer", 1, ("", "", ""), EXAM).check(answer)
     assert not feedback.passed
     return feedback.message
@@ -218,7 +218,7 @@ def when(condition):
     ],
 )
 def test_where_it_is_wrong(answer, sentences):
-    message = told(answer)
+    message = said_of(answer)
     for sentence in sentences:
         assert sentence in message, message
 
@@ -277,7 +277,7 @@ def test_two_arguments_exchanged():
 
 
 def test_the_input_shown_is_small_and_round():
-    message = told(but(d_weight=lambda d, xs: d + np.sin(xs).sum()))
+    message = said_of(but(d_weight=lambda d, xs: d + np.sin(xs).sum()))
     assert "Wrong for T = 1, N = 1, D = 1, H = 1: entry (0, 0) of d_weight is " in message
     (given,) = re.findall(r"^There (.*)\.$", message, re.MULTILINE)
     assert re.fullmatch(r"xs = \[\[\[ ?-?\d\.\d?\]\]\], rate = 0.5, weight all 0", given), given
@@ -322,8 +322,8 @@ def test_a_slow_answer_is_not_called_again_and_again(monkeypatch):
         calls.append(args)
         return but(hs=lambda hs, xs: hs + np.sin(xs.sum()))(*args)
 
-    patient = told(wrong), len(calls)
+    patient = said_of(wrong), len(calls)
     calls.clear()
     monkeypatch.setattr("lstm_course.exercises.engine.diagnosis.SLOW", 0)
-    assert "entry (0, 0, 0) of hs is" in told(wrong)
+    assert "entry (0, 0, 0) of hs is" in said_of(wrong)
     assert len(calls) < patient[1] / 2

@@ -1,0 +1,825 @@
+"""The loss and its gradient, clipping, and a step of Adam."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lstm_course import losses, optim
+from lstm_course._checks import Array
+from lstm_course.exercises.engine.feedback import Question
+from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.lines import Line, Lines
+from lstm_course.exercises.engine.mistakes import Mistakes, each, said
+from lstm_course.exercises.engine.parts import drawn, softmax_over
+from lstm_course.exercises.engine.trials import Answer, Case, Returned
+from lstm_course.losses import softmax
+from lstm_course.pointwise import sigmoid
+
+
+def cross_entropy(scores: Array, targets: Array, mask: Array) -> tuple[float, Array]:
+    """Return the mean of -log y[target] over what counts, and its gradient."""
+    return losses.softmax_cross_entropy(scores, targets, mask)
+
+
+LOSS = Lines(
+    ("scores", "targets", "mask"),
+    {
+        "one_hot": lambda s: np.eye(s.scores.shape[-1], dtype=s.scores.dtype)[s.targets],
+        "z": lambda s: s.scores,
+        "y": lambda s: softmax(s.z),
+        "log_y": lambda s: _log_softmax(s.z),
+        "each": lambda s: -_chosen(s, s.log_y),
+        "mask_of_loss": lambda s: s.mask,
+        "mask_of_gradient": lambda s: s.mask,
+        "count": lambda s: s.mask.sum(),
+        "loss": lambda s: np.where(s.mask_of_loss, s.each, 0).sum() / s.count,
+        "dz": lambda s: s.y - s.one_hot,
+        "dscores": lambda s: s.dz * s.mask_of_gradient[..., None] / s.z.dtype.type(s.count),
+    },
+    ("loss", "dscores"),
+)
+loss_with = LOSS.but
+"""Returns the loss and its gradient with some of their lines changed."""
+
+
+def _log_softmax(z: Array) -> Array:
+    shifted = z - z.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def _chosen(s: Any, values: Array) -> Array:
+    return np.take_along_axis(values, s.targets[..., None], axis=-1)[..., 0]
+
+
+def _rounded(s: Any) -> Array:
+    """Return the logarithm of probabilities that may have become 0."""
+    return np.log(s.y)
+
+
+def _one_hot_sum(s: Any) -> Array:
+    """Return the loss of each position as a sum with the one-hot target."""
+    return np.asarray(-(s.one_hot * s.log_y).sum(axis=-1))
+
+
+def _far_below(s: Any) -> Array:
+    """Return probabilities with one largest score for all positions, and no care for rounding."""
+    powers = np.exp(s.z - s.z.max())
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def _log_far_below(s: Any) -> Array:
+    z = s.z - s.z.max()
+    return np.asarray(z - np.log(np.exp(z).sum(axis=-1, keepdims=True)))
+
+
+ROUNDED: tuple[dict[str, Line], ...] = (
+    {"log_y": _rounded},
+    {"log_y": _rounded, "each": _one_hot_sum},
+)
+FAR_BELOW: tuple[dict[str, Line], ...] = (
+    {"y": _far_below, "log_y": _rounded},
+    {"y": _far_below, "log_y": _rounded, "each": _one_hot_sum},
+    {"y": _far_below, "log_y": _log_far_below},
+    {"y": _far_below, "log_y": _log_far_below, "each": _one_hot_sum},
+)
+
+
+def _both(**changed: Line) -> tuple[Answer, ...]:
+    """Return a mistake alone, and together with exponentials that round to 0."""
+    ways: tuple[dict[str, Line], ...] = ({}, ROUNDED[0], FAR_BELOW[0])
+    return tuple(loss_with(**{**way, **changed}) for way in ways)
+
+
+def _softmax_over(axis: int | tuple[int, ...] | None) -> Line:
+    return lambda s: softmax_over(s.z, axis)
+
+
+def _shifted_over(axis: int | tuple[int, ...]) -> tuple[Answer, ...]:
+    """Return the loss of scores less the largest along a wrong axis, in the usual ways."""
+    way: dict[str, Line] = {
+        "z": lambda s: s.scores - s.scores.max(axis=axis, keepdims=True),
+        "y": lambda s: np.exp(s.z) / np.exp(s.z).sum(axis=-1, keepdims=True),
+        "log_y": lambda s: s.z - np.log(np.exp(s.z).sum(axis=-1, keepdims=True)),
+    }
+    ways: tuple[dict[str, Line], ...] = (
+        {},
+        {"y": lambda s: softmax(s.z), "log_y": lambda s: _log_softmax(s.z)},
+        {"each": _one_hot_sum},
+        {"each": lambda s: np.log(np.exp(s.z).sum(axis=-1)) - _chosen(s, s.z)},
+        {"log_y": _rounded},
+    )
+    return tuple(loss_with(**{**way, **other}) for other in ways)
+
+
+def _other_base(logarithm: Callable[[Array], Array]) -> tuple[Answer, ...]:
+    """Return the loss with another logarithm of the sum, and the gradient from it or not."""
+
+    def log_y(s: Any) -> Array:
+        shifted = s.z - s.z.max(axis=-1, keepdims=True)
+        return np.asarray(shifted - logarithm(np.exp(shifted).sum(-1, keepdims=True)))
+
+    return loss_with(log_y=log_y), loss_with(log_y=log_y, dz=lambda s: np.exp(s.log_y) - s.one_hot)
+
+
+def _twice(s: Any) -> Array:
+    """Return the gradient of a second softmax, taken back through the first."""
+    first, d = softmax(s.z), s.y - s.one_hot
+    return np.asarray(first * (d - (first * d).sum(axis=-1, keepdims=True)))
+
+
+def _never(s: Any) -> Array:
+    return np.ones_like(s.mask)
+
+
+TINY = (1e-300, 1e-30, 1e-20, 1e-16, 1e-15, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7)
+
+
+def _bounded(change: Callable[[Array, float], Array]) -> tuple[Answer, ...]:
+    """Return the loss of probabilities that are kept away from 0, by one number or another."""
+
+    def bounded_by(tiny: float) -> Answer:
+        return loss_with(log_y=lambda s: np.log(change(s.y, tiny)))
+
+    return tuple(map(bounded_by, TINY))
+
+
+LOSS_MISTAKES: Mistakes = {
+    "The 1 is not taken off at the right class: the gradient is y, as if nothing were right.": (
+        *_both(dz=lambda s: s.y),
+    ),
+    "The sign of the gradient is wrong: it is what was said minus what should have been said.": (
+        *_both(dz=lambda s: s.one_hot - s.y),
+    ),
+    "The 1 is taken off at every class. Only one of them is right.": _both(dz=lambda s: s.y - 1),
+    "Only the right class gets a gradient. The others have raised the sum, and get theirs.": (
+        *_both(dz=lambda s: (s.y - 1) * s.one_hot),
+    ),
+    "This is the gradient of the probability. It has to go back through softmax too.": (
+        *_both(dz=lambda s: -s.one_hot / s.y),
+        *_both(dz=lambda s: -s.one_hot / np.exp(_log_softmax(s.z))),
+    ),
+    "In the gradient the mask is forgotten: where nothing counts there is nothing to learn.": (
+        *_both(mask_of_gradient=_never),
+        *_both(dscores=lambda s: s.dz / s.mask.size),
+    ),
+    "The gradient is not divided by the number of positions that count. The loss is a mean.": (
+        *_both(dscores=lambda s: s.dz * s.mask[..., None]),
+    ),
+    "The loss is a sum over what counts. A mean is asked for.": (
+        *_both(loss=lambda s: np.where(s.mask, s.each, 0).sum()),
+        *_both(count=lambda s: 1),
+    ),
+    "Masked positions are left out of the sum, but you divide by the number of all positions.": (
+        *_both(count=lambda s: s.mask.size),
+    ),
+    **each(
+        "You divide by the number of {}. The mean is over the positions that count.",
+        {
+            "sequences": _both(count=lambda s: s.mask.shape[1]),
+            "steps": _both(count=lambda s: s.mask.shape[0]),
+        },
+    ),
+    "The mask has no effect: padding is counted.": (
+        *_both(mask_of_loss=_never, mask_of_gradient=_never, count=lambda s: s.mask.size),
+    ),
+    "In the loss the mask is forgotten: positions without a target are summed too.": (
+        *_both(mask_of_loss=_never),
+        *_both(loss=lambda s: s.each.mean()),
+        *_both(loss=lambda s: s.each.sum()),
+    ),
+    "The mask is read the wrong way round: it is true where a position counts.": (
+        *_both(
+            mask_of_loss=lambda s: ~s.mask,
+            mask_of_gradient=lambda s: ~s.mask,
+            count=lambda s: max(1, (~s.mask).sum()),
+        ),
+        *_both(
+            mask_of_loss=lambda s: ~s.mask,
+            mask_of_gradient=lambda s: ~s.mask,
+            count=lambda s: (~s.mask).sum(),
+        ),
+    ),
+    "The mean runs over the classes too: it is K times too small.": (
+        *_both(count=lambda s: s.mask.sum() * s.z.shape[-1]),
+        *_both(loss=lambda s: np.where(s.mask, s.each, 0).sum() / s.count / s.z.shape[-1]),
+    ),
+    "The sign of the loss is wrong: a logarithm of a probability is negative, a loss is not.": (
+        *_both(each=lambda s: _chosen(s, s.log_y)),
+    ),
+    "The loss has a logarithm to another base. Here it is the natural one.": (
+        *_both(each=lambda s: -_chosen(s, s.log_y) / np.log(2)),
+        *_both(each=lambda s: -_chosen(s, s.log_y) / np.log(10)),
+        *_other_base(np.log2),
+        *_other_base(np.log10),
+    ),
+    "The loss has no logarithm: this is how far the probability is from 1.": (
+        *_both(each=lambda s: 1 - _chosen(s, s.y)),
+    ),
+    "The loss is the logarithm of a mean. Take the logarithm of each position first.": (
+        loss_with(loss=lambda s: -np.log(_chosen(s, s.y)[s.mask].mean())),
+    ),
+    "The loss is the squared error of the probabilities.": (
+        *_both(each=lambda s: ((s.y - s.one_hot) ** 2).sum(axis=-1)),
+    ),
+    "The loss does not look at the target: it weighs all classes by what was said.": (
+        *_both(each=lambda s: -(s.y * s.log_y).sum(axis=-1)),
+        *_both(each=lambda s: -s.log_y.sum(axis=-1)),
+    ),
+    **said(
+        "softmax-twice",
+        *_both(y=lambda s: softmax(softmax(s.z)), log_y=_rounded),
+        *_both(y=lambda s: softmax(softmax(s.z)), log_y=_rounded, dz=_twice),
+    ),
+    "The largest score is taken along the wrong axis, so the classes of one position are moved by "
+    "different numbers. Take it over the classes.": (*_shifted_over(0), *_shifted_over(1)),
+    **said(
+        "softmax-axis",
+        *(loss_with(y=_softmax_over(axis), log_y=_rounded) for axis in (0, 1, None, (0, 1))),
+        position="position",
+    ),
+    **said("sigmoid-for-softmax", loss_with(y=lambda s: sigmoid(s.z), log_y=_rounded)),
+    "A small number is added to the probability, or it is cut off from below. That bounds the "
+    "loss: scores that are 800 apart must give a loss of 800.": (
+        *_bounded(lambda y, e: y + e),
+        *_bounded(np.maximum),
+        *_bounded(lambda y, e: np.clip(y, e, 1 - e)),
+    ),
+    "Where scores are far apart the right class has a probability that rounds to 0, and its "
+    "logarithm is infinite. The logarithm of a quotient splits: no quotient is needed.": tuple(
+        loss_with(**way) for way in ROUNDED
+    ),
+    "Where all scores of a position are far below 0 (or below those of another position) their "
+    "exponentials are all 0, and so is their sum. Subtract from the scores of each position the "
+    "largest of its own.": tuple(loss_with(**way) for way in FAR_BELOW),
+}
+
+
+def _loss_case(T: int, N: int, K: int) -> Case:
+    rng = np.random.default_rng([T, N, K])
+    mask = rng.random((T, N)) < 0.6
+    mask.flat[0], mask.flat[-1] = True, T * N == 1
+    arguments = {
+        "scores": rng.normal(scale=2, size=(T, N, K)),
+        "targets": rng.integers(0, K, (T, N)),
+        "mask": mask,
+    }
+    return Case({"T": T, "N": N, "K": K}, arguments)
+
+
+WIDE = Case(
+    {"T": 1, "N": 2, "K": 3},
+    {
+        "scores": np.array([[[-900.0, -800.0, 0.0], [-0.5, 0.0, 0.5]]]),
+        "targets": np.array([[1, 0]]),
+        "mask": np.array([[True, True]]),
+    },
+)
+BELOW = Case(
+    {"T": 2, "N": 1, "K": 2},
+    {
+        "scores": np.array([[[-1000.0, -1001.0]], [[0.0, -1.0]]]),
+        "targets": np.array([[1], [1]]),
+        "mask": np.array([[True], [True]]),
+    },
+)
+LARGE = Case(
+    {"T": 2, "N": 1, "K": 3},
+    {
+        "scores": np.array([[[1000.0, 999.0, 998.0]], [[999.0, 1001.0, 1000.0]]]),
+        "targets": np.array([[1], [2]]),
+        "mask": np.array([[True], [True]]),
+    },
+    large=True,
+)
+
+
+# Large scores on both sides, the largest at every class in turn.
+SIDES = tuple(
+    Case(
+        {"T": 1, "N": 1, "K": K},
+        {
+            "scores": 2000 * np.eye(K)[[[best]]] - 1000,
+            "targets": np.array([[target]]),
+            "mask": np.array([[True]]),
+        },
+        large=True,
+    )
+    for K in (2, 3)
+    for best in range(K)
+    for target in range(K)
+)
+
+
+def _scored(f: Guarded, **changed: Array) -> tuple[float, Array]:
+    """Call an answer on 6 positions; raise an error unless its results have their shapes."""
+    given = {**_loss_case(3, 2, 4).arguments, **changed}
+    loss, dscores = f(*given.values())
+    return float(loss), np.asarray(dscores, float).reshape(given["scores"].shape)
+
+
+def _sums_to_0(f: Guarded, rng: np.random.Generator) -> bool:
+    return np.allclose(_scored(f)[1].sum(axis=-1), 0)
+
+
+def _shift_changes_nothing(f: Guarded, rng: np.random.Generator) -> bool:
+    scores = _loss_case(3, 2, 4).arguments["scores"]
+    (loss, d), (moved, d_moved) = (_scored(f, scores=scores + k) for k in (0, 3))
+    return np.allclose(loss, moved) and np.allclose(d, d_moved)
+
+
+def _padding_changes_nothing(f: Guarded, rng: np.random.Generator) -> bool:
+    case = _loss_case(3, 2, 4).arguments
+    mask = case["mask"]
+    other = np.where(mask[..., None], case["scores"], rng.normal(size=case["scores"].shape))
+    targets = np.where(mask, case["targets"], 3 - case["targets"])
+    (loss, d), (same, d_same) = _scored(f), _scored(f, scores=other, targets=targets)
+    return np.allclose(loss, same) and np.allclose(d, d_same)
+
+
+def _stays_in_range(f: Guarded, rng: np.random.Generator) -> bool:
+    """Return whether the gradient is finite (the loss of rounded probabilities may not be)."""
+    return all(
+        np.isfinite(np.asarray(f(*case.arguments.values())[1], float)).all() for case in SIDES
+    )
+
+
+LOSS_PROPERTIES: dict[str, Property] = {
+    "With scores of 1000 and -1000 at one position an exponential grows out of range. Only one "
+    "number to subtract is safe wherever it stands: the largest score of the position.": (
+        _stays_in_range
+    ),
+    "A loss is never negative.": lambda f, rng: not _scored(f)[0] < 0,
+    "The gradients of one position must sum to 0: what one class gains the others lose.": (
+        _sums_to_0
+    ),
+    "The same number added to all scores must change nothing.": _shift_changes_nothing,
+    "Scores and targets where the mask is false must change nothing.": _padding_changes_nothing,
+}
+
+
+def clip(dW: Array, dU: Array, db: Array, limit: float) -> tuple[Array, Array, Array, float]:
+    """Return the gradients, scaled to a global norm of at most the limit, and the norm before."""
+    dW, dU, db = dW.copy(), dU.copy(), db.copy()
+    norm = optim.clip_by_global_norm([dW, dU, db], limit)
+    return dW, dU, db, norm
+
+
+CLIP = Lines(
+    ("dW", "dU", "db", "limit"),
+    {
+        "ds": lambda s: [s.dW, s.dU, s.db],
+        "squares": lambda s: sum(float((d.astype(float) ** 2).sum()) for d in s.ds),
+        "norm": lambda s: np.sqrt(s.squares),
+        "factor": lambda s: s.limit / s.norm if s.norm > s.limit else 1.0,
+        "clipped": lambda s: [d * d.dtype.type(s.factor) for d in s.ds],
+        "dW": lambda s: s.clipped[0],
+        "dU": lambda s: s.clipped[1],
+        "db": lambda s: s.clipped[2],
+        "returned": lambda s: s.norm,
+    },
+    ("dW", "dU", "db", "returned"),
+)
+clip_with = CLIP.but
+"""Returns clipping with some of its lines changed."""
+
+
+def _one_by_one(s: Any) -> list[Array]:
+    norms = [np.sqrt((d**2).sum()) for d in s.ds]
+    return [d * (s.limit / n) if n > s.limit else d for d, n in zip(s.ds, norms, strict=True)]
+
+
+CLIP_MISTAKES: Mistakes = {
+    "The norm that you return is the one after clipping. The one before is asked for.": (
+        clip_with(returned=lambda s: min(s.norm, s.limit)),
+    ),
+    "In the place of the norm you return the factor.": (
+        clip_with(returned=lambda s: s.factor),
+        clip_with(returned=lambda s: s.limit / s.norm if s.norm else np.inf),
+    ),
+    "db is not scaled. One factor serves all gradients.": (clip_with(db=lambda s: s.ds[2]),),
+    "Each array is clipped by its own norm. All gradients together are one vector.": (
+        clip_with(clipped=_one_by_one),
+        clip_with(
+            clipped=_one_by_one,
+            returned=lambda s: sum(np.sqrt((d**2).sum()) for d in s.ds),
+        ),
+        clip_with(clipped=_one_by_one, returned=lambda s: np.sqrt((s.ds[2] ** 2).sum())),
+    ),
+    "Each entry is clipped on its own, which turns the gradient. One factor keeps its direction.": (
+        clip_with(clipped=lambda s: [np.clip(d, -s.limit, s.limit) for d in s.ds]),
+    ),
+    "Nothing is clipped.": (clip_with(factor=lambda s: 1.0),),
+    "A short gradient is stretched to the limit. It must stay as it is.": (
+        clip_with(factor=lambda s: s.limit / s.norm if s.norm else 1.0),
+        clip_with(factor=lambda s: np.divide(s.limit, s.norm)),
+    ),
+    "Short gradients are stretched, long ones are left: the comparison is the wrong way round.": (
+        clip_with(factor=lambda s: 1.0 if s.norm > s.limit or not s.norm else s.limit / s.norm),
+        clip_with(factor=lambda s: max(1.0, np.divide(s.limit, s.norm))),
+    ),
+    "A long gradient is scaled to length 1, whatever the limit.": (
+        clip_with(factor=lambda s: 1 / s.norm if s.norm > s.limit else 1.0),
+    ),
+    "A long gradient becomes 0. It is scaled down to the limit.": (
+        clip_with(factor=lambda s: 1.0 if s.norm <= s.limit else 0.0),
+    ),
+    "The factor is upside down: long gradients get longer.": (
+        clip_with(factor=lambda s: s.norm / s.limit if s.norm > s.limit else 1.0),
+    ),
+    "A long gradient is multiplied by the limit, and not divided by its norm.": (
+        clip_with(factor=lambda s: s.limit if s.norm > s.limit else 1.0),
+    ),
+    "The root is missing: this is the square of the norm.": (
+        clip_with(norm=lambda s: s.squares),
+        clip_with(returned=lambda s: s.squares),
+    ),
+    "The norm has no squares: it sums the sizes of the entries.": (
+        clip_with(norm=lambda s: sum(float(abs(d).sum()) for d in s.ds)),
+    ),
+    "Signed entries are summed. Squares keep positive and negative ones from cancelling.": (
+        clip_with(norm=lambda s: abs(sum(float(d.sum()) for d in s.ds))),
+        clip_with(norm=lambda s: sum(float(d.sum()) for d in s.ds)),
+    ),
+    "The norm is taken to be the largest entry.": (
+        clip_with(norm=lambda s: max(float(abs(d).max()) for d in s.ds)),
+    ),
+    "The norms of the three arrays are added. Their squares add up, before the root.": (
+        clip_with(norm=lambda s: sum(float(np.sqrt((d**2).sum())) for d in s.ds)),
+    ),
+    "The norm is that of one array alone. All gradients together are one vector.": (
+        clip_with(norm=lambda s: np.sqrt((s.ds[0] ** 2).sum())),
+        clip_with(norm=lambda s: np.sqrt((s.ds[1] ** 2).sum())),
+        clip_with(norm=lambda s: np.sqrt((s.ds[2] ** 2).sum())),
+    ),
+    "The largest of the three norms is taken. All gradients together are one vector.": (
+        clip_with(norm=lambda s: max(float(np.sqrt((d**2).sum())) for d in s.ds)),
+    ),
+    "The norm is a mean over the entries. It is a sum, before the root.": (
+        clip_with(norm=lambda s: np.sqrt(s.squares / sum(d.size for d in s.ds))),
+    ),
+    "The bias is left out of the norm.": (
+        clip_with(norm=lambda s: np.sqrt(sum(float((d**2).sum()) for d in s.ds[:2]))),
+    ),
+}
+
+
+def _clip_case(H: int, D: int, limit: float, scale: float = 2.0) -> Case:
+    arguments = drawn("dW dU db", scale, H=H, D=D)
+    return Case({"H": H, "D": D}, {**arguments, "limit": limit})
+
+
+def _clipped(f: Guarded, limit: float) -> tuple[Array, Array]:
+    """Return all entries of a gradient, and of what an answer makes of it."""
+    arrays = list(_clip_case(2, 3, limit).arguments.values())[:3]
+    results = [np.asarray(one, float) for one in f(*arrays, limit)]
+    if [one.shape for one in results] != [*(one.shape for one in arrays), ()]:
+        raise ValueError
+    return _flat(arrays), _flat(results[:3])
+
+
+def _flat(arrays: list[Array]) -> Array:
+    return np.concatenate([array.ravel() for array in arrays])
+
+
+def _keeps_direction(f: Guarded, rng: np.random.Generator) -> bool:
+    before, after = _clipped(f, 1.5)
+    return bool(before @ after > (1 - 1e-6) * np.linalg.norm(before) * np.linalg.norm(after))
+
+
+CLIP_PROPERTIES: dict[str, Property] = {
+    "Clipping must keep the direction, and yours turns the gradient.": _keeps_direction,
+    "After clipping the gradient is still longer than the limit.": lambda f, rng: bool(
+        np.linalg.norm(_clipped(f, 1.5)[1]) < 1.5 * (1 + 1e-5)
+    ),
+    "A gradient that is shorter than the limit must come back as it was.": lambda f, rng: (
+        np.allclose(*_clipped(f, 1e6))
+    ),
+}
+
+
+def adam(
+    w: Array,
+    dw: Array,
+    m: Array,
+    q: Array,
+    t: int,
+    rate: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+) -> tuple[Array, Array, Array]:
+    """Return the parameters and the two running means after one update of Adam."""
+    m = beta1 * m + (1 - beta1) * dw
+    q = beta2 * q + (1 - beta2) * dw**2
+    m_hat, q_hat = m / (1 - beta1**t), q / (1 - beta2**t)
+    return w - rate * m_hat / (np.sqrt(q_hat) + eps), m, q
+
+
+def _inverse(value: float) -> float:
+    return 1 / value if value else np.inf
+
+
+ADAM = Lines(
+    ("w", "dw", "m", "q", "t", "rate", "beta1", "beta2", "eps"),
+    {
+        "m_old": lambda s: s.m,
+        "q_old": lambda s: s.q,
+        "m": lambda s: s.beta1 * s.m_old + (1 - s.beta1) * s.dw,
+        "q": lambda s: s.beta2 * s.q_old + (1 - s.beta2) * s.dw**2,
+        "m_used": lambda s: s.m,
+        "q_used": lambda s: s.q,
+        "of_m": lambda s: _inverse(1 - s.beta1**s.t),
+        "of_q": lambda s: _inverse(1 - s.beta2**s.t),
+        "m_hat": lambda s: s.m_used * s.of_m,
+        "q_hat": lambda s: s.q_used * s.of_q,
+        "below": lambda s: np.sqrt(s.q_hat) + s.eps,
+        "step": lambda s: s.rate * s.m_hat / s.below,
+        "new_w": lambda s: s.w - s.step,
+        "new_m": lambda s: s.m,
+        "new_q": lambda s: s.q,
+    },
+    ("new_w", "new_m", "new_q"),
+)
+adam_with = ADAM.but
+"""Returns Adam with some of its lines changed."""
+
+
+def _fixed(**constants: float) -> Answer:
+    """Return Adam with constants of its own."""
+    return lambda *given: adam(**{**dict(zip(ADAM.arguments, given, strict=True)), **constants})
+
+
+def _corrected(factor: Callable[[Any, float], float]) -> Answer:
+    """Return Adam with other factors for its two corrections."""
+    return adam_with(of_m=lambda s: factor(s, s.beta1), of_q=lambda s: factor(s, s.beta2))
+
+
+ADAM_MISTAKES: Mistakes = {
+    "The running means are returned corrected. The correction is for this step alone.": (
+        adam_with(new_m=lambda s: s.m_hat, new_q=lambda s: s.q_hat),
+        adam_with(new_m=lambda s: s.m_hat),
+        adam_with(new_q=lambda s: s.q_hat),
+    ),
+    "The step goes uphill: it adds where it must subtract.": (
+        adam_with(new_w=lambda s: s.w + s.step),
+    ),
+    "This is the step alone. The new parameters are asked for.": (
+        adam_with(new_w=lambda s: -s.step),
+        adam_with(new_w=lambda s: s.step),
+    ),
+    "The two corrections are missing: both means start at 0, and are too small at first.": (
+        adam_with(of_m=lambda s: 1.0, of_q=lambda s: 1.0),
+    ),
+    "The correction of q is missing.": (adam_with(of_q=lambda s: 1.0),),
+    "The correction of m is missing.": (adam_with(of_m=lambda s: 1.0),),
+    **each(
+        "The corrections are one step {}. The first update has t = 1.",
+        {
+            "behind": (_corrected(lambda s, beta: _inverse(1 - beta ** (s.t - 1))),),
+            "ahead": (_corrected(lambda s, beta: _inverse(1 - beta ** (s.t + 1))),),
+        },
+    ),
+    "The corrections do not depend on t. They fade as steps go by.": (
+        _corrected(lambda s, beta: 1 / (1 - beta)),
+    ),
+    "In the corrections beta is multiplied by t. It is a power.": (
+        _corrected(lambda s, beta: _inverse(1 - beta * s.t)),
+    ),
+    "The corrections are multiplied. The means are too small, so they are divided.": (
+        _corrected(lambda s, beta: 1 - beta**s.t),
+    ),
+    "q is corrected with beta1. Each mean has a constant of its own.": (
+        adam_with(of_q=lambda s: _inverse(1 - s.beta1**s.t)),
+    ),
+    "The root of q is missing: a gradient and its square have different units.": (
+        adam_with(below=lambda s: s.q_hat + s.eps),
+    ),
+    "eps stands under the root. It is added to the root.": (
+        adam_with(below=lambda s: np.sqrt(s.q_hat + s.eps)),
+    ),
+    "eps is used as a lower bound of the root. It is added to the root.": (
+        adam_with(below=lambda s: np.maximum(np.sqrt(s.q_hat), s.eps)),
+    ),
+    "eps is added before the correction. It is added to the root of the corrected q.": (
+        adam_with(below=lambda s: np.sqrt((s.q + s.eps) * s.of_q)),
+        adam_with(below=lambda s: (np.sqrt(s.q) + s.eps) * np.sqrt(s.of_q)),
+    ),
+    "eps is missing: where a parameter has never had a gradient you divide by 0.": (
+        adam_with(below=lambda s: np.sqrt(s.q_hat)),
+    ),
+    "beta1 and beta2 have changed places.": (
+        lambda w, dw, m, q, t, rate, beta1, beta2, eps: adam(
+            w, dw, m, q, t, rate, beta2, beta1, eps
+        ),
+    ),
+    "Both means use one beta. m has beta1, q has beta2.": (
+        adam_with(q=lambda s: s.beta1 * s.q_old + (1 - s.beta1) * s.dw**2),
+        lambda w, dw, m, q, t, rate, beta1, beta2, eps: adam(
+            w, dw, m, q, t, rate, beta1, beta1, eps
+        ),
+        lambda w, dw, m, q, t, rate, beta1, beta2, eps: adam(
+            w, dw, m, q, t, rate, beta2, beta2, eps
+        ),
+    ),
+    "The new gradient enters with its full weight. In a running mean the two weights sum to 1.": (
+        adam_with(m=lambda s: s.beta1 * s.m_old + s.dw, q=lambda s: s.beta2 * s.q_old + s.dw**2),
+        adam_with(m=lambda s: s.beta1 * s.m_old + s.dw),
+        adam_with(q=lambda s: s.beta2 * s.q_old + s.dw**2),
+    ),
+    "The weights of old and new have changed places: beta is the share of the old mean.": (
+        adam_with(
+            m=lambda s: (1 - s.beta1) * s.m_old + s.beta1 * s.dw,
+            q=lambda s: (1 - s.beta2) * s.q_old + s.beta2 * s.dw**2,
+        ),
+    ),
+    "q is a mean of the gradient. It is one of the gradient's square.": (
+        adam_with(q=lambda s: s.beta2 * s.q_old + (1 - s.beta2) * s.dw),
+        adam_with(q=lambda s: s.beta2 * s.q_old + (1 - s.beta2) * abs(s.dw)),
+    ),
+    "q is a mean of the squares of m. It is one of the squares of the gradient.": (
+        adam_with(q=lambda s: s.beta2 * s.q_old + (1 - s.beta2) * s.m**2),
+        adam_with(q=lambda s: s.beta2 * s.q_old + (1 - s.beta2) * s.m_old**2),
+    ),
+    "q is weighed before it is squared: the square belongs to the gradient alone.": (
+        adam_with(q=lambda s: s.beta2 * s.q_old + ((1 - s.beta2) * s.dw) ** 2),
+    ),
+    **each(
+        "The step is made with {}. Update the means first.",
+        {
+            "both old means": (adam_with(m_used=lambda s: s.m_old, q_used=lambda s: s.q_old),),
+            "the old m": (adam_with(m_used=lambda s: s.m_old),),
+            "the old q": (adam_with(q_used=lambda s: s.q_old),),
+        },
+    ),
+    "The step goes by signs alone. It is the ratio of the two means.": (
+        adam_with(step=lambda s: s.rate * np.sign(s.dw)),
+        adam_with(step=lambda s: s.rate * np.sign(s.m)),
+    ),
+    "This is plain descent: the step does not use the running means.": (
+        adam_with(new_w=lambda s: s.w - s.rate * s.dw),
+    ),
+    "The step does not use q: it is as long as the gradient says.": (
+        adam_with(step=lambda s: s.rate * s.m_hat),
+        adam_with(step=lambda s: s.rate * s.m),
+    ),
+    "The step does not use m: the gradient itself is divided by its usual size.": (
+        adam_with(step=lambda s: s.rate * s.dw / s.below),
+    ),
+    "The learning rate is missing.": (adam_with(step=lambda s: s.m_hat / s.below),),
+    "The running means come back as they were. The next update needs the new ones.": (
+        adam_with(new_m=lambda s: s.m_old, new_q=lambda s: s.q_old),
+    ),
+    "beta1 and beta2 are fixed in your function. Use those that it is given.": (
+        _fixed(beta1=0.9, beta2=0.999),
+        _fixed(beta1=0.9, beta2=0.999, eps=1e-8),
+    ),
+    "eps is fixed in your function. Use the one that it is given.": (_fixed(eps=1e-8),),
+}
+
+
+def _adam_case(H: int, D: int, t: int, *constants: float) -> Case:
+    rng = np.random.default_rng([H, D, t])
+    w, *gradients = rng.normal(size=(t + 1, H, D))
+    beta1, beta2 = constants[1:3]
+    m, q = np.zeros((2, H, D))
+    for gradient in gradients:
+        gradient.flat[-1] *= 0.01 if H * D > 1 else 1  # below some eps
+        gradient.flat[0] *= t > 1
+    dw = gradients.pop()
+    for gradient in gradients:
+        m, q = beta1 * m + (1 - beta1) * gradient, beta2 * q + (1 - beta2) * gradient**2
+    given = (w, dw, m, q, t, *constants)
+    return Case({"H": H, "D": D, "t": t}, dict(zip(ADAM.arguments, given, strict=True)))
+
+
+def _updated(f: Guarded, **changed: Any) -> Array:
+    """Return new parameters; raise an error unless they have their shape and m and q are right."""
+    given = {**_adam_case(2, 3, 4, 0.1, 0.9, 0.999, 1e-8).arguments, **changed}
+    new, *means = (np.asarray(one, float).reshape(2, 3) for one in f(*given.values()))
+    if not np.allclose(means, adam(**given)[1:]):
+        raise ValueError
+    return new
+
+
+def _stays(f: Guarded, rng: np.random.Generator) -> bool:
+    w, zero = rng.normal(size=(2, 3)), np.zeros((2, 3))
+    return np.allclose(_updated(f, w=w, dw=zero, m=zero, q=zero), w)
+
+
+def _first_step(f: Guarded, rng: np.random.Generator) -> bool:
+    zero, dw = np.zeros((2, 3)), 10.0 ** np.arange(-3, 3).reshape(2, 3)
+    moved = _updated(f, w=zero, dw=dw, m=zero, q=zero, t=1)
+    return np.allclose(moved, -0.1, rtol=1e-3)
+
+
+ADAM_PROPERTIES: dict[str, Property] = {
+    "A parameter that has never had a gradient must not move.": _stays,
+    "In the first update, t = 1, a parameter whose gradient is far above eps must move by about "
+    "the learning rate, however large the gradient.": _first_step,
+}
+
+QUESTIONS = (
+    Question(
+        name="cross-entropy",
+        points=4,
+        hints=(
+            "Compute one position by hand first, with the scores of the chapter: -0.4939, 0.6586, "
+            "-0.7135. Then ask what happens to each exponential if a score is 1000.",
+            "Subtract the largest score of each position. The logarithm of the quotient is then a "
+            "difference: the score of the right class, minus the logarithm of the sum of all "
+            "exponentials. The gradient is what was said minus what should have been said. Both "
+            "are means over the positions that count.",
+            "Let s be the scores minus their largest, along the last axis. log y is s minus the "
+            "logarithm of the sum of the exponentials of s. The loss is the sum of -log y at the "
+            "targets where the mask is true, divided by how often it is true. The gradient is y "
+            "minus the one-hot target, 0 where the mask is false, divided by the same number.",
+        ),
+        exam=FunctionExam(
+            name="cross_entropy",
+            solution=cross_entropy,
+            returns=(Returned("loss"), Returned("dscores", "(T, N, K)")),
+            cases=(
+                _loss_case(3, 3, 3),
+                _loss_case(1, 1, 2),
+                _loss_case(1, 3, 4),
+                _loss_case(3, 1, 3),
+                WIDE,
+                BELOW,
+                LARGE,
+                *SIDES,
+                _loss_case(4, 3, 2),
+                _loss_case(3, 2, 5),
+            ),
+            mistakes=LOSS_MISTAKES,
+            properties=LOSS_PROPERTIES,
+            right="Right for small and large scores: loss and gradient are means over what counts.",
+        ),
+    ),
+    Question(
+        name="clip",
+        points=2,
+        hints=(
+            "Try the gradient (3, 4) with a limit of 1, spread over two arrays. Its norm is 5. "
+            "What must come out?",
+            "First one number for all three arrays: their norm as one long vector. Then one factor "
+            "for all three, and it is never above 1.",
+            "Sum the squares of all entries of the three arrays, and take the root. If that is "
+            "more than the limit, multiply each array by the limit divided by the norm. Return "
+            "the norm of before.",
+        ),
+        exam=FunctionExam(
+            name="clip",
+            solution=clip,
+            returns=(
+                Returned("dW", "(4H, D)"),
+                Returned("dU", "(4H, H)"),
+                Returned("db", "(4H,)"),
+                Returned("norm"),
+            ),
+            cases=(
+                _clip_case(3, 3, 1.5),
+                _clip_case(1, 1, 2.5),
+                _clip_case(1, 3, 100.0),
+                _clip_case(2, 1, 0.5),
+                _clip_case(2, 1, 1.0, scale=0.0),
+                _clip_case(2, 3, 7.0, scale=1.5),
+            ),
+            mistakes=CLIP_MISTAKES,
+            properties=CLIP_PROPERTIES,
+            right="Right: one factor for all, the direction stays, and short gradients are left.",
+        ),
+    ),
+    Question(
+        name="adam",
+        points=3,
+        hints=(
+            "Look at the first update, t = 1, with both means at 0. What are the corrected means "
+            "there, and how far should each parameter move?",
+            "In this order: renew both running means, correct copies of them for their start at 0, "
+            "step by the ratio. What is returned for the next update is not corrected.",
+            "The corrections divide m by 1 minus beta1 to the power t, and q by 1 minus beta2 to "
+            "the power t. The step is the learning rate times the corrected m, divided by the root "
+            "of the corrected q with eps added to it. It is subtracted from w.",
+        ),
+        exam=FunctionExam(
+            name="adam",
+            solution=adam,
+            returns=(
+                Returned("w", "(H, D)"),
+                Returned("m", "(H, D)"),
+                Returned("q", "(H, D)"),
+            ),
+            cases=(
+                _adam_case(3, 3, 3, 0.1, 0.9, 0.999, 1e-8),
+                _adam_case(1, 1, 2, 0.1, 0.9, 0.999, 1e-8),
+                _adam_case(2, 3, 1, 0.1, 0.9, 0.999, 1e-8),
+                _adam_case(3, 1, 4, 0.5, 0.8, 0.95, 0.1),
+                _adam_case(2, 3, 10, 0.01, 0.9, 0.99, 0.01),
+            ),
+            mistakes=ADAM_MISTAKES,
+            properties=ADAM_PROPERTIES,
+            right="Right, from the first update on: new parameters, and both means for the next.",
+        ),
+    ),
+)

@@ -1,0 +1,392 @@
+"""What does not depend on the state leaves the loop, forward and backward."""
+
+from typing import Any
+
+import numpy as np
+
+from lstm_course import cell, sequence
+from lstm_course._checks import Array
+from lstm_course.exercises.engine.feedback import Question
+from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.lines import Lines
+from lstm_course.exercises.engine.mistakes import (
+    STACKED,
+    Mistakes,
+    each,
+    in_order,
+    said,
+    shared,
+    wording,
+)
+from lstm_course.exercises.engine.parts import (
+    SEQUENCE,
+    WEIGHT_GRADIENTS,
+    lstm_case,
+    slices_in,
+)
+from lstm_course.exercises.engine.products import are_seen, grow
+from lstm_course.exercises.engine.trials import Case, Returned
+from lstm_course.pointwise import sigmoid
+
+ARGUMENTS = "xs W U b h0 c0"
+HOISTED = Lines(
+    tuple(ARGUMENTS.split()),
+    {
+        "rows": lambda s: s.xs.reshape(-1, s.xs.shape[2]),
+        "product": lambda s: s.rows @ s.W.T + s.b,
+        "of_x": lambda s: s.product.reshape(*s.xs.shape[:2], -1),
+        **SEQUENCE.lines,
+        "inputs": lambda s: s.of_x,
+    },
+    ("hs",),
+    loop={**SEQUENCE.loop, "a": lambda s: s.x + s.h_prev @ s.U.T},
+    after=SEQUENCE.after,
+)
+"""The cell over a sequence whose inputs are multiplied before the loop."""
+
+
+def hoisted(xs: Array, W: Array, U: Array, b: Array, h0: Array, c0: Array) -> Array:
+    """Return all hidden states."""
+    return sequence.lstm_forward(xs, cell.LSTMParams(W, U, b), h0, c0)[0]
+
+
+_kept: dict[tuple[Any, ...], Array] = {}
+
+
+def with_kept_buffer(xs: Array, *others: Array) -> Array:
+    """Return right values in memory that the next call uses again."""
+    hs: Array = HOISTED(xs, *others)
+    kept = _kept.setdefault((hs.shape, hs.dtype), np.empty_like(hs))
+    kept[...] = hs
+    return kept
+
+
+IN_THE_LOOP = (
+    "The values are right, but the inputs are still multiplied step by step: with twice the steps "
+    "there are twice as many products with W. All steps at once have to be one product."
+)
+THREE_AXES = (
+    "The product has left your loop, but not NumPy's: of an array with three axes it multiplies "
+    "the last two, step by step. Give it an array with two."
+)
+UNSEEN = wording("product-unseen", of="of xs and W")
+KEPT = (
+    "The values are right, but a second call changes the result of the first: your function hands "
+    "out memory that it uses again."
+)
+HOIST_MISTAKES: Mistakes = {
+    **said("bias-missing", HOISTED.but(product=lambda s: s.rows @ s.W.T)),
+    "The bias is added twice, before the loop and in it.": (
+        HOISTED.but(product=lambda s: s.rows @ s.W.T + 2 * s.b),
+    ),
+    (
+        "Rows get mixed up: the axis of the steps comes first in xs, so the rows of the product "
+        "run step by step. On the way to two axes and back you treat them as sequence by sequence."
+    ): (
+        HOISTED.but(
+            of_x=lambda s: s.product.reshape(*s.xs.shape[1::-1], -1).swapaxes(0, 1),
+        ),
+        HOISTED.but(rows=lambda s: s.xs.swapaxes(0, 1).reshape(-1, s.xs.shape[2])),
+    ),
+    (
+        "Your product has its rows as columns: the numbers of a step stand one below the other. "
+        "Reshaped like that, they get mixed up."
+    ): (HOISTED.but(product=lambda s: s.W @ s.rows.T + s.b[:, None]),),
+    "Every step reads the last input.": (HOISTED.but(x=lambda s: s.inputs[-1]),),
+    (
+        "The recurrent product has left the loop as well: every step reads h0. It depends on the "
+        "step before, so it has to stay."
+    ): (HOISTED.but(h_prev=lambda s: s.h0),),
+    **shared(
+        lambda lines: HOISTED.but(**lines),
+        "first-input-only",
+        "c-not-carried",
+        "nothing-carried",
+        "states-before",
+        "cells-returned",
+        "last-state-only",
+        "backward-run",
+    ),
+    **said(
+        "states-in-vain",
+        lambda xs, W, U, b, h0, c0: HOISTED(xs, W, U, b, 0 * h0, 0 * c0),
+        states="states have",
+    ),
+    "The recurrent product is missing: no hidden state reaches the gates.": (
+        HOISTED.but(a=lambda s: s.x),
+    ),
+    "The hidden state is added to itself step by step: h must be replaced, not increased.": (
+        HOISTED.but(h=lambda s: s.h_prev + s.o * np.tanh(s.c)),
+    ),
+    **said("shown-without-tanh", HOISTED.but(h=lambda s: s.o * s.c)),
+    **{
+        in_order(order, "ifgo", STACKED): (HOISTED.but(slices=slices_in(order)),)
+        for order in ("ifog", "figo")
+    },
+    **said("candidate-sigmoid", HOISTED.but(g=lambda s: sigmoid(s.slices[2]))),
+    **said("i-added", HOISTED.but(c=lambda s: s.f * s.c_prev + s.i + s.g)),
+    (
+        "What comes from the input is squashed before the recurrent part is added. First comes "
+        "the whole sum."
+    ): (
+        HOISTED.but(a=lambda s: np.tanh(s.x) + s.h_prev @ s.U.T),
+        HOISTED.but(a=lambda s: sigmoid(s.x) + s.h_prev @ s.U.T),
+    ),
+    UNSEEN: (
+        HOISTED.but(
+            product=lambda s: np.array(s.rows.tolist(), s.xs.dtype) @ np.array(s.W).T + s.b
+        ),
+        lambda *given: HOISTED(*map(np.asarray, given)),
+    ),
+    THREE_AXES: (HOISTED.but(of_x=lambda s: s.xs @ s.W.T + s.b),),
+    IN_THE_LOOP: (
+        HOISTED.but(x=lambda s: s.xs[s.t] @ s.W.T + s.b),
+        HOISTED.but(
+            a=lambda s: (
+                np.concatenate([s.xs[s.t], s.h_prev], 1) @ np.concatenate([s.W, s.U], 1).T + s.b
+            )
+        ),
+    ),
+    KEPT: (with_kept_buffer,),
+}
+
+
+def _loop_case(T: int, N: int, D: int, H: int) -> Case:
+    return lstm_case(ARGUMENTS, T=T, N=N, D=D, H=H)
+
+
+def _keeps_results_apart(f: Guarded, rng: np.random.Generator) -> bool:
+    xs, *others = _loop_case(3, 2, 3, 2).arguments.values()
+    first = f(xs, *others)
+    before = np.array(first)
+    f(-xs, *others)
+    return np.array_equal(first, before)
+
+
+FORWARD = (_loop_case(3, 2, 3, 2), _loop_case(6, 2, 3, 2), "xs W")
+
+
+def deferred(das: Array, xs: Array, hs: Array, h0: Array) -> tuple[Array, Array, Array]:
+    """Return dW, dU and db, each from one operation over all steps."""
+    dW, dU, db = SUMS(das, xs, hs, h0)
+    return dW, dU, db
+
+
+def _as_rows(array: Array) -> Array:
+    return array.reshape(-1, array.shape[2])
+
+
+SUMS = Lines(
+    ("das", "xs", "hs", "h0"),
+    {
+        "h_prevs": lambda s: np.concatenate([s.h0[None], s.hs[:-1]]),
+        "da": lambda s: _as_rows(s.das),
+        "x": lambda s: _as_rows(s.xs),
+        "h_prev": lambda s: _as_rows(s.h_prevs),
+        "dW": lambda s: s.da.T @ s.x,
+        "dU": lambda s: s.da.T @ s.h_prev,
+        "db": lambda s: s.da.sum(axis=0),
+    },
+    ("dW", "dU", "db"),
+)
+
+
+def _step_by_step(s: Any, of: Array) -> Array:
+    return np.asarray(sum(da.T @ one for da, one in zip(s.das, of, strict=True)))
+
+
+SUMS_IN_THE_LOOP = (
+    "The values are right, but there is a product for each step: with twice the steps there are "
+    "twice as many. Lay all steps out as rows, and make one product of them."
+)
+SUMS_THREE_AXES = (
+    "The values are right, but of arrays with three axes NumPy multiplies the last two, step by "
+    "step, and you add up what it made. With two axes one product does both."
+)
+SUMS_UNSEEN = wording("product-unseen", of="with das")
+DEFERRED_MISTAKES: Mistakes = {
+    **said("state-in-dU", SUMS.but(h_prevs=lambda s: s.hs), yours="the one after it"),
+    (
+        "In dU the first step is missing or reads zeros. The hidden state that it read is h0, and "
+        "h0 need not be 0."
+    ): (SUMS.but(h_prevs=lambda s: np.concatenate([0 * s.h0[None], s.hs[:-1]])),),
+    "In dU the first step reads the last hidden state: the array went round. It has to read h0.": (
+        SUMS.but(h_prevs=lambda s: np.roll(s.hs, 1, axis=0)),
+    ),
+    "In dU every step reads h0. Only the first one does.": (
+        SUMS.but(h_prevs=lambda s: np.broadcast_to(s.h0, s.hs.shape)),
+    ),
+    "In dU the hidden states are shifted the wrong way: each step gets that of a later one.": (
+        SUMS.but(h_prevs=lambda s: np.concatenate([s.hs[1:], s.h0[None]])),
+        SUMS.but(h_prevs=lambda s: np.concatenate([s.hs[1:], s.hs[-1:]])),
+        SUMS.but(h_prevs=lambda s: np.concatenate([s.hs[1:], 0 * s.h0[None]])),
+    ),
+    "The steps of das run backward against those of xs and hs.": (
+        SUMS.but(da=lambda s: _as_rows(s.das[::-1])),
+    ),
+    (
+        "Rows do not meet their partners: the gradients run step by step, and their partners "
+        "sequence by sequence, or the other way round."
+    ): (
+        SUMS.but(da=lambda s: _as_rows(s.das.swapaxes(0, 1))),
+        SUMS.but(
+            x=lambda s: _as_rows(s.xs.swapaxes(0, 1)),
+            h_prev=lambda s: _as_rows(s.h_prevs.swapaxes(0, 1)),
+        ),
+    ),
+    **each(
+        "Only the {} step counts in your sums: they are written over, not added up.",
+        {
+            "last": (
+                SUMS.but(
+                    da=lambda s: s.das[-1], x=lambda s: s.xs[-1], h_prev=lambda s: s.h_prevs[-1]
+                ),
+            ),
+            "first": (SUMS.but(da=lambda s: s.das[0], x=lambda s: s.xs[0], h_prev=lambda s: s.h0),),
+        },
+    ),
+    "These are means over all rows. Gradients of shared weights are sums.": (
+        SUMS.but(
+            dW=lambda s: s.da.T @ s.x / len(s.da),
+            dU=lambda s: s.da.T @ s.h_prev / len(s.da),
+            db=lambda s: s.da.mean(axis=0),
+        ),
+    ),
+    "db is a mean over all rows. The gradient of a shared bias is a sum.": (
+        SUMS.but(db=lambda s: s.da.mean(axis=0)),
+    ),
+    "dW and dU have changed places: the inputs belong to dW, the hidden states to dU.": (
+        SUMS.but(dW=lambda s: s.da.T @ s.h_prev, dU=lambda s: s.da.T @ s.x),
+    ),
+    "The inputs are shifted by a step as well. Only the hidden state comes from the step before.": (
+        SUMS.but(x=lambda s: _as_rows(np.concatenate([0 * s.xs[:1], s.xs[:-1]]))),
+        SUMS.but(x=lambda s: _as_rows(np.roll(s.xs, 1, axis=0))),
+    ),
+    "The slopes of the gates are in das already. You apply them once more.": (
+        SUMS.but(da=lambda s: _as_rows(s.das * (1 - s.das))),
+    ),
+    SUMS_UNSEEN: (lambda *given: SUMS(*map(np.asarray, given)),),
+    SUMS_THREE_AXES: (
+        SUMS.but(dW=lambda s: (s.das.swapaxes(1, 2) @ s.xs).sum(axis=0)),
+        SUMS.but(dU=lambda s: (s.das.swapaxes(1, 2) @ s.h_prevs).sum(axis=0)),
+    ),
+    SUMS_IN_THE_LOOP: (
+        SUMS.but(dW=lambda s: _step_by_step(s, s.xs), dU=lambda s: _step_by_step(s, s.h_prevs)),
+        SUMS.but(dU=lambda s: _step_by_step(s, s.h_prevs)),
+    ),
+}
+
+
+def _sums_case(T: int, N: int, D: int, H: int) -> Case:
+    return lstm_case("das xs hs h0", T=T, N=N, D=D, H=H)
+
+
+BACKWARD = (_sums_case(3, 2, 3, 2), _sums_case(6, 2, 3, 2), "das xs hs")
+DEFERRED_PROPERTIES: dict[str, Property] = {
+    "The gradients of a batch must be the sums of those of its sequences, each on its own.": (
+        lambda f, rng: _adds_up(f, rng.normal(size=(2, 3, 8)), *_others(rng))
+    ),
+    "The gradients are linear in das: twice das must give twice each of them.": (
+        lambda f, rng: _is_linear(f, rng.normal(size=(2, 3, 8)), *_others(rng))
+    ),
+}
+
+
+def _others(rng: np.random.Generator) -> tuple[Array, ...]:
+    return rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 3, 2)), rng.normal(size=(3, 2))
+
+
+def _adds_up(f: Guarded, das: Array, xs: Array, hs: Array, h0: Array) -> bool:
+    alone = [f(das[:, [n]], xs[:, [n]], hs[:, [n]], h0[[n]]) for n in range(3)]
+    together = f(das, xs, hs, h0)
+    return all(_close(sum(a), b) for *a, b in zip(*alone, together, strict=True))
+
+
+def _is_linear(f: Guarded, das: Array, *others: Array) -> bool:
+    once, twice = f(das, *others), f(2 * das, *others)
+    return all(np.allclose(2 * a, b) for a, b in zip(once, twice, strict=True))
+
+
+SIZES = (
+    (3, 3, 3, 3),
+    (1, 1, 1, 1),
+    (1, 2, 3, 2),
+    (3, 1, 2, 1),
+    (2, 3, 4, 2),
+    (2, 3, 2, 1),
+    (4, 2, 3, 5),
+)
+
+QUESTIONS = (
+    Question(
+        name="hoist",
+        points=3,
+        hints=(
+            "Of the two products of a step, one needs the hidden state and the other does not. "
+            "Which arguments of your function does the other one need?",
+            "Take all steps of all sequences as the rows of one matrix, multiply once, and give "
+            "the result its three axes back. Inside the loop a step picks its own part.",
+            "Reshape xs to T times N rows, multiply by W transposed, add b, and reshape to "
+            "(T, N, 4H). The loop adds h times U transposed to entry t, and goes on as in "
+            "chapter 7 (whole-cell).",
+        ),
+        exam=FunctionExam(
+            name="hoisted",
+            solution=hoisted,
+            returns=(Returned(shape="(T, N, H)"),),
+            cases=tuple(_loop_case(*sizes) for sizes in SIZES),
+            mistakes=HOIST_MISTAKES,
+            properties={
+                "Every entry of a hidden state lies between -1 and 1.": lambda f, rng: bool(
+                    (np.abs(f(*_loop_case(4, 2, 3, 5).arguments.values())) < 1).all()
+                ),
+                wording("alone", sequence="sequence", result="hidden states"): (
+                    lambda f, rng: _alone_as_in_company(f)
+                ),
+            },
+            demands={
+                UNSEEN: lambda f, rng: are_seen(f, *FORWARD[1:]),
+                THREE_AXES: lambda f, rng: grow(f, *FORWARD) != (False, True),
+                IN_THE_LOOP: lambda f, rng: not grow(f, *FORWARD)[0],
+                KEPT: _keeps_results_apart,
+            },
+            right="Right, and the number of the inputs' products does not grow with T.",
+        ),
+    ),
+    Question(
+        name="deferred",
+        points=2,
+        hints=(
+            "A sum over steps of products is one product, if the steps are laid out as rows. Which "
+            "hidden state does the gradient of step t meet: that after the step, or before it?",
+            "Make an array of the hidden states that the steps read: h0 first, the last of hs "
+            "left out. Then give each of the three arrays two axes, rows in the same order.",
+            "das as T times N rows, transposed, times the rows of xs gives dW; times the rows of "
+            "the hidden states before each step it gives dU. Its sum over the rows is db.",
+        ),
+        exam=FunctionExam(
+            name="deferred",
+            solution=deferred,
+            returns=WEIGHT_GRADIENTS,
+            cases=tuple(_sums_case(*sizes) for sizes in SIZES),
+            mistakes=DEFERRED_MISTAKES,
+            properties=DEFERRED_PROPERTIES,
+            demands={
+                SUMS_UNSEEN: lambda f, rng: are_seen(f, *BACKWARD[1:]),
+                SUMS_THREE_AXES: lambda f, rng: grow(f, *BACKWARD) != (False, True),
+                SUMS_IN_THE_LOOP: lambda f, rng: not grow(f, *BACKWARD)[0],
+            },
+            right="Right, and the number of products for dW and dU does not grow with T.",
+        ),
+    ),
+)
+
+
+def _alone_as_in_company(f: Guarded) -> bool:
+    xs, W, U, b, h0, c0 = _loop_case(4, 2, 3, 5).arguments.values()
+    return _close(f(xs[:, :1], W, U, b, h0[:1], c0[:1]), f(xs, W, U, b, h0, c0)[:, :1])
+
+
+def _close(one: Any, other: Any) -> bool:
+    """Return whether two arrays are the same; a wrong shape is told elsewhere."""
+    return np.shape(one) != np.shape(other) or np.allclose(one, other)

@@ -1,0 +1,518 @@
+"""Weights to PyTorch and back, and the final states of a batch."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lstm_course._checks import Array
+from lstm_course.exercises.engine.feedback import Question
+from lstm_course.exercises.engine.mistakes import Mistakes, each, said, wording
+from lstm_course.exercises.engine.modules import (
+    Module,
+    TorchExam,
+    arrays_only,
+    copy_into,
+    equal,
+    leaves_alone,
+)
+from lstm_course.exercises.engine.parts import as_it_is, drawn, reordered
+from lstm_course.exercises.engine.trials import GATE_SLICES, Answer, Case, Returned
+
+ARRAYS = ("weight_ih_l0", "weight_hh_l0")
+BIASES = ("bias_ih_l0", "bias_hh_l0")
+
+
+def _fill(answer: Answer, lstm: Module, W: Array, U: Array, b: Array) -> Any:
+    """Return what the module holds afterwards: the weights, and the sum of the biases."""
+    module = lstm.make(str(W.dtype))
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    result = answer(module, W, U, b)
+    state = module.state_dict()
+    if result in (None, ...) and all(equal(state[name], before[name]) for name in before):
+        raise NotImplementedError
+    arrays = {name: tensor.numpy().copy() for name, tensor in state.items()}
+    return *(arrays[name] for name in ARRAYS), arrays[BIASES[0]] + arrays[BIASES[1]]
+
+
+def reorder(array: Array, order: Sequence[int] = (0, 1, 3, 2)) -> Array:
+    """Return an array with its four slices in another order."""
+    return reordered(array, order)
+
+
+def to_pytorch(lstm: Any, W: Array, U: Array, b: Array) -> None:
+    """Copy weights whose slices stand as i, f, o, g into a module."""
+    filled_with(reorder, reorder, reorder)(lstm, W, U, b)
+
+
+Change = Callable[[Array], Array]
+
+
+def filled_with(
+    of_W: Change = reorder,
+    of_U: Change = reorder,
+    of_ih: Change | None = reorder,
+    of_hh: Change | None = np.zeros_like,
+) -> Answer:
+    """Return a function that copies changed arrays; a bias of None is left as it was drawn."""
+
+    def fill(lstm: Any, W: Array, U: Array, b: Array) -> None:
+        copy_into(lstm, weight_ih_l0=of_W(W), weight_hh_l0=of_U(U))
+        if of_ih:
+            copy_into(lstm, bias_ih_l0=of_ih(b))
+        if of_hh:
+            copy_into(lstm, bias_hh_l0=of_hh(b))
+
+    return fill
+
+
+def _all(change: Change) -> Answer:
+    return filled_with(change, change, change)
+
+
+def _interleaved(array: Array) -> Array:
+    return reorder(array).reshape(4, -1, *array.shape[1:]).swapaxes(0, 1).reshape(array.shape)
+
+
+def _new_module(lstm: Any, W: Array, U: Array, b: Array) -> Any:
+    new = Module(W.shape[1], U.shape[1]).make(str(W.dtype))
+    to_pytorch(new, W, U, b)
+    return new
+
+
+def _with_exchanged_weights(lstm: Any, W: Array, U: Array, b: Array) -> None:
+    to_pytorch(lstm, U, W, b)
+
+
+def _without_U(lstm: Any, W: Array, U: Array, b: Array) -> None:
+    to_pytorch(lstm, W, lstm.weight_hh_l0.detach().numpy()[_back(U)], b)
+
+
+def _without_W(lstm: Any, W: Array, U: Array, b: Array) -> None:
+    to_pytorch(lstm, lstm.weight_ih_l0.detach().numpy()[_back(W)], U, b)
+
+
+def _back(array: Array) -> Array:
+    """Return the rows that the exchange of two slices puts back."""
+    return reorder(np.arange(len(array)))
+
+
+def _frozen(lstm: Any, W: Array, U: Array, b: Array) -> None:
+    to_pytorch(lstm, W, U, b)
+    lstm.requires_grad_(False)
+
+
+FROZEN = (
+    "The values are right, but the module can no longer learn: its parameters have stopped asking "
+    "for gradients. Switch the record off around the copying only."
+)
+TO_MISTAKES: Mistakes = {
+    "The slices still stand in the order i, f, o, g. PyTorch reads them as i, f, g, o.": (
+        _all(as_it_is),
+    ),
+    "The weights are in PyTorch's order, and the bias is not. Its slices need the same exchange.": (
+        filled_with(of_ih=as_it_is),
+    ),
+    **each(
+        "The {} weights still stand in the order i, f, o, g. All three arrays do at first.",
+        {
+            "recurrent": (filled_with(of_U=as_it_is),),
+            "input": (filled_with(of_W=as_it_is),),
+        },
+    ),
+    "Only the input weights are in PyTorch's order. All three arrays need the exchange.": (
+        filled_with(of_U=as_it_is, of_ih=as_it_is),
+    ),
+    "The wrong slices have changed places. Compare i, f, o, g with i, f, g, o.": tuple(
+        filled_with(*3 * [partial(reorder, order=order)])
+        for order in (
+            (0, 2, 1, 3),
+            (0, 3, 2, 1),
+            (1, 0, 2, 3),
+            (1, 0, 3, 2),
+            (0, 2, 3, 1),
+            (0, 3, 1, 2),
+        )
+    ),
+    "Rows of the four gates take turns in your arrays. PyTorch keeps each gate's rows together.": (
+        _all(_interleaved),
+    ),
+    "Both biases hold b. PyTorch adds the two, so the gates get it twice.": (
+        filled_with(of_hh=reorder),
+    ),
+    **each(
+        "{} still holds what it was drawn with, and PyTorch adds it to the other bias.",
+        {
+            "bias_hh_l0": (filled_with(of_hh=None),),
+            "bias_ih_l0": (filled_with(of_ih=None, of_hh=reorder),),
+        },
+    ),
+    **each(
+        "{} still holds what it was drawn with: {} has to be copied there.",
+        {("weight_hh_l0", "U"): (_without_U,), ("weight_ih_l0", "W"): (_without_W,)},
+    ),
+    "The biases still hold what they were drawn with.": (filled_with(of_ih=None, of_hh=None),),
+    "Both biases are 0 afterwards. One of them, or both together, have to hold b.": (
+        filled_with(of_ih=np.zeros_like),
+    ),
+    "W and U have changed places: W belongs to weight_ih_l0, U to weight_hh_l0.": (
+        _with_exchanged_weights,
+    ),
+    "The module that was given keeps what it was drawn with. Fill it: a new one helps nobody.": (
+        _new_module,
+    ),
+    FROZEN: (_frozen,),
+}
+
+
+def _asks_for_gradients(answer: Answer) -> bool:
+    """Return whether the module can learn. A frozen bias of zeros takes nothing from it."""
+    lstm, W, U, b = _to_case(3, 2).arguments.values()
+    module = lstm.make()
+    answer(module, W, U, b)
+    return all(
+        parameter.requires_grad or (name in BIASES and not parameter.any())
+        for name, parameter in module.named_parameters()
+    )
+
+
+SHARED = (
+    "The values are right, but module and arrays share memory: training one would change the "
+    "other. Hand over copies."
+)
+
+
+def _to_case(D: int, H: int) -> Case:
+    arrays = drawn("W U b", seed=1, D=D, H=H)
+    return Case({"D": D, "H": H}, {"lstm": Module(D, H), **arrays})
+
+
+def _read(answer: Answer, lstm: Module) -> Any:
+    return arrays_only(answer(lstm.make()))
+
+
+def read_with(
+    of_biases: Callable[[Array, Array], Array] = np.add,
+    of_weights: Change = as_it_is,
+    without: float = 0.0,
+) -> Answer:
+    """Return a function that reads W, U and b, and changes them."""
+
+    def read(lstm: Any) -> tuple[Array, ...]:
+        state = {name: tensor.numpy().copy() for name, tensor in lstm.state_dict().items()}
+        W, U = (of_weights(state[name]) for name in ARRAYS)
+        if not lstm.bias:
+            return W, U, np.full(len(W), without, W.dtype)
+        return W, U, of_biases(*(state[name] for name in BIASES))
+
+    return read
+
+
+def from_pytorch(lstm: Any) -> tuple[Array, ...]:
+    """Return W, U and b of a module, copied."""
+    return read_with()(lstm)
+
+
+def _raising_without_bias(lstm: Any) -> tuple[Array, ...]:
+    if not lstm.bias:
+        raise AttributeError("bias_ih_l0")
+    return from_pytorch(lstm)
+
+
+def _reading_views(lstm: Any) -> tuple[Array, ...]:
+    *_, b = from_pytorch(lstm)
+    return *(getattr(lstm, name).detach().numpy() for name in ARRAYS), b
+
+
+def _adding_in_place(lstm: Any) -> tuple[Array, ...]:
+    W, U, b = from_pytorch(lstm)
+    if lstm.bias:
+        copy_into(lstm, bias_ih_l0=b)
+    return W, U, b
+
+
+def _with_zeros_of_float64(lstm: Any) -> tuple[Array, ...]:
+    W, U, b = from_pytorch(lstm)
+    return W, U, b if lstm.bias else np.zeros(len(b))
+
+
+def _in_float64(lstm: Any) -> tuple[Array, ...]:
+    return tuple(array.astype(np.float64) for array in from_pytorch(lstm))
+
+
+def _with_forget_bias(one: Array, other: Array) -> Array:
+    b = one + other
+    b[len(b) // 4 : len(b) // 2] += 1
+    return b
+
+
+CHANGED = "The values are right, but your function changes the module that it only has to read."
+WIDENED = "The values are right, but a module of float32 gives float64 arrays."
+FROM_MISTAKES: Mistakes = {
+    **each(
+        "Your b is {} alone. PyTorch adds {} to it.",
+        {
+            BIASES: (read_with(lambda a, b: a),),
+            BIASES[::-1]: (read_with(lambda a, b: b),),
+        },
+    ),
+    "Your b is the mean of the two biases. The gates get their sum.": (
+        read_with(lambda a, b: (a + b) / 2),
+    ),
+    "Your b is the difference of the two biases, the part that has no effect.": (
+        read_with(lambda a, b: a - b),
+        read_with(lambda a, b: b - a),
+    ),
+    "Your b is one of the biases, twice. They are not equal.": (
+        read_with(lambda a, b: 2 * a),
+        read_with(lambda a, b: 2 * b),
+    ),
+    "Your b is the product of the two biases. PyTorch adds them.": (read_with(np.multiply),),
+    "Your b is 0 although the module has biases.": (read_with(lambda a, b: 0 * a),),
+    "1 is added to the bias of the forget gate. What the module holds is all there is.": (
+        read_with(_with_forget_bias),
+    ),
+    "A module with bias=False has no biases, and your function fails there: b is 4H zeros.": (
+        _raising_without_bias,
+    ),
+    "A module with bias=False adds no bias: b has to be 0 then.": (read_with(without=1.0),),
+    "The last two slices have changed places. PyTorch's order i, f, g, o is the course's.": (
+        read_with(lambda a, b: reorder(a + b), reorder),
+    ),
+    SHARED: (_reading_views,),
+    CHANGED: (_adding_in_place,),
+    WIDENED: (_in_float64, _with_zeros_of_float64),
+}
+
+
+def _reads_copies(answer: Answer) -> bool:
+    module = Module(3, 2).make()
+    held = [parameter.detach().numpy() for parameter in module.parameters()]
+    return not any(np.shares_memory(one, other) for one in held for other in answer(module))
+
+
+def _keeps_float32(answer: Answer) -> bool:
+    modules = [Module(3, 2, bias).make("float32") for bias in (True, False)]
+    return all(np.asarray(one).dtype == np.float32 for each in modules for one in answer(each))
+
+
+def _encode(answer: Answer, lstm: Module, batch: Array) -> Any:
+    return arrays_only(answer(lstm.make(str(batch.dtype)), batch))
+
+
+Pick = Callable[[Any, Any, Any], Any]
+
+
+def encoded_with(
+    pick: Pick,
+    enter: Change = lambda batch: batch.swapaxes(0, 1),
+) -> Answer:
+    """Return a function that runs the module and picks from output, h_n and c_n."""
+
+    def encode(lstm: Any, batch: Array) -> Any:
+        import torch
+
+        with torch.no_grad():
+            hs, (h_n, c_n) = lstm(torch.from_numpy(np.ascontiguousarray(enter(batch))))
+        return pick(*(one.numpy() for one in (hs, h_n, c_n)))
+
+    return encode
+
+
+def _side_by_side(hs: Array, h_n: Array, c_n: Array) -> Array:
+    return np.concatenate([h_n[0], h_n[1]], axis=1)
+
+
+def _halves(rows: Array) -> list[Array]:
+    return np.split(rows, 2, axis=1)
+
+
+def _turning_the_module(lstm: Any, batch: Array) -> Any:
+    lstm.batch_first = True
+    return encoded_with(_side_by_side, as_it_is)(lstm, batch)
+
+
+def _reshaped(batch: Array) -> Array:
+    return batch.reshape(batch.shape[1], batch.shape[0], -1)
+
+
+ENCODE_MISTAKES: Mistakes = {
+    (
+        "Batch and time are exchanged: this module takes the first axis for the steps. No error "
+        "says so, and your sequences read what others have left."
+    ): (
+        encoded_with(_side_by_side, as_it_is),
+        encoded_with(lambda hs, h, c: hs[:, -1], as_it_is),
+        encoded_with(lambda hs, h, c: hs[-1], as_it_is),
+    ),
+    (
+        "The batch is reshaped where its axes have to be exchanged: the sizes are right, and the "
+        "steps of different sequences are mixed."
+    ): (encoded_with(_side_by_side, _reshaped),),
+    **each(
+        "The {} half is right. The other half is its direction's state at the {} step, when that "
+        "had read one step only: it ends at the {}.",
+        {
+            ("forward", "last", "first"): (encoded_with(lambda hs, h, c: hs[-1]),),
+            ("backward", "first", "last"): (encoded_with(lambda hs, h, c: hs[0]),),
+        },
+    ),
+    (
+        "Each half is its direction's state after the first step it read. Forward ends at the "
+        "last step, backward at the first."
+    ): (encoded_with(lambda hs, h, c: np.concatenate([_halves(hs[0])[0], _halves(hs[-1])[1]], 1)),),
+    (
+        "The states are folded into rows without an exchange of axes: they run direction by "
+        "direction, so a row holds states of different sequences."
+    ): (encoded_with(lambda hs, h, c: h.reshape(h.shape[1], -1)),),
+    "The halves have changed places: the forward direction comes first.": (
+        encoded_with(lambda hs, h, c: np.concatenate([h[1], h[0]], axis=1)),
+    ),
+    **said(
+        "cells-returned",
+        encoded_with(lambda hs, h, c: np.concatenate([c[0], c[1]], axis=1)),
+    ),
+    **each(
+        "Both halves are the {} direction.",
+        {
+            "forward": (encoded_with(lambda hs, h, c: np.concatenate([h[0], h[0]], axis=1)),),
+            "backward": (encoded_with(lambda hs, h, c: np.concatenate([h[1], h[1]], axis=1)),),
+        },
+    ),
+    **each(
+        "This is the {} over the steps. The question asks for the final states.",
+        {
+            "mean": (encoded_with(lambda hs, h, c: hs.mean(axis=0)),),
+            "maximum": (encoded_with(lambda hs, h, c: hs.max(axis=0)),),
+        },
+    ),
+    "The sequences enter from their ends: forward and backward have changed places.": (
+        encoded_with(_side_by_side, lambda batch: batch.swapaxes(0, 1)[::-1]),
+    ),
+    "In a row the units of the two directions take turns. They stand side by side, half by half.": (
+        encoded_with(lambda hs, h, c: np.stack([h[0], h[1]], 2).reshape(h.shape[1], -1)),
+    ),
+    CHANGED: (_turning_the_module,),
+}
+
+
+def _encode_case(N: int, T: int, D: int, H: int) -> Case:
+    batch = np.random.default_rng([N, T, D, H]).normal(size=(N, T, D))
+    lstm = Module(D, H, bidirectional=True)
+    return Case({"N": N, "T": T, "D": D, "H": H}, {"lstm": lstm, "batch": batch})
+
+
+def _leaves_the_encoder_alone(answer: Answer) -> bool:
+    lstm, batch = _encode_case(2, 3, 3, 2).arguments.values()
+    return leaves_alone(answer, lstm.make(), batch)
+
+
+def _alone_as_in_company(f: Answer, rng: np.random.Generator) -> bool:
+    lstm, batch = _encode_case(4, 3, 2, 3).arguments.values()
+    rows, row = f(lstm, batch), f(lstm, batch[3:])
+    return np.shape(rows) != (4, 6) or np.shape(row) != (1, 6) or np.allclose(rows[3:], row)
+
+
+SIZES = ((3, 3), (1, 1), (2, 1), (2, 3), (5, 2))
+
+QUESTIONS = (
+    Question(
+        name="to-pytorch",
+        points=3,
+        hints=(
+            "Write down the four slices as they come and as PyTorch reads them, one below the "
+            "other. Then list the module's parameters: there is one more than you have arrays.",
+            "Two slices change places, in all three arrays alike. And of the two biases only the "
+            "sum counts, so say what each of them is to hold: neither keeps what was drawn.",
+            "Split each array into four, join them again with the last two exchanged, and copy "
+            "the results into the two weights and bias_ih_l0. Set bias_hh_l0 to zeros. All that "
+            "without a record.",
+        ),
+        exam=TorchExam(
+            name="to_pytorch",
+            run=_fill,
+            solution=to_pytorch,
+            returns=(
+                Returned("weight_ih_l0", "(4H, D)", GATE_SLICES),
+                Returned("weight_hh_l0", "(4H, H)", GATE_SLICES),
+                Returned("bias_ih_l0 + bias_hh_l0", "(4H)", GATE_SLICES),
+            ),
+            cases=tuple(_to_case(*sizes) for sizes in SIZES),
+            mistakes=TO_MISTAKES,
+            demands={FROZEN: _asks_for_gradients},
+            unchanged="Your function has left the module as it was.",
+            right="Right: the module computes what the weights say, and the biases count once.",
+        ),
+    ),
+    Question(
+        name="from-pytorch",
+        points=2,
+        hints=(
+            "Which of the module's parameters have no counterpart in W, U and b? Ask what the "
+            "gates get from them, and what becomes of them with bias=False.",
+            "A parameter becomes an array in two steps: first it is cut off from the record, then "
+            "turned. The array still looks at the module's memory, so it has to be copied.",
+            "W and U are copies of weight_ih_l0 and weight_hh_l0, slices as they are. b is the sum "
+            "of bias_ih_l0 and bias_hh_l0, or 4H zeros of the weights' dtype without them.",
+        ),
+        exam=TorchExam(
+            name="from_pytorch",
+            run=_read,
+            solution=from_pytorch,
+            returns=(
+                Returned("W", "(4H, D)", GATE_SLICES),
+                Returned("U", "(4H, H)", GATE_SLICES),
+                Returned("b", "(4H,)", GATE_SLICES),
+            ),
+            cases=(
+                *(Case({"D": D, "H": H}, {"lstm": Module(D, H)}) for D, H in SIZES),
+                Case({"D": 3, "H": 4}, {"lstm": Module(3, 4, batch_first=True)}),
+                Case({"D": 2, "H": 4}, {"lstm": Module(2, 4, bias=False)}),
+            ),
+            mistakes=FROM_MISTAKES,
+            demands={
+                SHARED: _reads_copies,
+                CHANGED: lambda answer: leaves_alone(answer, Module(3, 2).make()),
+                WIDENED: _keeps_float32,
+            },
+            right="Right: one bias, the sum of two, and nothing shared with the module.",
+        ),
+    ),
+    Question(
+        name="final-states",
+        points=2,
+        hints=(
+            "Compare two shapes: that of the batch, and that which a module without batch_first "
+            "reads. Then run one sequence alone, and again in company.",
+            "What the module returns beside the output are the final states, one entry for each "
+            "direction. In the output they stand at two different steps.",
+            "Exchange the first two axes of the batch, run the module, and put the two entries of "
+            "h_n side by side, forward first, as an array that is cut off from the record.",
+        ),
+        exam=TorchExam(
+            name="final-states",
+            run=_encode,
+            solution=encoded_with(_side_by_side),
+            returns=(Returned(shape="(N, 2H)"),),
+            cases=tuple(
+                _encode_case(*sizes)
+                for sizes in (
+                    (3, 3, 3, 3),
+                    (1, 1, 1, 1),
+                    (1, 3, 2, 2),
+                    (3, 1, 2, 1),
+                    (2, 3, 2, 3),
+                    (2, 3, 2, 1),
+                    (4, 2, 3, 2),
+                )
+            ),
+            mistakes=ENCODE_MISTAKES,
+            properties={
+                wording("alone", sequence="sequence", result="encoding"): _alone_as_in_company,
+            },
+            demands={CHANGED: _leaves_the_encoder_alone},
+            right="Right: each sequence has its own row, read from both ends to the end.",
+        ),
+    ),
+)

@@ -1,0 +1,230 @@
+"""The pointwise part of the cell as a Triton kernel, run in Triton's interpreter."""
+
+import numpy as np
+
+from lstm_course._checks import Array
+from lstm_course.exercises.engine.feedback import Question
+from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.kernels import CRASHED, NO_KERNEL, KernelExam, Source
+from lstm_course.exercises.engine.mistakes import STACKED, each, in_order, said
+from lstm_course.exercises.engine.trials import Case, Returned
+from lstm_course.pointwise import sigmoid
+
+KERNEL = """
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def cell_kernel(a, stride, c, h, units, H, BLOCK: tl.constexpr):
+    unit = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = unit < units
+    gate = a + unit // H * stride + unit % H
+    i = tl.sigmoid(tl.load(gate, inside))
+    f = tl.sigmoid(tl.load(gate + H, inside))
+    g = 2 * tl.sigmoid(2 * tl.load(gate + 2 * H, inside)) - 1
+    o = tl.sigmoid(tl.load(gate + 3 * H, inside))
+    before = tl.load(c + unit, inside)
+    state = f * before + i * g
+    m = o * (2 * tl.sigmoid(2 * state) - 1)
+    tl.store(c + unit, state, inside)
+    tl.store(h + unit, m, inside)
+
+
+lc.check("fuse", cell_kernel)
+"""
+
+
+def with_lines(*changes: tuple[str, str]) -> Source:
+    """Return the kernel with lines, or parts of them, in the place of others."""
+    text = KERNEL
+    for old, new in changes:
+        if text.count(old) != 1:
+            raise ValueError(f"{old!r} stands {text.count(old)} times in the kernel, expected once")
+        text = text.replace(old, new)
+    return Source(text)
+
+
+STORE_C, STORE_H = "tl.store(c + unit, state, inside)", "tl.store(h + unit, m, inside)"
+ADDRESS = "gate = a + unit // H * stride + unit % H"
+SUM, TANH_C = "state = f * before + i * g", "m = o * (2 * tl.sigmoid(2 * state) - 1)"
+LOADED = "tl.load(gate + 2 * H, inside)"
+TANH = f"2 * tl.sigmoid(2 * {LOADED}) - 1"
+HALF_OF_C = (TANH_C, "m = o * (2 * tl.sigmoid(state) - 1)")
+UNMASKED_C = (STORE_C, "tl.store(c + unit, state)")
+UNMASKED_H = (STORE_H, "tl.store(h + unit, m)")
+MISTAKES: dict[str, tuple[Source, ...]] = {
+    (
+        "The last program stores for units that do not exist, over what lies behind your arrays. "
+        "A store needs the mask as well."
+    ): (with_lines(UNMASKED_C, UNMASKED_H), with_lines(UNMASKED_C), with_lines(UNMASKED_H)),
+    "The mask lets one unit too many through: the last one has the number units - 1.": (
+        with_lines(("unit < units", "unit <= units")),
+    ),
+    "Rows of a need not be 4H numbers apart. How far they are apart is what stride says.": (
+        with_lines(("unit // H * stride", "unit // H * (4 * H)")),
+    ),
+    "You read a as if its rows were H numbers long. There are four slices in each row.": (
+        with_lines((ADDRESS, "gate = a + unit")),
+    ),
+    "You read a gate by gate, as if all input gates came first. Here a lies row by row.": (
+        with_lines(
+            (ADDRESS, "gate = a + unit"),
+            ("gate + H", "gate + units"),
+            ("gate + 2 * H", "gate + 2 * units"),
+            ("gate + 3 * H", "gate + 3 * units"),
+        ),
+    ),
+    (
+        "Your slices are a quarter of stride apart. They are H numbers apart, however far the "
+        "rows are."
+    ): (
+        with_lines(
+            ("gate + H", "gate + stride // 4"),
+            ("gate + 2 * H", "gate + stride // 4 * 2"),
+            ("gate + 3 * H", "gate + stride // 4 * 3"),
+        ),
+    ),
+    "Row and place within the row have changed roles in your address.": (
+        with_lines(("unit // H * stride + unit % H", "unit % H * stride + unit // H")),
+    ),
+    "All units of a row read the first one's numbers: their place within the row is missing.": (
+        with_lines((ADDRESS, "gate = a + unit // H * stride")),
+    ),
+    "All programs work on the first units: the number of the program is missing.": (
+        with_lines(("tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)", "tl.arange(0, BLOCK)")),
+    ),
+    "Programs overlap: each begins one unit after the one before, and not BLOCK units.": (
+        with_lines(("tl.program_id(0) * BLOCK", "tl.program_id(0)")),
+    ),
+    in_order("ifog", "ifgo", STACKED): (
+        with_lines(("gate + 2 * H", "gate + 9 * H"), ("gate + 3 * H", "gate + 2 * H"), ("9", "3")),
+    ),
+    in_order("figo", "ifgo", STACKED): (with_lines((SUM, "state = i * before + f * g")),),
+    **said("shown-without-tanh", with_lines((TANH_C, "m = o * state"))),
+    **said("candidate-unsquashed", with_lines((TANH, LOADED))),
+    **said("candidate-sigmoid", with_lines((TANH, f"tl.sigmoid({LOADED})"))),
+    **said(
+        "tanh-of-half",
+        with_lines((TANH, f"2 * tl.sigmoid({LOADED}) - 1")),
+        with_lines((TANH, f"2 * tl.sigmoid({LOADED}) - 1"), HALF_OF_C),
+        with_lines(HALF_OF_C),
+    ),
+    **said("i-added", with_lines((SUM, "state = f * before + i + g"))),
+    **said("written-alone", with_lines((SUM, "state = i * g"))),
+    **each(
+        "{} is left as it was. The new {} state has to be stored there.",
+        {
+            ("c", "cell"): (with_lines((STORE_C, "")),),
+            ("h", "hidden"): (with_lines((STORE_H, "")),),
+        },
+    ),
+    "h is made from the old cell state. The new one comes first.": (
+        with_lines((TANH_C, "m = o * (2 * tl.sigmoid(2 * before) - 1)")),
+    ),
+    "The sums a are written over. Here nobody needs the gates afterwards, and a has to stay.": (
+        with_lines(
+            (STORE_H, f"{STORE_H}\n    tl.store(gate, i, inside)\n    tl.store(gate + H, f, inside)"
+             "\n    tl.store(gate + 2 * H, g, inside)\n    tl.store(gate + 3 * H, o, inside)")
+        ),
+    ),
+    NO_KERNEL: (with_lines(("@triton.jit\n", "")),),
+    CRASHED: (
+        with_lines(("tl.load(gate, inside)", "tl.load(gate)")),
+        with_lines(("tl.load(gate + 3 * H, inside)", "tl.load(gate + 3 * H)")),
+        with_lines(("tl.load(c + unit, inside)", "tl.load(c + unit)")),
+    ),
+}  # fmt: skip
+
+
+def solution(
+    a: Array, stride: int, c: Array, h: Array, units: int, H: int, BLOCK: int
+) -> tuple[Array, ...]:
+    """Return the new cell states and hidden states, and that nothing is written elsewhere."""
+    a_i, a_f, a_g, a_o = np.split(a[:, : 4 * H], 4, axis=1)
+    new = sigmoid(a_f) * c + sigmoid(a_i) * np.tanh(a_g)
+    return new, sigmoid(a_o) * np.tanh(new), np.zeros(3)
+
+
+def _case(N: int, H: int, padding: int, BLOCK: int) -> Case:
+    rng = np.random.default_rng([N, H])
+    stride = 4 * H + padding
+    a, c = rng.normal(size=(N, stride)), rng.normal(size=(N, H))
+    sizes = {"N": N, "H": H, "stride": stride, "BLOCK": BLOCK}
+    arguments = {"a": a, "stride": stride, "c": c, "h": np.zeros((N, H)), "units": N * H}
+    return Case(sizes, {**arguments, "H": H, "BLOCK": BLOCK})
+
+
+PROPERTIES: dict[str, Property] = {
+    "A hidden state lies between -1 and 1, and so have yours to.": lambda f, rng: bool(
+        (np.abs(f(*_case(3, 2, 1, 4).arguments.values())[1]) < 1).all()
+    ),
+    "Where a is very negative everywhere, all gates are shut: c and h must be 0.": (
+        lambda f, rng: _shut(f)
+    ),
+    "However large a sum is, a gate and a candidate are numbers: yours overflow.": (
+        lambda f, rng: _stays_finite(f)
+    ),
+}
+
+
+def _shut(f: Guarded) -> bool:
+    arguments = _case(3, 2, 1, 4).arguments
+    c, h, _ = f(*{**arguments, "a": arguments["a"] - 100}.values())
+    return np.allclose(c, 0) and np.allclose(h, 0)
+
+
+def _stays_finite(f: Guarded) -> bool:
+    arguments = _case(3, 2, 1, 4).arguments
+    return all(
+        np.isfinite(f(*{**arguments, "a": sign * 2000 * arguments["a"]}.values())[:2]).all()
+        for sign in (1, -1)
+    )
+
+
+EXAM = KernelExam(
+    question="fuse",
+    bank=__name__,
+    launched=FunctionExam(
+        name="cell_kernel",
+        solution=solution,
+        returns=(
+            Returned("c", "(N, H)"),
+            Returned("h", "(N, H)"),
+            Returned("the count of stray writes (into a, around c, around h)", "(3)"),
+        ),
+        cases=(
+            _case(3, 3, 0, 4),
+            _case(1, 1, 0, 2),
+            _case(1, 5, 7, 4),
+            _case(4, 1, 0, 4),
+            _case(6, 1, 4, 4),
+            _case(3, 2, 6, 4),
+        ),
+        mistakes={},
+        properties=PROPERTIES,
+        right=(
+            "Right: every unit of every row, full and half-empty programs, and nothing written "
+            "elsewhere."
+        ),
+    ),
+    mistakes=MISTAKES,
+)
+
+QUESTIONS = (
+    Question(
+        name="fuse",
+        points=5,
+        hints=(
+            "Take one unit number and follow it by hand: in which row is it, which place has it "
+            "there, and where in memory are its four sums, its cell state and its hidden state?",
+            "Three parts: which units are mine and which of them exist, then five loads and the "
+            "equations of chapter 7 (whole-cell), then two stores. Only the address of the sums "
+            "differs from that of the states.",
+            "The unit's row is unit // H, its place unit % H. Its first sum lies row times stride "
+            "plus place behind a, the others H further each. c and h lie unit numbers behind their "
+            "beginnings. Give the mask to every load and store.",
+        ),
+        exam=EXAM,
+    ),
+)

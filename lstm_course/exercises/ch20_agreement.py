@@ -1,0 +1,607 @@
+"""The unit that carries the number, and how to switch a unit off."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lstm_course._checks import Array
+from lstm_course.exercises.engine.feedback import Question
+from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
+from lstm_course.exercises.engine.mistakes import Mistakes, each
+from lstm_course.exercises.engine.parts import drawn
+from lstm_course.exercises.engine.trials import GATE_SLICES, Answer, Case, Returned
+
+
+def number_unit(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, int]:
+    """Return the correlation of each unit with the number, and the unit with the strongest one.
+
+    Correlations are float64 whatever the states are; so NumPy's own are, and it does not matter.
+    """
+    r, unit = _with()(cs, first, last, plural)
+    return r.astype(float), unit
+
+
+def _gather(
+    cs: Array, first: Array, last: Array, plural: Array, start: int = 0, end: int = 1
+) -> tuple[Array, Array]:
+    """Return all states from first to last, (M, H), and the number that goes with each, (M,)."""
+    steps = np.arange(len(cs))[:, None]
+    return _inside(cs, (steps >= first + start) & (steps < last + end), plural)
+
+
+def _inside(cs: Array, mask: Array, plural: Array) -> tuple[Array, Array]:
+    """Return the states where the mask (T, N) is true, and the number that goes with each."""
+    return cs[mask], np.broadcast_to(plural, mask.shape)[mask]
+
+
+def _correlation(x: Array, y: Array) -> Array:
+    x, y = x - x.mean(axis=0), y - y.mean()
+    with np.errstate(all="ignore"):  # wrong answers may meet a unit that does not move
+        return y @ x / np.sqrt((x**2).sum(axis=0) * (y**2).sum())
+
+
+def _strongest(r: Array) -> int:
+    return int(np.argmax(np.abs(r)))
+
+
+def _with(
+    gather: Callable[..., tuple[Array, Array]] = _gather,
+    correlation: Callable[[Array, Array], Array] = _correlation,
+    unit: Callable[[Array], int] = _strongest,
+    result: Callable[[Array], Array] = lambda r: r,
+) -> Callable[..., Any]:
+    """Return the solution with one of its parts exchanged."""
+
+    def answer(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, int]:
+        r = correlation(*gather(cs, first, last, plural))
+        return result(r), unit(r)
+
+    return answer
+
+
+def _steps_moved(start: int = 0, end: int = 1) -> Answer:
+    """Return the solution with steps more or less at either end."""
+    return _with(lambda cs, first, last, plural: _gather(cs, first, last, plural, start, end))
+
+
+def _unit_of(other: Answer) -> Answer:
+    """Return the right correlations with the unit of another answer."""
+
+    def answer(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, int]:
+        return number_unit(cs, first, last, plural)[0], other(cs, first, last, plural)[1]
+
+    return answer
+
+
+def _at(place: Callable[[Array, Array], Array]) -> Callable[..., tuple[Array, Array]]:
+    """Gather one step of each sentence."""
+
+    def gather(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
+        return cs[place(first, last), np.arange(len(first))], plural
+
+    return gather
+
+
+def _all_steps(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
+    return cs.reshape(-1, cs.shape[2]), np.tile(plural, len(cs))
+
+
+def _up_to_last(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
+    return _gather(cs, 0 * first, last, plural)
+
+
+def _from_first(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
+    return _gather(cs, first, 0 * last + len(cs) - 1, plural)
+
+
+def _so_many(end: int) -> Callable[..., tuple[Array, Array]]:
+    """Gather last steps from first on, or one more."""
+    return lambda cs, first, last, plural: _gather(cs, first, first + last, plural, end=end)
+
+
+def _one_range(low: Callable[[Array], int], high: Callable[[Array], int]) -> Any:
+    """Gather the same steps of all sentences."""
+    return lambda cs, first, last, plural: _gather(
+        cs, 0 * first + low(first), 0 * last + high(last), plural
+    )
+
+
+def _zeros_outside(numbers: bool) -> Callable[..., tuple[Array, Array]]:
+    """Gather all steps, with 0 for the states outside, and perhaps for the numbers there."""
+
+    def gather(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
+        steps = np.arange(len(cs))[:, None]
+        mask = (steps >= first) & (steps <= last)
+        y = plural * mask if numbers else np.broadcast_to(plural, mask.shape)
+        return (cs * mask[:, :, None]).reshape(-1, cs.shape[2]), y.ravel()
+
+    return gather
+
+
+def _means(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
+    rows = [cs[first[n] : last[n] + 1, n].mean(axis=0) for n in range(len(first))]
+    return np.array(rows), plural
+
+
+def _exchanged(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
+    """Put states in the order of steps beside numbers in the order of sentences."""
+    rows, _ = _gather(cs, first, last, plural)
+    return rows, np.repeat(plural, last - first + 1)
+
+
+def _covariance(x: Array, y: Array) -> Array:
+    return (y - y.mean()) @ (x - x.mean(axis=0)) / len(y)
+
+
+def _uncentred(x: Array, y: Array) -> Array:
+    return y @ x / np.sqrt((x**2).sum(axis=0) * (y**2).sum())
+
+
+def _difference(x: Array, y: Array) -> Array:
+    return x[y > 0.5].mean(axis=0) - x[y < 0.5].mean(axis=0)
+
+
+def _one_spread(x: Array, y: Array, over: str) -> Array:
+    spread = x.std(axis=0) if over == "x" else y.std()
+    return _covariance(x, y) / spread
+
+
+def _average_of_steps(no_spread: float, least: int = 1) -> Answer:
+    """Correlate 0, 1, 2, ... steps behind the subject, as the chapter does, and average.
+
+    Where a step has no spread its correlation counts as a number, or not at all if that is NaN;
+    steps of fewer than `least` sentences do not count either.
+    """
+
+    def answer(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, int]:
+        rows = []
+        for j in range(int((last - first).max()) + 1):
+            there = np.flatnonzero(first + j <= last)
+            x, y = cs[first[there] + j, there], plural[there]
+            x, y = x - x.mean(axis=0), y - y.mean()
+            spread = np.sqrt((x**2).sum(axis=0) * (y**2).sum())
+            row = np.full_like(spread, no_spread)
+            if len(there) >= least:
+                rows.append(np.divide(y @ x, spread, out=row, where=spread > 1e-9))
+        r = np.nanmean(rows, axis=0, dtype=cs.dtype)
+        return r, _strongest(r)
+
+    return answer
+
+
+def _samples(x: Array, y: Array) -> Array:
+    return _correlation(x, y) * len(y) / (len(y) - 1)
+
+
+def _one_spread_of_all(x: Array, y: Array) -> Array:
+    return _covariance(x, y) / (x.std() * y.std())
+
+
+_BY_STEPS = tuple(
+    _average_of_steps(no_spread, least) for no_spread in (0.0, np.nan) for least in (1, 2, 3)
+)
+
+NUMBER_UNIT_MISTAKES: Mistakes = {
+    "The signs of r are lost. Whether a unit rises or falls with a plural belongs to the answer.": (
+        _with(result=np.abs),
+    ),
+    "This is the square of the correlation, the share of the variance. Its sign is lost.": (
+        _with(result=np.square),
+    ),
+    "The sign is turned round: r is to be positive where a unit is higher in plurals.": (
+        _with(result=np.negative),
+    ),
+    **each(
+        "You take the {} r. A unit that {} with a plural carries the number just as well.",
+        {
+            ("largest", "falls"): (_with(unit=lambda r: int(np.argmax(r))),),
+            ("smallest", "rises"): (_with(unit=lambda r: int(np.argmin(r))),),
+        },
+    ),
+    "You take the unit with the weakest correlation.": (
+        _with(unit=lambda r: int(np.argmin(np.abs(r)))),
+    ),
+    "Units are counted from 0.": (_with(unit=lambda r: _strongest(r) + 1),),
+    "You choose the unit by a measure that grows with its own spread, as covariances and "
+    "differences of means do.": (_unit_of(_with(correlation=_covariance)),),
+    "You choose the unit by averages of the steps. It is to be the one whose r is farthest from "
+    "0.": tuple(map(_unit_of, _BY_STEPS)),
+    "You look at the last step alone. A unit has to carry the number all the way from the first.": (
+        _with(_at(lambda first, last: last)),
+    ),
+    "You look at the first step alone, where the noun itself is read. What is kept comes after.": (
+        _with(_at(lambda first, last: first)),
+    ),
+    **each(
+        "The {} step of each sentence is missing. It is to count too, as the {} does.",
+        {
+            ("last", "first"): (_steps_moved(end=0),),
+            ("first", "last"): (_steps_moved(start=1),),
+        },
+    ),
+    "The first and the last step of each sentence are missing. Both are to count.": (
+        _steps_moved(start=1, end=0),
+    ),
+    "The step behind the last counts too. The last one is the last to count.": (
+        _steps_moved(end=2),
+    ),
+    **each(
+        "All steps are taken one too {}: first and last are steps of cs as they are.",
+        {"late": (_steps_moved(1, 2),), "early": (_steps_moved(-1, 0),)},
+    ),
+    "You take last for a number of steps behind the first. It is itself a step.": (
+        _with(_so_many(0)),
+        _with(_so_many(1)),
+    ),
+    "You take the same steps of all sentences. Each has a first and a last one of its own.": (
+        _with(_one_range(lambda first: first[0], lambda last: last[0])),
+        _with(_one_range(np.min, np.max)),
+    ),
+    "States outside are set to 0, and count as states. They are to be left out.": (
+        _with(_zeros_outside(numbers=False)),
+        _with(_zeros_outside(numbers=True)),
+    ),
+    "You use all steps. Before the subject and behind the last step there is nothing to carry.": (
+        _with(_all_steps),
+    ),
+    "You start at step 0. Before its subject a sentence has no number that could be carried.": (
+        _with(_up_to_last),
+    ),
+    "You go on to the end of the array. Behind the last step the sentence is over.": (
+        _with(_from_first),
+    ),
+    "You average each sentence's states first. Every step is to count, not every sentence.": (
+        _with(_means),
+    ),
+    "You correlate step by step and average. Here all steps go into one correlation.": _BY_STEPS,
+    "States and numbers are lined up in different orders: each state belongs to its sentence.": (
+        _with(_exchanged),
+    ),
+    "This is the covariance. A correlation is divided by both standard deviations.": (
+        _with(correlation=_covariance),
+        _with(correlation=lambda x, y: _covariance(x, y) * len(y)),
+        _with(correlation=lambda x, y: _covariance(x, y) * len(y) / (len(y) - 1)),
+    ),
+    "The means are not taken off, of the states, of the numbers or of both.": (
+        _with(correlation=_uncentred),
+        _with(correlation=lambda x, y: _uncentred(x, 2 * y - 1)),
+        _with(correlation=lambda x, y: _uncentred(x - x.mean(axis=0), y)),
+        _with(correlation=lambda x, y: _uncentred(x - x.mean(axis=0), 2 * y - 1)),
+        _with(correlation=lambda x, y: _uncentred(x, y - y.mean())),
+    ),
+    "This is the difference between the mean of the plurals and that of the singulars.": (
+        _with(correlation=_difference),
+    ),
+    "This is the slope of a line. A correlation has the spread of the numbers in it as well.": (
+        _with(correlation=lambda x, y: _covariance(x, y) / x.var(axis=0)),
+    ),
+    "One standard deviation is missing under the fraction: there are two, of unit and number.": (
+        _with(correlation=lambda x, y: _one_spread(x, y, "x")),
+        _with(correlation=lambda x, y: _one_spread(x, y, "y")),
+    ),
+    "The root is missing under the fraction, where squares stand.": (
+        _with(correlation=lambda x, y: _covariance(x, y) / (x.var(axis=0) * y.var())),
+        _with(correlation=lambda x, y: _covariance(x, y) / (x.var(axis=0) * y.var()) / len(y)),
+    ),
+    "One count divides by M, another by M - 1. Use the same above and under the fraction.": (
+        _with(correlation=_samples),
+        _with(correlation=lambda x, y: _correlation(x, y) * (len(y) - 1) / len(y)),
+    ),
+    "One standard deviation serves all units. Each unit has its own.": (
+        _with(correlation=_one_spread_of_all),
+    ),
+}
+
+
+def _number_case(T: int, N: int, H: int, seed: int = 0) -> Case:
+    """Draw states that move far in some units and little in others.
+
+    The first sentence is singular, the second plural, and both are at least three steps long, so
+    that mistakes of one step at either end leave both numbers.
+    """
+    rng = np.random.default_rng([T, N, H, seed])
+    first = rng.integers(1, T - 1, N)
+    last = np.array([rng.integers(start, T) for start in first])
+    first[:2], last[:2] = 1, (T - 2, T - 1)
+    plural = np.array([0.0, 1.0, *rng.integers(0, 2, N - 2)])
+    cs = (rng.normal(size=(T, N, H)) + 0.5) * 2.0 ** rng.permutation(H)
+    return Case(
+        {"T": T, "N": N, "H": H}, {"cs": cs, "first": first, "last": last, "plural": plural}
+    )
+
+
+def _in_range(f: Guarded, rng: np.random.Generator) -> bool:
+    # What is not finite is told as such.
+    return not (np.abs(f(*_number_case(6, 5, 3).arguments.values())[0]) > 1 + 1e-6).any()
+
+
+def _scale(f: Guarded, rng: np.random.Generator) -> bool:
+    cs, *others = _number_case(6, 5, 3).arguments.values()
+    return np.allclose(f(100 * cs + 7, *others)[0], f(cs, *others)[0], equal_nan=True)
+
+
+def _farthest(f: Guarded, rng: np.random.Generator) -> bool:
+    """Hold the unit against the r of the answer itself, be it right or wrong."""
+    for seed in range(5):
+        r, unit = f(*_number_case(6, 5, 3, seed).arguments.values())
+        if unit != _strongest(r):
+            return False
+    return True
+
+
+def _one_step(f: Guarded, rng: np.random.Generator) -> bool:
+    nothing = np.zeros(3, int)
+    plural = np.array([0.0, 1.0, 1.0])
+    given = np.array([[[1.0, 2.0], [3.0, 0.0], [4.0, -1.0]]]), nothing, nothing, plural
+    return np.allclose(f(*given)[0], number_unit(*given)[0])
+
+
+NUMBER_UNIT = Question(
+    name="number-unit",
+    points=3,
+    hints=(
+        "Two separate jobs: collect the states that count, each with its sentence's number, and "
+        "then correlate column by column. Look at the shapes between the two.",
+        "Sentence n gives the states from step first[n] to step last[n], both included. Repeat its "
+        "number as often. Put all sentences below each other: M rows, one column a unit, and M "
+        "numbers.",
+        "Take the means off both. Sum the products of each column with the numbers, and divide by "
+        "the root of the product of the two sums of squares. The unit wanted has the largest "
+        "absolute value, and r keeps its sign.",
+    ),
+    exam=FunctionExam(
+        name="number_unit",
+        solution=number_unit,
+        returns=(Returned("r", "(H,)"), Returned("unit")),
+        cases=(
+            _number_case(6, 6, 6),
+            _number_case(5, 2, 1),
+            _number_case(5, 3, 2),
+            _number_case(7, 2, 3),
+            _number_case(6, 5, 3),
+            _number_case(8, 7, 4, seed=1),
+        ),
+        mistakes=NUMBER_UNIT_MISTAKES,
+        properties={
+            "A correlation lies between -1 and 1.": _in_range,
+            "A correlation does not change when all states are multiplied or shifted.": _scale,
+            "The unit is not the one whose r, in your own answer, is farthest from 0.": _farthest,
+        },
+        demands={
+            "Wrong where there is one step, T = 1, and it is first and last of all.": _one_step,
+        },
+        right="Right: the correlation of every unit, and the unit that carries the number.",
+    ),
+)
+
+
+def switch_off(
+    U: Array, b: Array, V: Array, d: Array, unit: int, value: float
+) -> tuple[Array, Array, Array, Array]:
+    """Return weights with which all others see the hidden state of one unit at a fixed value."""
+    return (*_fixed(U, b, unit, value), *_fixed(V, d, unit, value))
+
+
+def _fixed(weight: Array, bias: Array, unit: int, value: float) -> tuple[Array, Array]:
+    cut = weight.copy()
+    cut[:, unit] = 0
+    return cut, (bias + value * weight[:, unit]).astype(bias.dtype)
+
+
+def _without(U: Array, b: Array, V: Array, d: Array, unit: int) -> tuple[Array, Array]:
+    U_cut, _, V_cut, _ = switch_off(U, b, V, d, unit, 0.0)
+    return U_cut, V_cut
+
+
+def _rows(U: Array, unit: int, gates: range) -> Array:
+    """Return U with the rows of a unit set to 0, in some of the four slices."""
+    cut, H = U.copy(), U.shape[1]
+    for gate in gates:
+        cut[gate * H + unit] = 0
+    return cut
+
+
+def _filled(weight: Array, unit: int, value: float) -> Array:
+    filled = weight.copy()
+    filled[:, unit] = value
+    return filled
+
+
+def _first_slice(U: Array, unit: int) -> Array:
+    cut = U.copy()
+    cut[: U.shape[1], unit] = 0
+    return cut
+
+
+def _own(U: Array, unit: int) -> Array:
+    cut = U.copy()
+    cut[unit :: U.shape[1], unit] = 0
+    return cut
+
+
+def _all_but_own(U: Array, unit: int) -> Array:
+    H = U.shape[1]
+    cut = U.copy()
+    cut[np.arange(4 * H) % H != unit, unit] = 0
+    return cut
+
+
+def _changed(**parts: Callable[..., Array]) -> Answer:
+    """Return the solution with some of its results exchanged."""
+
+    def answer(
+        U: Array, b: Array, V: Array, d: Array, unit: int, value: float
+    ) -> tuple[Array, ...]:
+        right = dict(zip("UbVd", switch_off(U, b, V, d, unit, value), strict=True))
+        return tuple(
+            parts[name](U, b, V, d, unit, value) if name in parts else right[name]
+            for name in "UbVd"
+        )
+
+    return answer
+
+
+SWITCH_OFF_MISTAKES: Mistakes = {
+    "You set what the unit hears to 0, its rows of U. Cut what the others hear of it.": (
+        _changed(U=lambda U, b, V, d, unit, value: _rows(U, unit, range(4))),
+        _changed(U=lambda U, b, V, d, unit, value: _rows(U, unit, range(1))),
+    ),
+    "You set rows of U to 0 as well: the unit itself may go on hearing the others.": (
+        _changed(
+            U=lambda U, b, V, d, unit, value: _rows(_without(U, b, V, d, unit)[0], unit, range(4))
+        ),
+        _changed(
+            U=lambda U, b, V, d, unit, value: _rows(_without(U, b, V, d, unit)[0], unit, range(1))
+        ),
+    ),
+    "The column is cut in the first slice of U alone. All four slices hear the unit.": (
+        _changed(U=lambda U, b, V, d, unit, value: _first_slice(U, unit)),
+    ),
+    "Only the unit's weight to itself is cut. All units hear it.": (
+        _changed(
+            U=lambda U, b, V, d, unit, value: _own(U, unit),
+        ),
+    ),
+    "The unit hears itself too; that weight is cut as well, in all four slices.": (
+        _changed(U=lambda U, b, V, d, unit, value: _all_but_own(U, unit)),
+        _changed(
+            U=lambda U, b, V, d, unit, value: _all_but_own(U, unit),
+            b=lambda U, b, V, d, unit, value: b + value * (U - _all_but_own(U, unit))[:, unit],
+        ),
+    ),
+    **each(
+        "The {0} bias is as it was: what the unit adds at its value is missing.",
+        {
+            "gates'": (_changed(b=lambda U, b, V, d, unit, value: b.copy()),),
+            "read-out's": (_changed(d=lambda U, b, V, d, unit, value: d.copy()),),
+        },
+    ),
+    **each(
+        "{} is as it was: the {} the unit.",
+        {
+            ("U", "gates still hear"): (_changed(U=lambda U, b, V, d, unit, value: U.copy()),),
+            ("V", "read-out still hears"): (
+                _changed(V=lambda U, b, V, d, unit, value: V.copy()),
+                _changed(
+                    V=lambda U, b, V, d, unit, value: V.copy(),
+                    d=lambda U, b, V, d, unit, value: d.copy(),
+                ),
+            ),
+        },
+    ),
+    "The biases are as they were, so that the unit is seen at 0. It is to be seen at value.": (
+        lambda U, b, V, d, unit, value: (
+            _without(U, b, V, d, unit)[0],
+            b.copy(),
+            _without(U, b, V, d, unit)[1],
+            d.copy(),
+        ),
+    ),
+    "The sign of what is added to the biases is wrong: the unit is seen at minus its value.": (
+        lambda U, b, V, d, unit, value: switch_off(U, b, V, d, unit, -value),
+    ),
+    "The columns hold the value now. They are weights, and still meet the unit's hidden state.": (
+        lambda U, b, V, d, unit, value: (
+            _filled(U, unit, value),
+            b.copy(),
+            _filled(V, unit, value),
+            d.copy(),
+        ),
+        lambda U, b, V, d, unit, value: (
+            _filled(U, unit, value),
+            switch_off(U, b, V, d, unit, value)[1],
+            _filled(V, unit, value),
+            switch_off(U, b, V, d, unit, value)[3],
+        ),
+    ),
+    "The columns are multiplied by the value. Then they still meet the unit's hidden state.": (
+        lambda U, b, V, d, unit, value: (
+            np.where(np.arange(U.shape[1]) == unit, value * U, U),
+            b.copy(),
+            np.where(np.arange(V.shape[1]) == unit, value * V, V),
+            d.copy(),
+        ),
+    ),
+    "The value itself is added to the biases. What is missing is its product with the weights.": (
+        _changed(
+            b=lambda U, b, V, d, unit, value: b + value, d=lambda U, b, V, d, unit, value: d + value
+        ),
+    ),
+    "The weights are added to the biases without the value: the unit is seen at 1.": (
+        lambda U, b, V, d, unit, value: switch_off(U, b, V, d, unit, 1.0),
+    ),
+    "All other units are switched off, and this one is left.": (
+        lambda U, b, V, d, unit, value: (
+            np.where(np.arange(U.shape[1]) == unit, U, 0),
+            switch_off(U, b, V, d, unit, value)[1],
+            np.where(np.arange(V.shape[1]) == unit, V, 0),
+            switch_off(U, b, V, d, unit, value)[3],
+        ),
+        lambda U, b, V, d, unit, value: (
+            np.where(np.arange(U.shape[1]) == unit, U, 0),
+            b.copy(),
+            np.where(np.arange(V.shape[1]) == unit, V, 0),
+            d.copy(),
+        ),
+    ),
+}
+
+
+def _switch_case(H: int, K: int, unit: int, value: float) -> Case:
+    arrays = drawn("U b V d", H=H, K=K)
+    return Case({"H": H, "K": K}, {**arrays, "unit": unit, "value": value})
+
+
+def _same_at(h: float) -> Property:
+    """Whatever the unit's hidden state, the gates must see it at the value."""
+
+    def holds(f: Guarded, rng: np.random.Generator) -> bool:
+        U, b, V, d, unit, value = _switch_case(3, 2, 1, 0.4).arguments.values()
+        cut, bias, *_ = f(U, b, V, d, unit, value)
+        seen, real = rng.normal(size=3), h
+        at_value = np.where(np.arange(3) == unit, value, seen)
+        return np.allclose(
+            cut @ np.where(np.arange(3) == unit, real, seen) + bias, U @ at_value + b
+        )
+
+    return holds
+
+
+SWITCH_OFF = Question(
+    name="switch-off",
+    points=3,
+    hints=(
+        "Who reads the hidden state of a unit? The four gates at the next step, by U, and the "
+        "read-out, by V. What the unit itself reads of others stays.",
+        "The sum that a gate squashes is U h + b. Which numbers in U meet entry unit of h? With "
+        "these at 0, nothing of the unit arrives, as if it were seen at 0.",
+        "Set column unit of U and of V to 0. Before you do, add to each bias that column times the "
+        "value: the sum is then what it would be if the entry always were the value. Work on "
+        "copies.",
+    ),
+    exam=FunctionExam(
+        name="switch_off",
+        solution=switch_off,
+        returns=(
+            Returned("U", "(4H, H)", slices=GATE_SLICES),
+            Returned("b", "(4H,)", slices=GATE_SLICES),
+            Returned("V", "(K, H)"),
+            Returned("d", "(K,)"),
+        ),
+        cases=(
+            _switch_case(3, 3, 1, 0.5),
+            _switch_case(2, 1, 1, -0.3),
+            _switch_case(2, 3, 0, 0.7),
+            _switch_case(4, 2, 3, -0.8),
+        ),
+        mistakes=SWITCH_OFF_MISTAKES,
+        properties={
+            "The gates' sums still depend on the hidden state of the unit, or see it at another "
+            "value.": _same_at(0.9),
+        },
+        right="Right: gates and read-out see the unit at the value, whatever it does.",
+    ),
+)
+
+QUESTIONS = (NUMBER_UNIT, SWITCH_OFF)

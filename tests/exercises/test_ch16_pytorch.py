@@ -1,0 +1,141 @@
+"""The chapter's questions: answers that no list of mistakes holds, and a machine without PyTorch."""
+
+import re
+import sys
+
+import numpy as np
+import pytest
+
+import lstm_course as lc
+from lstm_course.exercises import ch16_pytorch as exercise
+from lstm_course.exercises.engine import modules
+
+
+def without_no_grad(lstm, W, U, b):
+    lstm.weight_ih_l0.copy_(W)
+
+
+def with_an_array(lstm, W, U, b):
+    lstm.weight_ih_l0 = W
+
+
+def with_transposed(lstm, W, U, b):
+    import torch
+
+    lstm.weight_ih_l0.data.copy_(torch.from_numpy(W.T))
+
+
+def rebinding(lstm, W, U, b):
+    import torch
+
+    weight = lstm.weight_ih_l0
+    weight = torch.from_numpy(W)  # noqa: F841
+
+
+def in_float32(lstm, W, U, b):
+    import torch
+
+    exercise.to_pytorch(lstm, W, U, b)
+    lstm.weight_ih_l0 = torch.nn.Parameter(lstm.weight_ih_l0.detach().float())
+
+
+def of_another_shape(lstm, W, U, b):
+    import torch
+
+    exercise.to_pytorch(lstm, W, U, b)
+    lstm.weight_ih_l0 = torch.nn.Parameter(torch.from_numpy(W.T.copy()))
+
+
+def changing(lstm, W, U, b):
+    exercise.to_pytorch(lstm, W, U, b)
+    b += 1
+
+
+def nan(lstm, W, U, b):
+    exercise.to_pytorch(lstm, W, U, b * np.nan)
+
+
+@pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize("name", exercise.BIASES)
+def test_a_frozen_bias_of_zeros_is_right(name):
+    def fill(lstm, W, U, b):
+        exercise.to_pytorch(lstm, W, U, b)
+        if name == "bias_ih_l0":
+            modules.copy_into(lstm, bias_ih_l0=0 * b, bias_hh_l0=exercise.reorder(b))
+        getattr(lstm, name).requires_grad_(False)
+
+    assert lc.check("to-pytorch", fill).passed
+
+    def the_other(lstm, W, U, b):
+        fill(lstm, W, U, b)
+        (other,) = {*exercise.BIASES} - {name}
+        getattr(lstm, other).requires_grad_(False)
+
+    assert lc.check("to-pytorch", the_other).message == exercise.FROZEN
+
+
+@pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize(
+    ("name", "answer", "sentence"),
+    [
+        ("to-pytorch", without_no_grad, r"raised .*\nin the line: lstm.weight_ih_l0.copy_\(W\)"),
+        ("to-pytorch", with_an_array, "raised TypeError: cannot assign 'numpy.ndarray'"),
+        ("to-pytorch", with_transposed, "raised RuntimeError: The size of tensor"),
+        ("to-pytorch", rebinding, "Your function has left the module as it was"),
+        ("to-pytorch", lambda *args: None, "Your function has left the module as it was"),
+        ("to-pytorch", in_float32, "give a float32 result weight_ih_l0"),
+        ("to-pytorch", of_another_shape, r"weight_ih_l0 of shape \(4H, D\), here"),
+        ("to-pytorch", changing, "changes b in place"),
+        ("to-pytorch", nan, r"Wrong: bias_ih_l0 \+ bias_hh_l0"),
+        ("to-pytorch", lambda lstm, params: None, "takes lstm, params. The check calls it with"),
+        ("from-pytorch", lambda lstm: lstm.state_dict(), "got OrderedDict"),
+        (
+            "from-pytorch",
+            lambda lstm: tuple(lstm.parameters())[:3],
+            "array of real numbers .* Tensor",
+        ),
+        ("from-pytorch", lambda lstm: tuple(lstm.parameters()), "got a tuple of 4"),
+        (
+            "from-pytorch",
+            lambda lstm: [a.T for a in exercise.from_pytorch(lstm)],
+            r"axes exchanged: yours is \(D, 4H\)",
+        ),
+        ("from-pytorch", lambda lstm: exercise.from_pytorch(lstm)[::-1], "in the order b, U, W"),
+        ("from-pytorch", lambda lstm: (a for a in exercise.from_pytorch(lstm)), "got generator"),
+        ("final-states", lambda lstm, batch: batch, r"Expected an array of shape \(N, 2H\)"),
+        ("final-states", lambda lstm, batch: lstm(batch), "raised"),
+        (
+            "final-states",
+            exercise.encoded_with(lambda hs, h, c: h),
+            r"Expected an array of shape \(N, 2H\)",
+        ),
+        (
+            "final-states",
+            exercise.encoded_with(lambda hs, h, c: h[0] + h[1]),
+            r"Expected an array of shape \(N, 2H\)",
+        ),
+        (
+            "final-states",
+            exercise.encoded_with(lambda hs, h, c: hs[-1] - hs[-1].mean(axis=0)),
+            "the same encoding alone as in company",
+        ),
+    ],
+)
+def test_whatever_comes_gets_a_sentence(name, answer, sentence):
+    feedback = lc.check(name, answer)
+    assert not feedback.passed
+    assert re.search(sentence, feedback.message), feedback
+
+
+@pytest.mark.parametrize("name", ["to-pytorch", "from-pytorch", "final-states"])
+def test_without_pytorch_a_sentence_says_so(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    feedback = lc.check(name, lambda *args: 1)
+    assert not feedback.answered
+    assert feedback.message == modules.MISSING
+
+
+def test_a_module_is_the_same_at_each_call(torch):
+    one, other = (modules.Module(3, 2).make("float32") for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+    assert {parameter.dtype for parameter in one.parameters()} == {torch.float32}
