@@ -11,6 +11,11 @@ import pytest
 from conftest import ROOT, need
 
 HTML = ROOT / "_build/html"
+CUT = """
+[...document.querySelectorAll("mjx-container[display=true], .lc-table, .bd-article table, div.output pre")]
+    .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText.slice(0, 80))
+"""
+"""What a page shows in part: equations, tables and printed lines."""
 PAGES = [
     f"{name}.html"
     for name in re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
@@ -97,6 +102,8 @@ def test_page(name, reader, site):
     for width in (1280, 360):
         reader.set_viewport_size({"width": width, "height": 800})
         assert reader.evaluate("document.documentElement.scrollWidth") <= width
+        if width == 1280:  # on a phone they scroll within themselves
+            assert reader.evaluate(CUT) == []
 
     for picture in reader.locator("svg.lc-figure").all():
         assert picture.get_attribute("aria-label")
@@ -113,6 +120,9 @@ def test_pictures_and_equations_follow_the_theme(reader, site):
     assert wanted in reader.locator("mjx-container [style*=color]").evaluate_all(colors)
     card = "e => getComputedStyle(e.closest('.text_html')).backgroundColor"
     assert reader.locator("svg.lc-figure").first.evaluate(card) == "rgba(0, 0, 0, 0)"
+    reader.goto(site + "book/2-pieces/08-sequence.html")
+    assert reader.locator(".lc-table").first.evaluate(card) == "rgba(0, 0, 0, 0)"
+    reader.goto(site + "book/2-pieces/04-forget-gate.html")
     fills = "es => es.map(e => getComputedStyle(e).fill)"
     assert wanted in reader.locator("svg.lc-figure [style*=lc-f]").evaluate_all(fills)
 
