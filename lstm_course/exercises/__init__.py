@@ -123,6 +123,13 @@ def progress(*notebooks: str | os.PathLike[str]) -> Progress:
     ------
     ValueError
         One of the files is no notebook.
+
+    Examples
+    --------
+    >>> check("tanh", lambda x, sigmoid: 2 * sigmoid(2 * x) - 1).points
+    1
+    >>> progress().points
+    1
     """
     entries, note, _ = record.load()
     earned = {name: entry["points"] for name, entry in entries.items()}
@@ -151,6 +158,19 @@ def certificate(path: str | os.PathLike[str], learner: str) -> Progress:
     ------
     ValueError
         No name is given.
+
+    Examples
+    --------
+    >>> def stretched(x, sigmoid):
+    ...     return 2 * sigmoid(2 * x) - 1
+    >>> check("tanh", stretched).points
+    1
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     certificate(Path(folder) / "certificate.json", "your name").points
+    ...     verify(Path(folder) / "certificate.json").points
+    1
+    1
     """
     if not isinstance(learner, str) or not learner.strip():
         raise ValueError(f"learner is {learner!r}, expected a name")
@@ -192,6 +212,17 @@ def verify(path: str | os.PathLike[str], seconds: float = 60.0) -> Progress:
     ------
     ValueError
         The file is no certificate.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> answer = "lc.check('tanh', lambda x, sigmoid: 2 * sigmoid(2 * x) - 1)"
+    >>> content = {"points": 100, "answers": [{"question": "tanh", "source": answer}]}
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "certificate.json"
+    ...     _ = path.write_text(json.dumps(content))
+    ...     verify(path).points
+    1
     """
     global _verified
     try:
