@@ -41,6 +41,16 @@ DARK_COLORS = {
 }
 """The same, brightened for a near-black page. The site's stylesheet mirrors both."""
 
+SERIES = {
+    "lstm": "#6650d8",  # an LSTM, where networks are compared
+    "rnn": "#508000",  # a vanilla recurrent network
+    "accent": "#c1156b",  # what a figure points at, if it is no gate, state or network
+}
+"""Other hues for what is no gate and no state. Baselines are drawn in `INK`, dashed or thin."""
+
+DARK_SERIES = {"lstm": "#8f7dff", "rnn": "#a8d63f", "accent": "#ff9ccf"}
+"""The same, brightened for a near-black page."""
+
 INK = "#010203"
 """Stands for the page's text colour; `show` replaces it."""
 
@@ -158,7 +168,7 @@ def show(fig: Figure, alt: str) -> Picture:
     body = re.sub(r'\bid="', f'id="{prefix}', body)
     body = body.replace('href="#', f'href="#{prefix}').replace("url(#", f"url(#{prefix}")
     body = body.replace(INK, "currentColor")
-    for name, color in COLORS.items():
+    for name, color in (COLORS | SERIES).items():
         body = body.replace(color, f"var(--lc-{name}, {color})")
     head = (
         f'<svg class="lc-figure" role="img" aria-label="{html.escape(alt)}" {view_box} '

@@ -47,7 +47,11 @@ def oklab(rgb):
 
 
 @pytest.mark.parametrize(
-    ("palette", "page"), [(figures.COLORS, WHITE), (figures.DARK_COLORS, NEAR_BLACK)]
+    ("palette", "page"),
+    [
+        (figures.COLORS | figures.SERIES, WHITE),
+        (figures.DARK_COLORS | figures.DARK_SERIES, NEAR_BLACK),
+    ],
 )
 def test_colours_read_on_their_page(palette, page):
     assert min(contrast(color, page) for color in palette.values()) >= 3.9
@@ -55,15 +59,29 @@ def test_colours_read_on_their_page(palette, page):
 
 def test_light_colours_read_on_a_dark_page_too():
     # A notebook host's dark mode does not know the site's stylesheet.
-    assert min(contrast(color, NEAR_BLACK) for color in figures.COLORS.values()) >= 3
+    assert (
+        min(contrast(color, NEAR_BLACK) for color in (figures.COLORS | figures.SERIES).values())
+        >= 3
+    )
 
 
-@pytest.mark.parametrize("palette", [figures.COLORS, figures.DARK_COLORS])
+@pytest.mark.parametrize(
+    "palette", [figures.COLORS, figures.DARK_COLORS, figures.SERIES, figures.DARK_SERIES]
+)
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)
 def test_colours_are_told_apart(palette, deficiency):
     seen = [oklab(np.array(DEFICIENCIES[deficiency]) @ linear(color)) for color in palette.values()]
     distances = [np.linalg.norm(a - b) for k, a in enumerate(seen) for b in seen[:k]]
     assert min(distances) > 0.05  # about 0.02 is the least that is noticed side by side
+
+
+@pytest.mark.parametrize(
+    ("gates", "series"),
+    [(figures.COLORS, figures.SERIES), (figures.DARK_COLORS, figures.DARK_SERIES)],
+)
+def test_no_series_is_taken_for_a_gate(gates, series):
+    for color in map(linear, series.values()):
+        assert min(np.linalg.norm(oklab(color) - oklab(linear(g))) for g in gates.values()) > 0.09
 
 
 def picture(alt="A line."):

@@ -138,8 +138,11 @@ def test_stylesheet_mirrors_the_colours():
         red, green, blue = (int(color[k : k + 2], 16) for k in (1, 3, 5))
         rule = rf'\[style\*="rgb\({red}, {green}, {blue}\)"\] {{\s*color: var\(--lc-{name}\) !important'
         assert re.search(rule, css)
-    for name, color in figures.DARK_COLORS.items():
+    for name, color in (figures.DARK_COLORS | figures.DARK_SERIES).items():
         assert f"--lc-{name}: {color};" in dark
+    for name, color in figures.SERIES.items():
+        assert f"--lc-{name}: {color};" in light
+    assert not set(figures.SERIES.values()) & set(figures.COLORS.values())
 
 
 def test_every_doi_is_in_the_bibliography():
