@@ -1,6 +1,7 @@
 """What ruff lets go in a docstring: sections that are missing, misspelt or out of order."""
 
 import ast
+import inspect
 import re
 
 import pytest
@@ -54,6 +55,18 @@ def test_sections_are_known_in_order_and_complete(path):
             )
         if raises(node):
             assert "Raises" in found, f"{node.name} raises errors that its docstring does not name"
+
+
+def test_every_task_has_an_example_and_a_test_file():
+    from lstm_course import tasks
+
+    for name in tasks.__all__:
+        if not inspect.isfunction(getattr(tasks, name)):
+            continue  # what a task returns
+        docstring = getattr(tasks, name).__doc__ or ""
+        assert "Examples" in sections(inspect.cleandoc(docstring)), f"tasks.{name} has no example"
+    for path in (ROOT / "lstm_course/tasks").glob("[a-z]*.py"):
+        assert (ROOT / f"tests/tasks/test_{path.name}").is_file(), f"{path.name} has no test file"
 
 
 def test_what_stands_in_a_paper_says_in_which():

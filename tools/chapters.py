@@ -139,6 +139,9 @@ def place(file: str, moved: dict[str, str]) -> str:
 def main() -> None:
     """Renew what is not as the table of contents says, and say which files."""
     moved = renames()
+    for page in ROOT.glob("book/*/*.ipynb"):
+        if page.relative_to(ROOT).as_posix() not in moved:
+            print(f"{page.relative_to(ROOT)} stands in no line of {TOC}")
     # The table of contents last: until then a run that was interrupted can be repeated.
     for file in sorted(files(), key=lambda file: file == TOC):
         path = ROOT / file

@@ -86,6 +86,7 @@ def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
         notebook,
         timeout=120,
         coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],  # of the kernel, whose warnings are not about cells
         resources={"metadata": {"path": str(folder)}},
     ).execute()
     notebook.metadata = nbformat.from_dict(METADATA)

@@ -186,6 +186,7 @@ def outputs(path):
 def test_master_gets_full_marks_and_student_none_yet(master):
     for text in outputs(master):
         points = re.search(r"(\d+) of (\d+) points?\.", text)
+        assert points, f"{master} is not executed: run tools/notebooks.py {master}"
         assert points[1] == points[2]
     for text in outputs(master.with_name("student.ipynb")):
         assert "not answered yet" in text

@@ -46,7 +46,7 @@ def test_right_answers_pass(name, k):
 @EACH
 def test_a_question_has_right_answers_mistakes_and_hints(name):
     question = QUESTIONS[name]
-    assert len(RIGHT[name]) >= 2
+    assert len(RIGHT[name]) >= 2, f"{name} has one right answer in right.py, expected two"
     assert len(question.exam.mistakes) >= 6
     assert len(question.hints) == len(set(question.hints)) == 3
     for text in (*question.hints, *question.exam.mistakes):
