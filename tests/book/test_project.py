@@ -11,7 +11,7 @@ import yaml
 from conftest import ROOT
 
 FILES = address.files()
-ELSEWHERE = (  # a form to fill in, and the bug reports that chapters cite
+ELSEWHERE = (  # a form to fill in, and the bug reports and sources that chapters cite
     "/OWNER/NAME",
     "/awslabs/graphstorm",
     "/closeheat/pytorch-lstm-text-generation-tutorial",
@@ -21,6 +21,8 @@ ELSEWHERE = (  # a form to fill in, and the bug reports that chapters cite
     "/nicklashansen/rnn_lstm_from_scratch",
     "/MartinuzziFrancesco/torchrecurrent",
     "/nicodjimenez/lstm",
+    "/openxla/xla",
+    "/pytorch/pytorch",
 )
 
 
