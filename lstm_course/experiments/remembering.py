@@ -3,12 +3,17 @@
 Every model gets the learning rate that served it best at the shortest length, on seeds that are
 not used again: the one that solved the task soonest or, if none did, had the least mistakes left.
 Then it is trained at every length with several seeds, until it has solved the task or the updates
-are used up. Who solves a task with no seed is not tried at the next length, twice as long. Finished
-runs are kept in a file beside the record, so that an experiment that was interrupted goes on where
-it was.
+are used up. A model that solves a task with no seed is not tried at the next length, twice as long.
+Finished runs are kept in a file beside the record, so that an experiment that was interrupted goes
+on where it was.
+
+Which of the biases helps? An ablation sets only some of them, at two lengths. All that it compares
+are tuned alike: a model whose best rate is the last of the grid at either end is tried beyond it
+too, until the best rate has worse ones on both sides. And since rates differ between models, the
+ablation is done a second time with one rate for all, that of the LSTM with forget bias 1.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,8 +37,18 @@ MODELS = (
     "LSTM, biases equal",
     "LSTM, biases spread",
 )
+ABLATION = (
+    "LSTM, bias 1",
+    "LSTM, input biases only",
+    "LSTM, forget biases only",
+    "LSTM, biases equal",
+    "LSTM, bias 3",
+)
 LENGTHS = (50, 100, 200, 400)
+ABLATION_LENGTHS = (100, 200)
 LEARNING_RATES = (0.03, 0.01, 0.003, 0.001, 0.0003)
+ABOVE, BELOW = (0.1, 0.3, 1.0), (0.0001,)  # tried where the best rate of the grid is at its end
+PARTS = ("tuning", "runs", "wider tuning", "ablation", "ablation at one rate")  # of the record
 SEEDS, TUNING_SEEDS = range(5), (100, 101)
 UPDATES, EVERY, BATCH, TEST = 2000, 50, 32, 500
 WEIGHTS, BIASES, TRAINING, TESTING, LONGER = range(1, 6)  # each draws from a stream of its own
@@ -61,7 +76,8 @@ def build(run: Run) -> SequenceModel:
     All LSTMs of one seed have the same weights; they differ in biases. "biases spread" draws a u
     between 1 and T - 1 for each unit, and starts its forget bias at log u and its input bias at
     -log u, after Tallec and Ollivier (2018), doi:10.48550/arXiv.1804.11188, with T as the longest
-    time that matters. "biases equal" does the same with u = T / 2 for all.
+    time that matters. "biases equal" does the same with u = T / 2 for all; "forget biases only" and
+    "input biases only" leave the other gate as it is in "bias 1". "bias 3" is a forget bias too.
     """
     rng = np.random.default_rng([run.seed, WEIGHTS])
     D, K = (2, 1) if run.task == "adding" else (6, 4)
@@ -76,8 +92,11 @@ def build(run: Run) -> SequenceModel:
             u = np.full(units, run.T / 2)
             if run.model == "LSTM, biases spread":
                 u = np.random.default_rng([run.seed, BIASES]).uniform(1, run.T - 1, units)
-            recurrent.params[0].gate("f")[2][:] = np.log(u)
-            recurrent.params[0].gate("i")[2][:] = -np.log(u)
+            if run.model != "LSTM, input biases only":
+                forget = 3.0 if run.model == "LSTM, bias 3" else np.log(u)
+                recurrent.params[0].gate("f")[2][:] = forget
+            if run.model not in ("LSTM, forget biases only", "LSTM, bias 3"):
+                recurrent.params[0].gate("i")[2][:] = -np.log(u)
     return SequenceModel(recurrent, Linear(units, K, rng=rng, dtype=np.float32))
 
 
@@ -145,7 +164,12 @@ def _result(run: Run) -> dict[str, Any]:
     return train(run, to_the_end=run.seed in SEEDS and min(LENGTHS) == run.T)[1]
 
 
-def best_rate(tuning: list[dict[str, Any]], task: str, model: str) -> float:
+def best_rate(
+    tuning: list[dict[str, Any]],
+    task: str,
+    model: str,
+    rates: Sequence[float] = LEARNING_RATES,
+) -> float:
     """Return the learning rate that solved the task soonest, or came closest to it."""
 
     def cost(rate: float) -> tuple[float, float]:
@@ -157,21 +181,63 @@ def best_rate(tuning: list[dict[str, Any]], task: str, model: str) -> float:
         updates = np.mean([one["solved"] or UPDATES for one in mine])
         return float(updates), float(np.mean([one["curve"][-1] for one in mine]))
 
-    return min(LEARNING_RATES, key=cost)
+    return min(rates, key=cost)
+
+
+def widen(tuning: list[dict[str, Any]], task: str, model: str, kept: Path) -> list[dict[str, Any]]:
+    """Tune beyond an end of the grid, as long as the best rate of a model is the last one tried."""
+    done: list[dict[str, Any]] = []
+    for beyond, at_end in ((ABOVE, max), (BELOW, min)):
+        tried: tuple[float, ...] = LEARNING_RATES
+        for rate in beyond:
+            if best_rate(tuning + done, task, model, tried) != at_end(tried):
+                break
+            runs = (Run(task, model, LENGTHS[0], rate, seed) for seed in TUNING_SEEDS)
+            done += run_all(runs, kept)
+            tried = (*tried, rate)
+    return done
+
+
+def rates_tried(tuning: list[dict[str, Any]], task: str, model: str) -> list[float]:
+    """Return the learning rates of a model's tuning; on a tie the grid's come first."""
+    tried = (one["learning_rate"] for one in tuning if (one["task"], one["model"]) == (task, model))
+    return list(dict.fromkeys(tried))
 
 
 def measure(kept: Path) -> dict[str, Any]:
     """Tune, and run; finished runs are kept in a file."""
+
+    def tune(pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
+        T = LENGTHS[0]
+        return run_all(
+            (Run(*p, T, r, s) for p in pairs for r in LEARNING_RATES for s in TUNING_SEEDS), kept
+        )
+
+    def race(rates: dict[tuple[str, str], float], lengths: Sequence[int]) -> list[dict[str, Any]]:
+        pairs, runs = list(rates), []
+        for T in lengths:
+            done = run_all((Run(*pair, T, rates[pair], s) for pair in pairs for s in SEEDS), kept)
+            solved = {(one["task"], one["model"]) for one in done if one["solved"]}
+            pairs = [pair for pair in pairs if pair in solved]
+            runs += done
+        return runs
+
     pairs = [(task, model) for task in TASKS for model in MODELS]
-    tuning = run_all(
-        (Run(*p, LENGTHS[0], r, s) for p in pairs for r in LEARNING_RATES for s in TUNING_SEEDS),
-        kept,
-    )
-    rates = {pair: best_rate(tuning, *pair) for pair in pairs}
-    runs: list[dict[str, Any]] = []
-    for T in LENGTHS:
-        done = run_all((Run(*pair, T, rates[pair], s) for pair in pairs for s in SEEDS), kept)
-        solved = {(one["task"], one["model"]) for one in done if one["solved"]}
-        pairs = [pair for pair in pairs if pair in solved]
-        runs += done
-    return {"updates": UPDATES, "tuning": tuning, "runs": runs}
+    tuning = tune(pairs)
+    runs = race({pair: best_rate(tuning, *pair) for pair in pairs}, LENGTHS)
+
+    pairs = [(task, model) for task in TASKS for model in ABLATION]
+    wider = tune([pair for pair in pairs if pair[1] not in MODELS])
+    for pair in dict.fromkeys([*pairs, *((task, model) for task in TASKS for model in MODELS)]):
+        wider += widen(tuning + wider, *pair, kept)
+    every = tuning + wider
+    rates = {pair: best_rate(every, *pair, rates_tried(every, *pair)) for pair in pairs}
+    same = {(task, model): rates[task, ABLATION[0]] for task, model in pairs}
+    return {
+        "updates": UPDATES,
+        "tuning": tuning,
+        "runs": runs,
+        "wider tuning": wider,
+        "ablation": race(rates, ABLATION_LENGTHS),
+        "ablation at one rate": race(same, ABLATION_LENGTHS),
+    }

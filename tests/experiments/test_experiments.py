@@ -56,6 +56,49 @@ def test_the_record_holds_every_run_of_the_design():
         assert ("longer at the end" in one) == (one["T"] == min(remembering.LENGTHS))
 
 
+def test_the_record_holds_every_run_of_the_ablation():
+    record = experiments.recorded("remembering")
+    tuning = record["tuning"] + record["wider tuning"]
+    best = {}
+    for task in remembering.TASKS:
+        for model in dict.fromkeys(remembering.MODELS + remembering.ABLATION):
+            tried = remembering.rates_tried(tuning, task, model)
+            assert set(remembering.LEARNING_RATES) <= set(tried)
+            seeds = [
+                (one["learning_rate"], one["seed"])
+                for one in tuning
+                if (one["task"], one["model"]) == (task, model)
+            ]
+            assert seeds == [(rate, seed) for rate in tried for seed in remembering.TUNING_SEEDS]
+            best[task, model] = remembering.best_rate(tuning, task, model, tried)
+            assert min(tried) < best[task, model] < max(tried) or (
+                best[task, model] in (remembering.ABOVE[-1], remembering.BELOW[-1])
+            )
+    for part, rate_of in (
+        ("ablation", lambda task, model: best[task, model]),
+        ("ablation at one rate", lambda task, model: best[task, remembering.ABLATION[0]]),
+    ):
+        for task in remembering.TASKS:
+            for model in remembering.ABLATION:
+                going = True
+                for T in remembering.ABLATION_LENGTHS:
+                    mine = [
+                        one
+                        for one in record[part]
+                        if (one["task"], one["model"], one["T"]) == (task, model, T)
+                    ]
+                    assert [one["seed"] for one in mine] == list(remembering.SEEDS)[: 5 * going]
+                    assert {one["learning_rate"] for one in mine} <= {rate_of(task, model)}
+                    going = any(one["solved"] for one in mine)
+
+
+def test_the_record_says_which_runs_are_from_when():
+    record = experiments.recorded("remembering")
+    whens = record.get("dates", [{"date": record["date"], "parts": remembering.PARTS}])
+    assert [part for when in whens for part in when["parts"]] == list(remembering.PARTS)
+    assert whens[-1]["date"] == record["date"]
+
+
 @pytest.mark.slow
 def test_a_run_repeats_itself_and_models_start_as_they_should(monkeypatch):
     monkeypatch.setattr(remembering, "UPDATES", 100)
@@ -74,7 +117,21 @@ def test_a_run_repeats_itself_and_models_start_as_they_should(monkeypatch):
     np.testing.assert_allclose(equal.gate("f")[2], np.log(10), rtol=1e-6)
     np.testing.assert_allclose(equal.gate("i")[2], -np.log(10), rtol=1e-6)
     plain = remembering.build(run._replace(model="LSTM, bias 1")).recurrent.params[0]
-    for other in (equal, fresh):  # nothing but these biases differs
+    half = [
+        remembering.build(run._replace(model=f"LSTM, {model}")).recurrent.params[0]
+        for model in ("forget biases only", "input biases only", "bias 3")
+    ]
+    forget_only, input_only, bias_3 = half
+    for other, forget, write in (
+        (forget_only, equal.gate("f")[2], 0),
+        (input_only, 1, equal.gate("i")[2]),
+        (bias_3, 3, 0),
+    ):
+        np.testing.assert_array_equal(other.gate("f")[2], forget)
+        np.testing.assert_array_equal(other.gate("i")[2], write)
+    np.testing.assert_array_equal(plain.gate("f")[2], 1)
+    np.testing.assert_array_equal(plain.gate("i")[2], 0)
+    for other in (equal, fresh, *half):  # nothing but these biases differs
         np.testing.assert_array_equal(other.weight_ih, plain.weight_ih)
         np.testing.assert_array_equal(other.weight_hh, plain.weight_hh)
         np.testing.assert_array_equal(other.gate("g")[2], plain.gate("g")[2])
@@ -93,6 +150,30 @@ def test_the_best_rate_solves_soonest_or_comes_closest():
     assert remembering.best_rate(unsolved, "t", "m") == rates[1]
     solved = [one(rates[2], 900, 0.009), one(rates[3], 300, 0.01)]
     assert remembering.best_rate(unsolved[:2] + solved + unsolved[4:], "t", "m") == rates[3]
+
+
+def test_a_rate_at_an_end_is_tried_beyond_it(monkeypatch, tmp_path):
+    rates = remembering.LEARNING_RATES
+
+    def tried(best):
+        def run_all(runs, kept):
+            return [one(run.learning_rate) for run in runs]
+
+        def one(rate):
+            far = abs(np.log(rate / best))
+            return {"task": "t", "model": "m", "learning_rate": rate} | {
+                "solved": None,
+                "curve": [far],
+            }
+
+        monkeypatch.setattr(remembering, "run_all", run_all)
+        wider = remembering.widen([one(rate) for rate in rates], "t", "m", tmp_path / "none")
+        return list(dict.fromkeys(one["learning_rate"] for one in wider))
+
+    assert tried(0.01) == []
+    assert tried(0.03) == [0.1]
+    assert tried(0.1) == [0.1, 0.3]
+    assert tried(0.0003) == [0.0001]
 
 
 @pytest.mark.slow
