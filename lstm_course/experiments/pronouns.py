@@ -447,16 +447,24 @@ def next_pronouns(stories: GenderStories) -> tuple[Array, Array]:
     return (first & (after == 1))[1:], (first & (after == 2))[1:]
 
 
-def hindered(model: SequenceModel, stories: GenderStories, gate: str, unit: int) -> list[float]:
+def hindered(
+    model: SequenceModel,
+    stories: GenderStories,
+    gate: str,
+    unit: int,
+    asked: Iterable[Array] | None = None,
+) -> list[float]:
     """Keep one unit from forgetting (gate f at 1) or writing (i at 0) when a new subject comes.
 
-    The gate is held at the subject and the next three words. Returns the accuracy on each subject's
-    first pronoun after a subject of the same gender, and after one of the other.
+    The gate is held at every new subject of a story and the next three words. Returns the accuracy
+    on the pronouns asked, (T - 1, N) booleans each: if not given, each subject's first pronoun
+    after a subject of the same gender, and after one of the other.
     """
     fixed = np.full((*stories.words.shape, UNITS), np.nan)
     fixed[during(np.logical_or(*changes(stories))), unit] = {"f": 1.0, "i": 0.0}[gate]
     correct = _agrees(traces(model, stories.words, {gate: fixed})["outputs"][:-1], stories)
-    return _rounded(correct[asked].mean() for asked in next_pronouns(stories))
+    asked = next_pronouns(stories) if asked is None else asked
+    return _rounded(correct[where].mean() for where in asked)
 
 
 def left_alone(model: SequenceModel, stories: GenderStories, unit: int) -> dict[str, Any]:

@@ -11,6 +11,9 @@ Which of the biases helps? An ablation sets only some of them, at two lengths. A
 are tuned alike: a model whose best rate is the last of the grid at either end is tried beyond it
 too, until the best rate has worse ones on both sides. And since rates differ between models, the
 ablation is done a second time with one rate for all, that of the LSTM with forget bias 1.
+
+Must the biases be set for the length of the task? A last part takes the length away: both biases
+are set for a fixed number of steps, at lengths that are far from it, and with that same rate.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,11 +47,24 @@ ABLATION = (
     "LSTM, biases equal",
     "LSTM, bias 3",
 )
+FIXED = {"LSTM, u = 25": 25.0, "LSTM, u = 1000": 1000.0}  # both biases, whatever the length
+NOT_TOLD = (
+    ("adding", "LSTM, u = 25", 200),
+    ("temporal order", "LSTM, u = 25", 200),
+    ("temporal order", "LSTM, u = 1000", 100),
+)
 LENGTHS = (50, 100, 200, 400)
 ABLATION_LENGTHS = (100, 200)
 LEARNING_RATES = (0.03, 0.01, 0.003, 0.001, 0.0003)
 ABOVE, BELOW = (0.1, 0.3, 1.0), (0.0001,)  # tried where the best rate of the grid is at its end
-PARTS = ("tuning", "runs", "wider tuning", "ablation", "ablation at one rate")  # of the record
+PARTS = (  # of the record
+    "tuning",
+    "runs",
+    "wider tuning",
+    "ablation",
+    "ablation at one rate",
+    "length not told",
+)
 SEEDS, TUNING_SEEDS = range(5), (100, 101)
 UPDATES, EVERY, BATCH, TEST = 2000, 50, 32, 500
 WEIGHTS, BIASES, TRAINING, TESTING, LONGER = range(1, 6)  # each draws from a stream of its own
@@ -78,6 +94,7 @@ def build(run: Run) -> SequenceModel:
     -log u, after Tallec and Ollivier (2018), doi:10.48550/arXiv.1804.11188, with T as the longest
     time that matters. "biases equal" does the same with u = T / 2 for all; "forget biases only" and
     "input biases only" leave the other gate as it is in "bias 1". "bias 3" is a forget bias too.
+    The models of `FIXED` have both biases and the u of their name, at every length.
     """
     rng = np.random.default_rng([run.seed, WEIGHTS])
     D, K = (2, 1) if run.task == "adding" else (6, 4)
@@ -89,7 +106,7 @@ def build(run: Run) -> SequenceModel:
     else:
         recurrent = LSTM(D, units, rng=rng, dtype=np.float32)
         if run.model != "LSTM, bias 1":
-            u = np.full(units, run.T / 2)
+            u = np.full(units, FIXED.get(run.model, run.T / 2))
             if run.model == "LSTM, biases spread":
                 u = np.random.default_rng([run.seed, BIASES]).uniform(1, run.T - 1, units)
             if run.model != "LSTM, input biases only":
@@ -233,6 +250,7 @@ def measure(kept: Path) -> dict[str, Any]:
     every = tuning + wider
     rates = {pair: best_rate(every, *pair, rates_tried(every, *pair)) for pair in pairs}
     same = {(task, model): rates[task, ABLATION[0]] for task, model in pairs}
+    far = [Run(*one, rates[one[0], ABLATION[0]], seed) for one in NOT_TOLD for seed in SEEDS]
     return {
         "updates": UPDATES,
         "tuning": tuning,
@@ -240,4 +258,5 @@ def measure(kept: Path) -> dict[str, Any]:
         "wider tuning": wider,
         "ablation": race(rates, ABLATION_LENGTHS),
         "ablation at one rate": race(same, ABLATION_LENGTHS),
+        "length not told": run_all(far, kept),
     }

@@ -92,6 +92,20 @@ def test_the_record_holds_every_run_of_the_ablation():
                     going = any(one["solved"] for one in mine)
 
 
+def test_the_record_holds_the_runs_that_are_not_told_the_length():
+    record = experiments.recorded("remembering")
+    at_one_rate = {
+        (one["task"], one["model"]): one["learning_rate"] for one in record["ablation at one rate"]
+    }
+    assert [Run(*(one[name] for name in Run._fields)) for one in record["length not told"]] == [
+        Run(task, model, T, at_one_rate[task, remembering.ABLATION[0]], seed)
+        for task, model, T in remembering.NOT_TOLD
+        for seed in remembering.SEEDS
+    ]
+    for _, model, T in remembering.NOT_TOLD:  # far from what "biases equal" starts with
+        assert not 1 / 4 < remembering.FIXED[model] / (T / 2) < 4
+
+
 def test_the_record_says_which_runs_are_from_when():
     record = experiments.recorded("remembering")
     whens = record.get("dates", [{"date": record["date"], "parts": remembering.PARTS}])
@@ -135,6 +149,11 @@ def test_a_run_repeats_itself_and_models_start_as_they_should(monkeypatch):
         np.testing.assert_array_equal(other.weight_ih, plain.weight_ih)
         np.testing.assert_array_equal(other.weight_hh, plain.weight_hh)
         np.testing.assert_array_equal(other.gate("g")[2], plain.gate("g")[2])
+    for name, u in remembering.FIXED.items():
+        fixed = remembering.build(run._replace(model=name)).recurrent.params[0]
+        np.testing.assert_allclose(fixed.gate("f")[2], np.log(u), rtol=1e-6)
+        np.testing.assert_array_equal(fixed.gate("i")[2], -fixed.gate("f")[2])
+        np.testing.assert_array_equal(fixed.weight_hh, plain.weight_hh)
     U = remembering.build(run._replace(model="plain, orthogonal")).recurrent.params.weight_hh
     np.testing.assert_allclose(U @ U.T, np.eye(64), atol=1e-5)
 

@@ -272,6 +272,7 @@ def test_hindering_changes_nothing_where_the_gate_is_there_already():
     correct = pronouns.right(one, stories)
     free = [round(float(correct[mask].mean()), 4) for mask in asked]
     assert pronouns.hindered(one, stories, "f", 3) == free
+    assert pronouns.hindered(one, stories, "f", 3, asked[::-1]) == free[::-1]
     assert any(pronouns.hindered(one, stories, "i", k) != free for k in range(pronouns.UNITS))
 
 
