@@ -3,7 +3,8 @@
 Three stretches are held out in turn, each with all years before it at hand: the last 25 of those
 calibrate prediction intervals, the 25 before choose, and the rest are for training. Whatever is
 trained works on square roots, standardised. What chooses picks the updates of every LSTM, and for
-each kind of LSTM the units and the learning rate with the least error, the mean of five seeds.
+each kind of LSTM the units and the learning rate with the least error, the mean of three seeds that
+serve for nothing else. Five other seeds are then trained with that setting.
 """
 
 from itertools import pairwise
@@ -25,7 +26,11 @@ STRETCHES = {1850: 1900, 1900: 1950, 1950: 2009}
 """The first year held out, and the year after the last."""
 
 MODELS = ("LSTM, value", "LSTM, change")
-UNITS, LEARNING_RATES, SEEDS = (4, 8), (0.01, 0.003), range(5)
+UNITS, LEARNING_RATES = (4, 8), (0.03, 0.01, 0.003, 0.001)
+WIDER = (1.0, 0.3, 0.1, *LEARNING_RATES, 0.0003, 0.0001, 0.00003)
+"""Where the rate chosen is the least or the largest tried, the next one is tried too."""
+
+SEEDS, TUNING_SEEDS = range(5), range(100, 103)
 PIECE, BURN_IN, BATCH, UPDATES, EVERY = 60, 20, 16, 1000, 25
 ORDERS, HORIZONS = range(1, 16), 11
 YEARS, NUMBERS = sunspots()
@@ -111,7 +116,8 @@ def train(run: Run) -> tuple[Forecaster, dict[str, Any]]:
 
     Returns it, and what is recorded: the run, `updates`, the root mean squared error `choosing` of
     square roots on the part for choosing, the one-year forecasts of `calibration` and `held out`
-    years, and the root mean squared error of the held-out numbers 1 to 11 years `ahead`.
+    years, the root mean squared error of the held-out numbers 1 to 11 years `ahead`, and under
+    `looks` that of one year ahead after 25, 50, ... updates, which chose nothing.
     """
     forecaster, part = Forecaster(run), parts(run.start)
     model = forecaster.model
@@ -122,7 +128,10 @@ def train(run: Run) -> tuple[Forecaster, dict[str, Any]]:
         rng = np.random.default_rng([run.seed, step])
         return forecaster.batch(rng.integers(PIECE, len(part.training), BATCH))
 
+    looks = []
+
     def choose(_: SequenceModel) -> float:
+        looks.append(rms(forecaster.ahead(part.held_out)[0] - NUMBERS[part.held_out]))
         roots = np.sqrt(forecaster.ahead(part.choosing)[0])
         return rms(roots - np.sqrt(NUMBERS[part.choosing]))
 
@@ -139,6 +148,7 @@ def train(run: Run) -> tuple[Forecaster, dict[str, Any]]:
             round(rms(said - NUMBERS[part.held_out]), 2)
             for said in forecaster.ahead(part.held_out, HORIZONS)
         ],
+        "looks": [round(one, 2) for one in looks],
     }
 
 
@@ -282,44 +292,54 @@ def interval(
     return np.maximum(roots - errors[rank - 1], 0) ** 2, (roots + errors[rank - 1]) ** 2
 
 
-def best_runs(runs: list[dict[str, Any]]) -> dict[tuple[int, str], list[dict[str, Any]]]:
-    """Return, for each stretch and model, the runs of the size and rate that chose best."""
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for one in runs:
-        key = one["start"], one["model"], one["units"], one["learning_rate"]
-        groups.setdefault(key, []).append(one)
-
-    def cost(key: tuple[Any, ...]) -> float:
-        return float(np.mean([one["choosing"] for one in groups[key]]))
-
-    return {
-        pair: groups[min((key for key in groups if key[:2] == pair), key=cost)]
-        for pair in {key[:2] for key in groups}
-    }
+def best_setting(tuning: list[dict[str, Any]], start: int, model: str) -> tuple[int, float]:
+    """Return the units and the learning rate with the least error on the part for choosing."""
+    errors: dict[tuple[int, float], list[float]] = {}
+    for one in tuning:
+        if (one["start"], one["model"]) == (start, model):
+            errors.setdefault((one["units"], one["learning_rate"]), []).append(one["choosing"])
+    return min(errors, key=lambda setting: float(np.mean(errors[setting])))
 
 
-def design() -> list[Run]:
-    """Return all runs."""
-    return [
-        Run(start, model, units, rate, seed)
-        for start in STRETCHES
-        for model in MODELS
-        for units in UNITS
-        for rate in LEARNING_RATES
-        for seed in SEEDS
-    ]
+def tune(start: int, model: str, kept: Path) -> list[dict[str, Any]]:
+    """Try all settings, and further learning rates until the one chosen is at no end."""
+    rates, done = list(LEARNING_RATES), list[dict[str, Any]]()
+    while True:
+        runs = [
+            Run(start, model, units, rate, seed)
+            for rate in rates
+            for units in UNITS
+            for seed in TUNING_SEEDS
+        ]
+        done += resume(runs, _tuning, kept)
+        tried = sorted({one["learning_rate"] for one in done})
+        _, best = best_setting(done, start, model)
+        at = WIDER.index(best) + (best == tried[0]) - (best == tried[-1])
+        if not 0 <= at < len(WIDER) or WIDER[at] in tried:
+            return done
+        rates = [WIDER[at]]
 
 
 def measure(kept: Path) -> dict[str, Any]:
-    """Do all runs; finished ones are kept in a file."""
-    runs = resume(design(), _result, kept)
-    chosen = [one for group in best_runs(runs).values() for one in group]
-    for one in runs:
-        if one not in chosen:
-            for name in ("calibration", "held out", "ahead"):
-                del one[name]
-    return {"updates": UPDATES, "runs": runs}
+    """Choose the settings, then do the runs; finished ones are kept in a file."""
+    results: dict[str, Any] = {"updates": UPDATES, "tuning": [], "runs": []}
+    for start in STRETCHES:
+        for model in MODELS:
+            tuning = tune(start, model, kept)
+            setting = best_setting(tuning, start, model)
+            runs = [Run(start, model, *setting, seed) for seed in SEEDS]
+            results["tuning"] += tuning
+            results["runs"] += resume(runs, _result, kept)
+    return results
 
 
 def _result(run: Run) -> dict[str, Any]:
     return train(run)[1]
+
+
+def _tuning(run: Run) -> dict[str, Any]:
+    return {
+        key: one
+        for key, one in _result(run).items()
+        if key in (*Run._fields, "updates", "choosing")
+    }

@@ -93,29 +93,68 @@ def test_intervals_hold_as_often_as_they_promise_when_years_can_be_exchanged():
         forecasting.interval(forecasts[:25], truth[:25], forecasts, 0.99)
 
 
-def test_the_record_holds_every_run_of_the_design():
+def test_settings_are_chosen_by_the_mean_of_the_tuning_seeds():
+    tuning = [
+        {"start": 1850, "model": "LSTM, value", "units": 4, "learning_rate": rate, "choosing": one}
+        for rate, errors in ((0.01, (1.0, 3.0)), (0.003, (1.9, 1.9)))
+        for one in errors
+    ]
+    tuning += [one | {"start": 1900, "learning_rate": 0.1, "choosing": 0.0} for one in tuning[:1]]
+    assert forecasting.best_setting(tuning, 1850, "LSTM, value") == (4, 0.003)
+
+
+def test_measure_widens_a_grid_and_trains_other_seeds(monkeypatch, tmp_path):
+    monkeypatch.setattr(forecasting, "STRETCHES", {1850: 1900})
+    monkeypatch.setattr(forecasting, "SEEDS", range(2))
+    least = {"LSTM, value": (4, 0.1), "LSTM, change": (8, 0.003)}
+
+    def train(run):
+        error = abs(np.log(run.learning_rate / least[run.model][1])) + abs(
+            run.units - least[run.model][0]
+        )
+        return None, {**run._asdict(), "updates": 25, "choosing": float(error), "held out": []}
+
+    monkeypatch.setattr(forecasting, "train", train)
+    results = forecasting.measure(tmp_path / "kept")
+    tried = {model: set() for model in least}
+    for one in results["tuning"]:
+        tried[one["model"]].add(one["learning_rate"])
+        assert set(one) == {*forecasting.Run._fields, "updates", "choosing"}
+    assert tried["LSTM, change"] == set(forecasting.LEARNING_RATES)
+    assert tried["LSTM, value"] == {0.3, 0.1, *forecasting.LEARNING_RATES}
+    assert [(one["units"], one["learning_rate"]) for one in results["runs"]] == [
+        least[model] for model in least for _ in range(2)
+    ]
+    assert [one["seed"] for one in results["runs"]] == [0, 1, 0, 1]
+
+
+def test_the_record_holds_every_run():
     record = experiments.recorded("forecasting")
     fields = forecasting.Run._fields
-    assert [
-        forecasting.Run(*(one[k] for k in fields)) for one in record["runs"]
-    ] == forecasting.design()
-    best = forecasting.best_runs(record["runs"])
-    assert set(best) == {
-        (start, model) for start in forecasting.STRETCHES for model in forecasting.MODELS
-    }
-    chosen = [one for group in best.values() for one in group]
+    pairs = [(start, model) for start in forecasting.STRETCHES for model in forecasting.MODELS]
+    assert record["updates"] == forecasting.UPDATES
+    assert not set(forecasting.SEEDS) & set(forecasting.TUNING_SEEDS)
+    tuning, runs = (
+        [tuple(one[k] for k in fields) for one in record[name]] for name in ("tuning", "runs")
+    )
+    assert len(set(tuning)) == len(tuning)
+    wanted = []
+    for pair in pairs:
+        units, rate = forecasting.best_setting(record["tuning"], *pair)
+        rates = {one[3] for one in tuning if one[:2] == pair}
+        assert rates >= set(forecasting.LEARNING_RATES)
+        assert min(rates) < rate < max(rates)
+        assert {one for one in tuning if one[:2] == pair} == {
+            (*pair, size, value, seed)
+            for size in forecasting.UNITS
+            for value in rates
+            for seed in forecasting.TUNING_SEEDS
+        }
+        wanted += [(*pair, units, rate, seed) for seed in forecasting.SEEDS]
+    assert runs == wanted
     for one in record["runs"]:
-        assert (one in chosen) == ("held out" in one)
-    for (start, model), group in best.items():
-        assert [one["seed"] for one in group] == list(forecasting.SEEDS)
-        part, costs = forecasting.parts(start), {}
-        for one in record["runs"]:
-            if (one["start"], one["model"]) == (start, model):
-                costs.setdefault((one["units"], one["learning_rate"]), []).append(one["choosing"])
-        assert np.isclose(
-            np.mean([one["choosing"] for one in group]), min(map(np.mean, costs.values()))
-        )
-        for one in group:
-            truth = forecasting.NUMBERS[part.held_out]
-            assert abs(forecasting.rms(np.array(one["held out"]) - truth) - one["ahead"][0]) < 0.05
-            assert len(one["calibration"]) == 25
+        truth = forecasting.NUMBERS[forecasting.parts(one["start"]).held_out]
+        assert abs(forecasting.rms(np.array(one["held out"]) - truth) - one["ahead"][0]) < 0.05
+        assert len(one["calibration"]) == 25
+        assert len(one["looks"]) == forecasting.UPDATES // forecasting.EVERY
+        assert abs(one["looks"][one["updates"] // forecasting.EVERY - 1] - one["ahead"][0]) < 0.02
