@@ -7,6 +7,7 @@ from importlib import import_module
 from lstm_course.experiments import RESULTS, record
 
 NAMES = (
+    "gradients_travel",
     "remembering",
     "next_character",
     "verb_number",
