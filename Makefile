@@ -61,9 +61,10 @@ test: lint book ## everything: lint, book build, unit tests, doctests, notebooks
 bench: venv ## run the benchmarks
 	@$(BIN)/python -m benchmarks.imports
 	@$(BIN)/python -m benchmarks.cpu
+	@$(BIN)/python -m benchmarks.causes
 
 experiments: venv ## repeat the long runs whose results the chapters load (three and a half hours)
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lstm_course.experiments remembering next_character verb_number pronouns captioning digit_reading forecasting
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lstm_course.experiments gradients_travel remembering next_character verb_number pronouns captioning digit_reading forecasting
 
 notebooks: venv ## execute all notebooks in place and generate the student ones
 	@$(BIN)/python tools/notebooks.py

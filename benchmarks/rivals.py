@@ -183,7 +183,9 @@ def _onnx(case: Case) -> Callable[[], Results]:
 
 
 def _floor(case: Case, backward: bool) -> Callable[[], Results]:
-    """Return the products that nobody can avoid, each in the layout where it is fastest.
+    """Return the products, each by `np.matmul` in the layout where that is fastest.
+
+    A cell that multiplies with `np.matmul` cannot do without them.
 
     Forward: the input's product for all steps at once, and the recurrent one step by step.
     Backward: the recurrent one again, and three for all steps at once.
@@ -212,7 +214,7 @@ def _floor(case: Case, backward: bool) -> Callable[[], Results]:
 
 
 def _fastest(case: Case, left: tuple[int, int], right: tuple[int, int]) -> Callable[[], object]:
-    """Return the product of two matrices in the best layout: by rows or columns, padded or not."""
+    """Return `np.matmul` of two matrices in its best layout: by rows or columns, padded or not."""
 
     def layouts(shape: tuple[int, int]) -> Iterator[Array]:
         rng = np.random.default_rng(0)
