@@ -19,16 +19,23 @@ from lstm_course.tasks.agreement import COPULAS, Sentence, encode
 WAS, WERE = encode(COPULAS)
 
 
-def says_were(model: SequenceModel, sentences: Sequence[Sentence]) -> Array:
-    """Return (N,) booleans: true where the model finds were more probable than was."""
+def leaning(model: SequenceModel, sentences: Sequence[Sentence]) -> Array:
+    """Return (N,) log odds of were against was, at the place of each sentence's verb."""
     batch = tasks.was_or_were(sentences)
     outputs = model.forward(batch.inputs, lengths=batch.lengths, training=False)[0]
-    return (outputs[:, :, WERE] > outputs[:, :, WAS]).T[batch.mask.T]  # type: ignore[union-attr]
+    return (outputs[:, :, WERE] - outputs[:, :, WAS]).T[batch.mask.T]  # type: ignore[union-attr]
 
 
 def accuracy(model: SequenceModel, sentences: Sequence[Sentence]) -> float:
     """Return the share of sentences whose verb the model makes agree."""
-    return float(np.mean(says_were(model, sentences) == [one.plural for one in sentences]))
+    says_were = leaning(model, sentences) > 0
+    return float(np.mean(says_were == [one.plural for one in sentences]))
+
+
+def choice_loss(model: SequenceModel, sentences: Sequence[Sentence]) -> float:
+    """Return the mean cross-entropy of the choice between was and were, in nats."""
+    sign = np.where([one.plural for one in sentences], 1.0, -1.0)
+    return float(np.mean(np.logaddexp(0, -sign * leaning(model, sentences))))
 
 
 def loss_elsewhere(model: SequenceModel, sentences: Sequence[Sentence]) -> float:

@@ -3,9 +3,11 @@
 Language models of the small grammar of `tasks.agreement`, plain cells and LSTMs with equally many
 parameters, learn from sentences whose subject and verb are at most 8 or at most 16 steps apart.
 They are asked was or were in sentences that they have not seen, up to 48 steps apart. Each model
-has the learning rate that served it best on sentences and seeds that are not used again. Those
-that learned from the longer sentences are looked into, as `number_unit` says. Finished runs are
-kept in a file beside the record, so that an experiment that was interrupted goes on where it was.
+has the learning rate at which its loss was lowest, on average over three seeds that are not used
+again and on sentences no longer than those it learned from: nothing is chosen by what it does at
+greater distances. Those that learned from the longer sentences are looked into, as `number_unit`
+says. Finished runs are kept in a file beside the record, so that an experiment that was interrupted
+goes on where it was.
 """
 
 from collections import Counter, defaultdict
@@ -20,7 +22,14 @@ import numpy as np
 from lstm_course import tasks
 from lstm_course._checks import Array
 from lstm_course.experiments import RESULTS, resume
-from lstm_course.experiments.number_unit import WAS, WERE, accuracy, look_inside, rounded
+from lstm_course.experiments.number_unit import (
+    WAS,
+    WERE,
+    accuracy,
+    choice_loss,
+    look_inside,
+    rounded,
+)
 from lstm_course.layers import LSTM, Embedding, Linear
 from lstm_course.models import SequenceModel
 from lstm_course.optim import Adam
@@ -30,9 +39,10 @@ from lstm_course.training import Batch, Trainer
 
 MODELS = ("plain, uniform", "plain, orthogonal", "LSTM")
 LONGEST = (8, 16)
-LEARNING_RATES = (0.01, 0.003, 0.001, 0.0003)
-SEEDS, TUNING_SEEDS = range(5), (100, 101)
-UPDATES, STEPS, BATCH = 4000, 40, 32
+LEARNING_RATES = (0.03, 0.01, 0.003, 0.001, 0.0003)
+SEEDS, TUNING_SEEDS = range(5), range(100, 103)
+UPDATES, EVERY, PATIENCE = 12_000, 500, 6  # at each of two rates, at most; and when to stop
+STEPS, BATCH, PROCESSES = 40, 32, 2
 SENTENCES, EMBEDDING = 20_000, 16
 UNITS, PLAIN_UNITS = 32, 62  # so that all models have about as many parameters
 BINS = ((1, 8), (9, 16), (17, 32), (33, 48))
@@ -116,22 +126,37 @@ def build(run: Run) -> SequenceModel:
     return SequenceModel(recurrent, readout, embedding)
 
 
-def train(run: Run, updates: int | None = None, progress: bool = False) -> SequenceModel:
-    """Train a language model; the last quarter of the updates takes steps a tenth as large."""
-    updates = UPDATES if updates is None else updates
+def train(run: Run) -> tuple[SequenceModel, dict[str, Any]]:
+    """Train a language model until it stops improving, then once more at a tenth of the rate.
+
+    Both times it stops 3,000 updates after its best moment, and goes back to it. What counts is
+    how it chooses between was and were, in new sentences no longer than those it learns from.
+
+    Returns the model, its loss in that choice, and the updates done at either rate.
+    """
     model = build(run)
     optimizer = Adam(model.arrays, learning_rate=run.learning_rate)
-    trainer = Trainer(model, optimizer, clip=1.0)
-    numbers = text(run.longest)
+    numbers, asked = text(run.longest), pooled(questions(VALIDATE), run.longest)
+    done = []
+    for slower in (1, 10):
+        optimizer.learning_rate = run.learning_rate / slower
+        trainer = Trainer(model, optimizer, clip=1.0)
 
-    def batches(step: int) -> Batch:
-        rng = np.random.default_rng([TRAINING, run.seed, step])
-        return tasks.windows(numbers, STEPS, BATCH, rng=rng)
+        def batches(step: int, phase: int = slower) -> Batch:
+            rng = np.random.default_rng([TRAINING, run.seed, phase, step])
+            return tasks.windows(numbers, STEPS, BATCH, rng=rng)
 
-    trainer.fit(batches, max(1, 3 * updates // 4), progress=progress)
-    optimizer.learning_rate /= 10
-    trainer.fit(batches, updates, progress=progress)
-    return model
+        history = trainer.fit(
+            batches,
+            UPDATES,
+            validate=lambda model: choice_loss(model, asked),
+            every=EVERY,
+            patience=PATIENCE,
+            progress=False,
+        )
+        trainer.restore_best()
+        done.append(len(history.loss))
+    return model, {"loss": round(choice_loss(model, asked), 5), "updates": done}
 
 
 class NGram:
@@ -180,11 +205,12 @@ _NUMBER = dict.fromkeys(NOUNS, False) | dict.fromkeys(NOUNS.values(), True)
 
 
 def _result(run: Run) -> dict[str, Any]:
-    model = train(run)
+    model, how = train(run)
     stream = VALIDATE if run.seed in TUNING_SEEDS else TEST
     cells = questions(stream)
     result = {
         **run._asdict(),
+        **how,
         "accuracy": rounded(accuracy(model, many) for many in cells.values()),
     }
     if run.seed in SEEDS and run.longest == max(LONGEST):
@@ -194,18 +220,18 @@ def _result(run: Run) -> dict[str, Any]:
 
 
 def best_rate(tuning: Sequence[dict[str, Any]], model: str, longest: int) -> float:
-    """Return the learning rate with the highest accuracy, averaged over seeds and cells."""
+    """Return the learning rate with the lowest loss, averaged over seeds."""
 
     def mean(rate: float) -> float:
         key = (model, longest, rate)
         mine = [
-            one["accuracy"]
+            one["loss"]
             for one in tuning
             if (one["model"], one["longest"], one["learning_rate"]) == key
         ]
         return float(np.mean(mine))
 
-    return max(LEARNING_RATES, key=mean)
+    return min(LEARNING_RATES, key=mean)
 
 
 def baselines(longest: int) -> dict[str, Any]:
@@ -245,14 +271,19 @@ def measure(kept: Path) -> dict[str, Any]:
         [Run(*p, rate, seed) for p in pairs for rate in LEARNING_RATES for seed in TUNING_SEEDS],
         _result,
         kept,
+        processes=PROCESSES,
     )
     rates = {pair: best_rate(tuning, *pair) for pair in pairs}
-    runs = resume([Run(*p, rates[p], seed) for p in pairs for seed in SEEDS], _result, kept)
-    model = train(Run("LSTM", max(LONGEST), rates["LSTM", max(LONGEST)], 0))
+    runs = resume(
+        [Run(*p, rates[p], seed) for p in pairs for seed in SEEDS],
+        _result,
+        kept,
+        processes=PROCESSES,
+    )
+    model, _ = train(Run("LSTM", max(LONGEST), rates["LSTM", max(LONGEST)], 0))
     arrays: dict[str, Any] = {f"array {k}": array for k, array in enumerate(model.arrays)}
     np.savez(RESULTS / "verb_number.npz", **arrays)
     return {
-        "updates": UPDATES,
         "cells": [[*key, len(many)] for key, many in questions(TEST).items()],
         "baselines": [baselines(longest) for longest in LONGEST],
         "tuning": tuning,

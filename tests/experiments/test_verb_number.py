@@ -22,6 +22,7 @@ def small(monkeypatch):
     """Few sentences to learn from, few to answer."""
     monkeypatch.setattr(verb_number, "SENTENCES", 300)
     monkeypatch.setattr(verb_number, "UPDATES", 4)
+    monkeypatch.setattr(verb_number, "PROCESSES", 1)
     monkeypatch.setattr(verb_number, "IN_CELL", 5)
     monkeypatch.setattr(verb_number, "PROBES", 100)
     caches = (verb_number.training_sentences, verb_number.text, verb_number.questions)
@@ -64,14 +65,17 @@ def test_questions_are_of_their_cells_and_begin_like_no_sentence_learned_from(sm
 
 
 @pytest.mark.slow
-def test_a_run_repeats_itself_and_learns(small):
+def test_a_run_repeats_itself_and_learns(small, monkeypatch):
+    monkeypatch.setattr(verb_number, "SENTENCES", 1500)
     run = Run("LSTM", 8, 0.01, 3)
-    one, other = verb_number.train(run), verb_number.train(run)
+    (one, how), (other, again) = verb_number.train(run), verb_number.train(run)
+    assert how == again
     for a, b in zip(one.arrays, other.arrays, strict=True):
         np.testing.assert_array_equal(a, b)
     asked = tasks.agreement(200, rng=rng(), distances=(4, 8))
     asked = [one for one in asked if one.attractors]
-    better = verb_number.train(run, updates=400)
+    monkeypatch.setattr(verb_number, "UPDATES", 400)
+    better, _ = verb_number.train(run)
     assert number_unit.accuracy(better, asked) > 0.8
     assert number_unit.loss_elsewhere(better, asked) < number_unit.loss_elsewhere(one, asked)
 
@@ -177,14 +181,40 @@ def test_rules_of_one_noun():
     assert verb_number.nearest_noun(two[1:], first=True) == 1
 
 
-def test_the_best_rate_is_the_most_accurate_on_average():
-    lowest, low, middle, high = sorted(verb_number.LEARNING_RATES)
+def test_training_stops_when_it_no_longer_improves_and_goes_back(small, monkeypatch):
+    monkeypatch.setattr(verb_number, "UPDATES", 500)
+    monkeypatch.setattr(verb_number, "EVERY", 2)
+    monkeypatch.setattr(verb_number, "PATIENCE", 1)
+    run = Run("plain, uniform", 8, 0.01, 3)
+    model, how = verb_number.train(run)
+    assert max(how["updates"]) < 500
+    asked = verb_number.pooled(verb_number.questions(verb_number.VALIDATE), 8)
+    assert how["loss"] == round(number_unit.choice_loss(model, asked), 5)
+    assert {len(one.words) > 0 and one.distance <= 8 for one in asked} == {True}
 
-    def one(rate, accuracy, model="m"):
-        return {"model": model, "longest": 8, "learning_rate": rate, "accuracy": accuracy}
 
-    tuning = [one(low, [0.6, 0.6]), one(middle, [1.0, 0.4]), one(middle, [0.7, 0.7])]
-    tuning += [one(lowest, [0.6, 0.7]), one(high, [0.5, 0.6]), one(high, [1.0, 1.0], "other")]
+def test_the_loss_of_the_choice_is_that_of_two_words():
+    model = verb_number.build(Run("LSTM", 8, 0.01, 0))
+    asked = tasks.agreement(7, rng=rng(5), distances=(2, 8))
+    batch = tasks.was_or_were(asked)
+    outputs = model.forward(batch.inputs, lengths=batch.lengths)[0]
+    losses = []
+    for n, one in enumerate(asked):
+        was, were = outputs[one.verb, n, list(encode(("was", "were")))].astype(float)
+        right = were if one.plural else was
+        losses.append(np.log(np.exp(was) + np.exp(were)) - right)
+    np.testing.assert_allclose(number_unit.choice_loss(model, asked), np.mean(losses), rtol=1e-5)
+
+
+def test_the_best_rate_has_the_least_loss_on_average():
+    lowest, low, middle, high, _ = sorted(verb_number.LEARNING_RATES)
+
+    def one(rate, loss, model="m"):
+        return {"model": model, "longest": 8, "learning_rate": rate, "loss": loss}
+
+    tuning = [one(low, 0.4), one(low, 0.3), one(middle, 0.1), one(middle, 0.5)]
+    tuning += [one(lowest, 0.4), one(high, 0.32), one(high, 0.0, "other")]
+    tuning += [one(max(verb_number.LEARNING_RATES), 0.5)]
     assert verb_number.best_rate(tuning, "m", 8) == middle
 
 
@@ -201,7 +231,7 @@ def test_a_result_repeats_itself_and_tells_what_is_inside_one_that_read_far(smal
 
 
 def test_what_is_inside_is_what_the_parts_say(small):
-    model = verb_number.train(Run("LSTM", 16, 0.01, 0))
+    model, _ = verb_number.train(Run("LSTM", 16, 0.01, 0))
     probes, asked = verb_number.probes(), tasks.agreement(60, rng=rng(4), distances=(4, 9))
     found = number_unit.look_inside(model, probes, asked)
     few, mean = probes[:200], number_unit.mean_hidden(model, probes)[7]
@@ -225,11 +255,11 @@ def test_the_command_goes_on_and_writes_a_record_and_a_model(small, tmp_path, mo
     (tmp_path / "verb_number.part").write_text(json.dumps(first | {"kept": True}))
     command.main(["verb_number"])
     stored = json.loads((tmp_path / "verb_number.json").read_text(encoding="utf-8"))
-    assert [one.get("kept", False) for one in stored["tuning"]] == [True, False, False, False]
+    assert [one.get("kept", False) for one in stored["tuning"]] == [True] + 5 * [False]
     assert len(stored["runs"]) == 4
     assert {path.name for path in tmp_path.iterdir()} == {"verb_number.json", "verb_number.npz"}
     with np.load(tmp_path / "verb_number.npz", allow_pickle=False) as file:
-        model = verb_number.train(Run("LSTM", 16, 0.01, 0))
+        model, _ = verb_number.train(Run("LSTM", 16, 0.01, 0))
         for name, array in zip(file.files, model.arrays, strict=True):
             np.testing.assert_array_equal(file[name], array)
 
@@ -254,11 +284,14 @@ def test_the_record_holds_every_run_of_the_design():
         assert [one["seed"] for one in mine] == list(verb_number.SEEDS)
         rate = verb_number.best_rate(record["tuning"], *pair)
         assert {one["learning_rate"] for one in mine} == {rate}
+        assert min(verb_number.LEARNING_RATES) < rate < max(verb_number.LEARNING_RATES)
     cells = len(record["cells"])
     assert [one["longest"] for one in record["baselines"]] == list(verb_number.LONGEST)
     for one in record["runs"] + record["tuning"]:
         assert min(one["accuracy"]) >= 0
         assert max(one["accuracy"]) <= 1
+    stopped = [max(one["updates"]) < verb_number.UPDATES for one in record["runs"]]
+    assert np.mean(stopped) > 0.7  # most had stopped improving before the limit
     for one in record["runs"]:
         assert len(one["accuracy"]) == cells
         assert ("inside" in one) == (one["longest"] == max(verb_number.LONGEST))
