@@ -8,6 +8,15 @@ from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
 
+tiny_is_zero = np.errstate(under="ignore")
+"""A decorator: a result too small for its type is 0, also where the caller has errors raised."""
+
+
+def unmasked(name: str, value: object) -> None:
+    """Raise if `value` is a masked array, whose mask would be lost in silence."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, expected one without a mask")
+
 
 def float_array(
     name: str,
@@ -20,8 +29,7 @@ def float_array(
     An int in `shape` must match; a letter stands for any size of at least 1. Whole numbers are
     converted; a float type that is not the expected one is refused, never rounded in silence.
     """
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, expected one without a mask")
+    unmasked(name, value)
     try:
         array = np.asarray(value)
     except ValueError:
@@ -31,7 +39,8 @@ def float_array(
     if array.dtype.kind in "biu":
         array = array.astype(dtype or np.float64)
     if array.dtype not in (np.float32, np.float64):
-        came = type(value).__name__ if array.dtype == object else f"dtype {array.dtype}"
+        known = isinstance(value, np.ndarray) or array.dtype != object
+        came = f"dtype {array.dtype}" if known else type(value).__name__
         raise TypeError(f"{name} must be an array of float32 or float64, got {came}")
     if dtype is not None and array.dtype != dtype:
         raise TypeError(f"{name} is {array.dtype}, expected {np.dtype(dtype)} like the parameters")
@@ -48,6 +57,18 @@ def float_array(
                     f"{name} has shape {array.shape}, expected {expected} with {want} at least 1"
                 )
     return array
+
+
+def whole_numbers(name: str, value: object) -> Array:
+    """Return `value` as an array of int64, or say what is wrong."""
+    unmasked(name, value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise TypeError(f"{name} must be an array of numbers, got rows of unequal length") from None
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be an array of whole numbers, got dtype {array.dtype}")
+    return array.astype(np.int64, copy=False)  # unsigned ones would turn a difference into floats
 
 
 def finite(name: str, array: Array) -> Array:

@@ -6,7 +6,15 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lstm_course._checks import Array, finite, float_array, float_dtype, generator, size
+from lstm_course._checks import (
+    Array,
+    finite,
+    float_array,
+    float_dtype,
+    generator,
+    size,
+    tiny_is_zero,
+)
 from lstm_course.pointwise import sigmoid, tanh
 
 GATES = ("i", "f", "g", "o")
@@ -189,6 +197,7 @@ def lstm_step(
     return cache.h.copy(), cache.c.copy(), cache  # the cache stays as it is
 
 
+@tiny_is_zero
 def step(x: Array, h_prev: Array, c_prev: Array, params: LSTMParams) -> StepCache:
     """`lstm_step` for arguments that were checked before, as a loop over time needs it."""
     a = x @ params.weight_ih.T + h_prev @ params.weight_hh.T + params.bias  # (N, 4H)
@@ -255,6 +264,7 @@ def lstm_step_backward(
     return step_backward(dh, dc, cache)
 
 
+@tiny_is_zero
 def step_backward(dh: Array, dc: Array, cache: StepCache) -> tuple[Array, Array, Array, LSTMParams]:
     """`lstm_step_backward` for arguments that were checked before."""
     x, h_prev, c_prev, i, f, g, o, _, tanh_c, _, params = cache

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike
 
-from lstm_course._checks import Array, finite, float_array, state
+from lstm_course._checks import Array, finite, float_array, state, tiny_is_zero
 from lstm_course._memory import empty
 from lstm_course.cell import LSTMParams, check_params
 
@@ -82,6 +82,7 @@ def lstm_infer(
     return _run(xs, params, h0, c0, keep=False)[:2]
 
 
+@tiny_is_zero
 def _run(
     xs: Array, params: LSTMParams, h0: Array | None, c0: Array | None, keep: bool
 ) -> tuple[Array, tuple[Array, Array], SequenceCache]:
@@ -150,6 +151,7 @@ def _run(
     return hs, (hs[-1].copy(), blocks[-1, 4].copy()), cache
 
 
+@tiny_is_zero
 def lstm_backward(
     dhs: Array,
     cache: SequenceCache,

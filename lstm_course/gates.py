@@ -4,10 +4,11 @@ All four have one form. They differ in their own weights and in what squashes th
 sigmoid where something is let through (0 to 1), tanh where something is written (-1 to 1).
 """
 
-from lstm_course._checks import Array, finite, float_array
+from lstm_course._checks import Array, finite, float_array, tiny_is_zero
 from lstm_course.pointwise import sigmoid, tanh
 
 
+@tiny_is_zero
 def preactivation(x: Array, h_prev: Array, W: Array, U: Array, b: Array) -> Array:
     """Return W x + U h_prev + b for every row of a batch.
 

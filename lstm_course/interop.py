@@ -147,8 +147,9 @@ def to_pytorch(lstm: LSTM | LSTMParams) -> torch.nn.LSTM:
     import torch
 
     _check_lstm(lstm)
+    stack: tuple[LSTMParams, ...]
     if isinstance(lstm, LSTMParams):
-        stack, layers, directions, dropout = [lstm], 1, 1, 0.0
+        stack, layers, directions, dropout = (lstm,), 1, 1, 0.0
     else:
         stack, layers, directions = lstm.params, lstm.num_layers, lstm.directions
         dropout = lstm.dropout.rate if layers > 1 else 0.0  # of which PyTorch would warn

@@ -5,31 +5,102 @@ gradient of the output and that cache, *adds* to the layer's `grads` and returns
 input. `arrays` and `grads` list parameters and gradients in the same order, for an optimizer.
 """
 
+from __future__ import annotations  # Linear names Embedding, which stands below
+
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lstm_course._checks import Array, finite, float_array, float_dtype, generator, size, state
+from lstm_course._checks import (
+    Array,
+    finite,
+    float_array,
+    float_dtype,
+    generator,
+    size,
+    state,
+    tiny_is_zero,
+    whole_numbers,
+)
 from lstm_course.cell import LSTMParams
 from lstm_course.fast import SequenceCache, lstm_backward, lstm_forward
+
+
+class Held(tuple[Any, ...]):
+    """What a layer holds, in order: each entry can be changed in place, and none replaced.
+
+    Examples
+    --------
+    >>> held = Held([np.zeros(2)])
+    >>> held[0] += 1
+    >>> held[0] = np.ones(2)
+    Traceback (most recent call last):
+    TypeError: entry 0 cannot be replaced, since an optimizer would go on changing the old one; \
+to change its numbers, write into it
+    """
+
+    def __setitem__(self, k: int, value: object) -> None:
+        if value is not self[k]:  # as it is after +=, which is in place
+            raise TypeError(
+                f"entry {k} cannot be replaced, since an optimizer would go on changing the old "
+                "one; to change its numbers, write into it"
+            )
 
 
 class Layer:
     """A layer with parameters `arrays` and gradients `grads`, in the same order.
 
     `rngs` are the generators that `forward` draws from, if it is random.
+
+    What a layer is made of stays. An optimizer holds the arrays themselves, so that if one were
+    replaced it would go on changing the old one, and nothing would learn. Write into an array
+    instead, `layer.weight[...] = w`; a read-out that shares the table of an embedding is
+    `Linear.tied`.
+
+    Raises
+    ------
+    AttributeError
+        An array, a tuple of arrays, or a layer is replaced.
+
+    Examples
+    --------
+    >>> layer = Linear(3, 2, rng=np.random.default_rng(0))
+    >>> layer.weight[...] = 0.5
+    >>> layer.weight = np.zeros((2, 3))
+    Traceback (most recent call last):
+    AttributeError: weight of a Linear cannot be replaced, since an optimizer would go on changing \
+the old one; to change its numbers, write into it: weight[...] = ...
     """
 
-    arrays: list[Array]
-    grads: list[Array]
+    arrays: Held
+    grads: Held
     rngs: Sequence[np.random.Generator] = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        old = self.__dict__.get(name)
+        replaced = name in self.__dict__ and value is not old  # not by a += b, which is in place
+        if replaced and (_holds_arrays(old) or _holds_arrays(value)):
+            instead = (
+                f"to change its numbers, write into it: {name}[...] = ..."
+                if isinstance(old, np.ndarray)
+                else "make a new one, or write into the arrays that it holds"
+            )
+            raise AttributeError(
+                f"{name} of a {type(self).__name__} cannot be replaced, since an optimizer would "
+                f"go on changing the old one; {instead}"
+            )
+        super().__setattr__(name, value)
 
     def zero_grads(self) -> None:
         """Set all gradients to 0, in place."""
         for grad in self.grads:
             grad[...] = 0
+
+
+def _holds_arrays(value: object) -> bool:
+    return isinstance(value, np.ndarray | tuple) or hasattr(value, "arrays")
 
 
 class Linear(Layer):
@@ -70,9 +141,43 @@ class Linear(Layer):
         bound = 1 / np.sqrt(D)
         self.weight = generator("rng", rng).uniform(-bound, bound, (K, D)).astype(dtype)
         self.bias = np.zeros(K, dtype)
-        self.arrays = [self.weight, self.bias]
-        self.grads = [np.zeros_like(array) for array in self.arrays]
+        self.dweight, self.dbias = np.zeros_like(self.weight), np.zeros_like(self.bias)
+        self.arrays, self.grads = Held((self.weight, self.bias)), Held((self.dweight, self.dbias))
 
+    @classmethod
+    def tied(cls, embedding: Embedding) -> Self:
+        """Return a map whose weight is the table of an embedding, with a bias of its own.
+
+        As a read-out it scores each of V words by the product of its row with the state. The
+        gradients of both uses add up in the embedding's, where the optimizer finds the table.
+
+        Parameters
+        ----------
+        embedding
+            An Embedding of V rows of D numbers: the map goes from D to V.
+
+        References
+        ----------
+        Press and Wolf (2017), doi:10.18653/v1/E17-2025; Inan, Khosravi and Socher (2017),
+        doi:10.48550/arXiv.1611.01462.
+
+        Examples
+        --------
+        >>> embedding = Embedding(10, 3, rng=np.random.default_rng(0))
+        >>> readout = Linear.tied(embedding)
+        >>> readout.weight is embedding.table, len(readout.arrays)  # the bias alone is new
+        (True, 1)
+        """
+        if not isinstance(embedding, Embedding):
+            raise TypeError(f"embedding must be an Embedding, got {type(embedding).__name__}")
+        layer = cls.__new__(cls)
+        layer.weight, layer.dweight = embedding.table, embedding.grads[0]
+        layer.bias = np.zeros(len(embedding.table), embedding.table.dtype)
+        layer.dbias = np.zeros_like(layer.bias)
+        layer.arrays, layer.grads = Held((layer.bias,)), Held((layer.dbias,))
+        return layer
+
+    @tiny_is_zero
     def forward(self, x: Array) -> tuple[Array, Array]:
         """Map x (..., D) to (..., K); return it and the cache."""
         x = float_array("x", x, dtype=self.bias.dtype)
@@ -80,13 +185,14 @@ class Linear(Layer):
             raise ValueError(f"x has shape {x.shape}, expected (..., {self.weight.shape[1]})")
         return finite("x", x) @ self.weight.T + self.bias, x
 
+    @tiny_is_zero
     def backward(self, dy: Array, cache: Array) -> Array:
         """Add to the gradients and return dx, given dy (..., K)."""
         K = self.bias.size
         dy = finite("dy", float_array("dy", dy, (*cache.shape[:-1], K), self.bias.dtype))
         rows = dy.reshape(-1, K)
-        self.grads[0] += rows.T @ cache.reshape(rows.shape[0], -1)
-        self.grads[1] += rows.sum(axis=0)
+        self.dweight += rows.T @ cache.reshape(rows.shape[0], -1)
+        self.dbias += rows.sum(axis=0)
         return dy @ self.weight
 
 
@@ -129,14 +235,12 @@ class Embedding(Layer):
         shape = size("num_embeddings", num_embeddings), size("embedding_dim", embedding_dim)
         table = generator("rng", rng).normal(size=shape)
         self.table = table.astype(float_dtype("dtype", dtype))
-        self.arrays = [self.table]
-        self.grads = [np.zeros_like(self.table)]
+        self.arrays = Held((self.table,))
+        self.grads = Held((np.zeros_like(self.table),))
 
     def forward(self, words: Array) -> tuple[Array, Array]:
         """Look up words (...), whole numbers from 0 to V - 1; return (..., D) and the cache."""
-        words = np.asarray(words)
-        if words.dtype.kind not in "iu":
-            raise TypeError(f"words must be an array of whole numbers, got dtype {words.dtype}")
+        words = whole_numbers("words", words)
         wrong = (words < 0) | (words >= len(self.table))
         if wrong.any():
             raise ValueError(f"words holds {words[wrong][0]}, expected 0 to {len(self.table) - 1}")
@@ -179,13 +283,12 @@ class Dropout(Layer):
     """
 
     def __init__(self, rate: float, *, rng: np.random.Generator) -> None:
-        if not (isinstance(rate, int | float) and 0 <= rate < 1):
+        if not (isinstance(rate, int | float | np.number) and 0 <= rate < 1):
             raise ValueError(f"dropout rate must be from 0 to below 1, got {rate!r}")
         self.rate = float(rate)
         self.rng = generator("rng", rng)
         self.rngs = [self.rng]
-        self.arrays = []
-        self.grads = []
+        self.arrays = self.grads = Held()
 
     def forward(self, x: Array, training: bool = True) -> tuple[Array, Array]:
         """Return x with entries dropped, or x itself if not training, and the cache."""
@@ -268,7 +371,7 @@ class LSTM(Layer):
         self.dropout = Dropout(dropout, rng=rng)
         self.rngs = self.dropout.rngs
         check_recurrent(recurrent)
-        self.params: list[LSTMParams] = []  # layer by layer, forward direction first
+        cells = []
         for layer in range(self.num_layers):
             D = input_size if layer == 0 else self.directions * hidden_size
             for _ in range(self.directions):
@@ -278,9 +381,10 @@ class LSTM(Layer):
                 if recurrent == "orthogonal":
                     for gate in "ifgo":
                         params.gate(gate)[1][:] = orthogonal(hidden_size, rng=rng)
-                self.params.append(params)
-        self.arrays = [array for params in self.params for array in params.arrays()]
-        self.grads = [np.zeros_like(array) for array in self.arrays]
+                cells.append(params)
+        self.params = Held(cells)  # layer by layer, forward direction first
+        self.arrays = Held(array for params in self.params for array in params.arrays())
+        self.grads = Held(np.zeros_like(array) for array in self.arrays)
 
     def forward(
         self,
@@ -439,9 +543,7 @@ def check_recurrent(recurrent: object) -> None:
 
 def check_lengths(lengths: Any, T: int, N: int) -> Array:
     """Return N lengths as whole numbers from 1 to T; T for each if none are given."""
-    lengths = np.full(N, T) if lengths is None else np.asarray(lengths)
-    if lengths.dtype.kind not in "iu":
-        raise TypeError(f"lengths must be whole numbers, got dtype {lengths.dtype}")
+    lengths = np.full(N, T) if lengths is None else whole_numbers("lengths", lengths)
     if lengths.shape != (N,):
         raise ValueError(f"lengths has shape {lengths.shape}, expected ({N},)")
     if lengths.min() < 1 or lengths.max() > T:

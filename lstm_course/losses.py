@@ -2,9 +2,17 @@
 
 import numpy as np
 
-from lstm_course._checks import Array, finite, float_array
+from lstm_course._checks import (
+    Array,
+    finite,
+    float_array,
+    tiny_is_zero,
+    unmasked,
+    whole_numbers,
+)
 
 
+@tiny_is_zero
 def softmax(logits: Array) -> Array:
     """Turn scores into probabilities along the last axis: exp(z) / sum(exp(z)).
 
@@ -34,6 +42,7 @@ def softmax(logits: Array) -> Array:
     return np.exp(_log_softmax(_logits(logits)))
 
 
+@tiny_is_zero
 def softmax_cross_entropy(
     logits: Array, targets: Array, mask: Array | None = None
 ) -> tuple[float, Array]:
@@ -76,9 +85,7 @@ def softmax_cross_entropy(
     (0.2877, array([[ 0.25, -0.25]]))
     """
     logits = _logits(logits)
-    targets = np.asarray(targets)
-    if targets.dtype.kind not in "iu":
-        raise TypeError(f"targets must be an array of whole numbers, got dtype {targets.dtype}")
+    targets = whole_numbers("targets", targets)
     *shape, K = logits.shape
     if targets.shape != tuple(shape):
         raise ValueError(f"targets has shape {targets.shape}, expected {tuple(shape)}")
@@ -96,6 +103,7 @@ def softmax_cross_entropy(
     return float(-log_likelihood[counted].mean()), dlogits
 
 
+@tiny_is_zero
 def mean_squared_error(
     outputs: Array, targets: Array, mask: Array | None = None
 ) -> tuple[float, Array]:
@@ -153,6 +161,7 @@ def _logits(logits: Array) -> Array:
 
 
 def _mask(mask: Array | None, shape: tuple[int, ...]) -> Array:
+    unmasked("mask", mask)
     counted = np.ones(shape, bool) if mask is None else np.asarray(mask)
     if counted.dtype != bool:
         raise TypeError(f"mask must be an array of booleans, got dtype {counted.dtype}")

@@ -1,18 +1,22 @@
-"""From gradients to better parameters: clipping, SGD with momentum, Adam, and weight decay.
+"""From gradients to better parameters: clipping, SGD, Adam, weight decay, and schedules.
 
 An optimizer holds the arrays that it changes, in place, so that whoever else holds them sees the
 change. Each `step` takes gradients in the same order.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
-from lstm_course._checks import Array, finite, float_array
+from lstm_course._checks import Array, finite, float_array, size, tiny_is_zero
 
 _NUMBERS = (int, float, np.integer, np.floating)
 
 
+@tiny_is_zero
 def global_norm(grads: Sequence[Array]) -> float:
     """Return the length of all gradients taken together as one vector.
 
@@ -28,6 +32,7 @@ def global_norm(grads: Sequence[Array]) -> float:
     return largest * float(np.sqrt(sum(float((share**2).sum()) for share in shares)))
 
 
+@tiny_is_zero
 def clip_by_global_norm(grads: Sequence[Array], limit: float) -> float:
     """Scale all gradients by one factor, in place, so that their global norm is at most `limit`.
 
@@ -64,6 +69,7 @@ def clip_by_global_norm(grads: Sequence[Array], limit: float) -> float:
     positive("limit", limit)
     for k, grad in enumerate(grads):
         finite(f"grads[{k}]", _float_ndarray(f"grads[{k}]", grad))
+        _writeable(f"grads[{k}]", grad)
     norm = global_norm(grads)
     if norm > limit:
         for grad in grads:
@@ -71,6 +77,7 @@ def clip_by_global_norm(grads: Sequence[Array], limit: float) -> float:
     return norm
 
 
+@tiny_is_zero
 def l2_penalty(weights: Sequence[Array], grads: Sequence[Array], strength: float) -> float:
     """Return strength / 2 * sum(w**2), and add its gradient, strength * w, to `grads` in place.
 
@@ -94,6 +101,8 @@ def l2_penalty(weights: Sequence[Array], grads: Sequence[Array], strength: float
     """
     not_negative("strength", strength)
     _same_shapes(weights, grads)
+    for k, grad in enumerate(grads):
+        _writeable(f"grads[{k}]", grad)
     for weight, grad in zip(weights, grads, strict=True):
         grad += strength * weight
     return strength / 2 * float(sum(float((weight**2).sum()) for weight in weights))
@@ -106,14 +115,27 @@ class Optimizer:
 
     Decoupled decay shrinks each array, biases too, by learning_rate * weight_decay * array, apart
     from the gradient step. For SGD without momentum that is the L2 penalty; for Adam it is not.
+
+    Arrays that are `frozen` stay as they are; `moves` says for each array whether it changes.
     """
 
     def __init__(
-        self, arrays: Sequence[Array], learning_rate: float, weight_decay: float = 0.0
+        self,
+        arrays: Sequence[Array],
+        learning_rate: float,
+        weight_decay: float = 0.0,
+        frozen: Sequence[Array] = (),
     ) -> None:
         self.arrays = list(arrays)
+        self.moves = [not any(array is one for one in frozen) for array in self.arrays]
+        if self.moves.count(False) != len(frozen):
+            raise ValueError("frozen holds an array that is not among the arrays, or one twice")
         for k, array in enumerate(self.arrays):
             _float_ndarray(f"arrays[{k}]", array)
+            _writeable(f"arrays[{k}]", array)
+        for (j, one), (k, other) in combinations(enumerate(self.arrays), 2):
+            if np.shares_memory(one, other):  # such numbers would be changed twice a step
+                raise ValueError(f"arrays[{j}] and arrays[{k}] share memory, expected each once")
         self.learning_rate = positive("learning_rate", learning_rate)
         self.weight_decay = not_negative("weight_decay", weight_decay)
         self.steps = 0
@@ -123,15 +145,19 @@ class Optimizer:
         """What the optimizer remembers of earlier gradients."""
         raise NotImplementedError
 
+    @tiny_is_zero
     def step(self, grads: Sequence[Array]) -> None:
         """Change the arrays in place, given gradients of the same shapes in the same order."""
         _same_shapes(self.arrays, grads)
         for k, grad in enumerate(grads):
             finite(f"grads[{k}]", grad)  # before any array has changed
+            _writeable(f"arrays[{k}]", self.arrays[k])
         self.steps += 1
-        for array, change in zip(self.arrays, self._changes(grads), strict=True):
-            # Decay acts on the array itself (AdamW): through the gradient, Adam would rescale it.
-            array -= self.learning_rate * (change + self.weight_decay * array)
+        rows = zip(self.arrays, self._changes(grads), self.moves, strict=True)
+        for array, change, moves in rows:
+            if moves:
+                # Decay acts on the array itself (AdamW); through the gradient Adam would scale it.
+                array -= self.learning_rate * (change + self.weight_decay * array)
 
     def _changes(self, grads: Sequence[Array]) -> list[Array]:
         raise NotImplementedError
@@ -150,11 +176,13 @@ class SGD(Optimizer):
         From 0 (none) to below 1.
     weight_decay
         Decoupled weight decay, at least 0.
+    frozen
+        Those of the arrays that stay as they are, for instance `model.embedding.arrays`.
 
     Raises
     ------
     TypeError, ValueError
-        An argument is out of its range, or an array is none.
+        An argument is out of its range, an array is none, or two share memory.
 
     Examples
     --------
@@ -170,8 +198,9 @@ class SGD(Optimizer):
         learning_rate: float,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
+        frozen: Sequence[Array] = (),
     ) -> None:
-        super().__init__(arrays, learning_rate, weight_decay)
+        super().__init__(arrays, learning_rate, weight_decay, frozen)
         self.momentum = _share("momentum", momentum)
         self.velocity = [np.zeros_like(array) for array in self.arrays]
 
@@ -206,11 +235,13 @@ class Adam(Optimizer):
         Added to the root in the denominator, above 0.
     weight_decay
         Decoupled weight decay (AdamW), at least 0.
+    frozen
+        Those of the arrays that stay as they are, for instance `model.embedding.arrays`.
 
     Raises
     ------
     TypeError, ValueError
-        An argument is out of its range, or an array is none.
+        An argument is out of its range, an array is none, or two share memory.
 
     References
     ----------
@@ -234,8 +265,9 @@ class Adam(Optimizer):
         beta2: float = 0.999,
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        frozen: Sequence[Array] = (),
     ) -> None:
-        super().__init__(arrays, learning_rate, weight_decay)
+        super().__init__(arrays, learning_rate, weight_decay, frozen)
         self.beta1, self.beta2 = _share("beta1", beta1), _share("beta2", beta2)
         self.eps = positive("eps", eps)
         self.mean = [np.zeros_like(array) for array in self.arrays]
@@ -260,6 +292,96 @@ class Adam(Optimizer):
         return changes
 
 
+@dataclass(frozen=True)
+class Cosine:
+    """A schedule: the learning rate rises in a line, then falls along half a cosine to 0.
+
+    Parameters
+    ----------
+    learning_rate
+        The highest, above 0.
+    steps
+        Updates until it is 0; it stays there.
+    warm_up
+        Updates of the rise, fewer than `steps`; none by default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is out of its range.
+
+    References
+    ----------
+    Loshchilov and Hutter (2017), doi:10.48550/arXiv.1608.03983, equation 5, without restarts;
+    warm-up: Goyal et al. (2017), doi:10.48550/arXiv.1706.02677.
+
+    Examples
+    --------
+    >>> schedule = Cosine(0.1, steps=6, warm_up=2)
+    >>> [round(schedule(step), 3) for step in range(7)]
+    [0.05, 0.1, 0.1, 0.085, 0.05, 0.015, 0.0]
+    """
+
+    learning_rate: float
+    steps: int
+    warm_up: int = 0
+
+    def __post_init__(self) -> None:
+        positive("learning_rate", self.learning_rate)
+        if self.warm_up != 0:
+            size("warm_up", self.warm_up)
+        if self.warm_up >= size("steps", self.steps):
+            raise ValueError(f"warm_up is {self.warm_up}, expected fewer than steps, {self.steps}")
+
+    def __call__(self, step: int) -> float:
+        """Return the learning rate of an update, counted from 0."""
+        if step < self.warm_up:
+            return self.learning_rate * (step + 1) / self.warm_up
+        done = min(1.0, (step - self.warm_up) / (self.steps - self.warm_up))
+        return self.learning_rate * (1 + math.cos(math.pi * done)) / 2
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A schedule: the learning rate is multiplied by a factor every so many updates.
+
+    Parameters
+    ----------
+    learning_rate
+        The first, above 0.
+    every
+        Updates from one change to the next.
+    factor
+        Above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is out of its range.
+
+    Examples
+    --------
+    >>> [round(Steps(0.1, every=2, factor=0.5)(step), 3) for step in range(5)]
+    [0.1, 0.1, 0.05, 0.05, 0.025]
+    """
+
+    learning_rate: float
+    every: int
+    factor: float
+
+    def __post_init__(self) -> None:
+        positive("learning_rate", self.learning_rate)
+        size("every", self.every)
+        positive("factor", self.factor)
+
+    def __call__(self, step: int) -> float:
+        """Return the learning rate of an update, counted from 0."""
+        return self.learning_rate * self.factor ** (step // self.every)
+
+
+Schedule = Cosine | Steps
+
+
 def _same_shapes(arrays: Sequence[Array], grads: Sequence[Array]) -> None:
     if len(grads) != len(arrays):
         raise ValueError(f"grads has {len(grads)} arrays, expected {len(arrays)}")
@@ -274,6 +396,11 @@ def _float_ndarray(name: str, value: object) -> Array:
         came = f"{value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
         raise TypeError(f"{name} must be an array of float32 or float64, got {came}")
     return value
+
+
+def _writeable(name: str, array: Array) -> None:
+    if not array.flags.writeable:
+        raise ValueError(f"{name} is read-only, expected an array that can be changed")
 
 
 def positive(name: str, value: float) -> float:

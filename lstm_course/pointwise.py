@@ -5,9 +5,10 @@ Pointwise means that entry k of the result depends on entry k of the arguments a
 
 import numpy as np
 
-from lstm_course._checks import Array, float_array
+from lstm_course._checks import Array, float_array, tiny_is_zero
 
 
+@tiny_is_zero
 def product(a: Array, b: Array) -> Array:
     """Multiply two arrays entry by entry (the Hadamard product, written a * b).
 
@@ -95,6 +96,7 @@ def add_derivative(a: Array, b: Array) -> tuple[Array, Array]:
     return np.ones_like(a), np.ones_like(b)
 
 
+@tiny_is_zero
 def sigmoid(x: Array) -> Array:
     """Squash every entry into [0, 1]: 1 / (1 + exp(-x)), without overflow for any finite x.
 
@@ -123,6 +125,7 @@ def sigmoid(x: Array) -> Array:
     return _sigmoid(float_array("x", x))
 
 
+@tiny_is_zero
 def sigmoid_derivative(x: Array) -> Array:
     """Return sigmoid'(x) = sigmoid(x) * (1 - sigmoid(x)), at most 1/4, reached at x = 0.
 
@@ -141,6 +144,7 @@ def sigmoid_derivative(x: Array) -> Array:
     return _sigmoid(x) * _sigmoid(-x)
 
 
+@tiny_is_zero
 def tanh(x: Array) -> Array:
     """Squash every entry into [-1, 1]: (exp(x) - exp(-x)) / (exp(x) + exp(-x)).
 
@@ -166,6 +170,7 @@ def tanh(x: Array) -> Array:
     return np.tanh(float_array("x", x))
 
 
+@tiny_is_zero
 def tanh_derivative(x: Array) -> Array:
     """Return tanh'(x) = 1 - tanh(x)**2, at most 1, reached at x = 0.
 

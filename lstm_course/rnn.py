@@ -6,8 +6,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lstm_course._checks import Array, finite, float_array, float_dtype, generator, size, state
-from lstm_course.layers import Layer, check_lengths, check_recurrent, inside, orthogonal
+from lstm_course._checks import (
+    Array,
+    finite,
+    float_array,
+    float_dtype,
+    generator,
+    size,
+    state,
+    tiny_is_zero,
+)
+from lstm_course.layers import Held, Layer, check_lengths, check_recurrent, inside, orthogonal
 from lstm_course.pointwise import tanh
 
 
@@ -89,6 +98,7 @@ class RNNParams:
         return self.weight_ih, self.weight_hh, self.bias
 
 
+@tiny_is_zero
 def rnn_step(x: Array, h_prev: Array, params: RNNParams) -> Array:
     """Take one step of the plain recurrent cell: h = tanh(W x + U h_prev + b).
 
@@ -129,6 +139,7 @@ def rnn_step(x: Array, h_prev: Array, params: RNNParams) -> Array:
     return tanh(x @ params.weight_ih.T + h_prev @ params.weight_hh.T + params.bias)  # (N, H)
 
 
+@tiny_is_zero
 def rnn_step_jacobian(h: Array, params: RNNParams) -> Array:
     """Return the derivative of one step's result by the hidden state it started from.
 
@@ -167,6 +178,7 @@ def rnn_step_jacobian(h: Array, params: RNNParams) -> Array:
     return (1 - h**2)[:, :, None] * params.weight_hh
 
 
+@tiny_is_zero
 def rnn_forward(xs: Array, params: RNNParams, h0: Array | None = None) -> tuple[Array, Array]:
     """Run the plain recurrent cell over a batch of sequences.
 
@@ -212,6 +224,7 @@ def rnn_forward(xs: Array, params: RNNParams, h0: Array | None = None) -> tuple[
     return hs, h
 
 
+@tiny_is_zero
 def rnn_backward(
     dhs: Array,
     xs: Array,
@@ -321,8 +334,8 @@ class RNN(Layer):
         self.input_size, self.hidden_size = input_size, hidden_size
         if recurrent == "orthogonal":
             self.params.weight_hh[:] = orthogonal(hidden_size, rng=rng)
-        self.arrays = list(self.params.arrays())
-        self.grads = [np.zeros_like(array) for array in self.arrays]
+        self.arrays = Held(self.params.arrays())
+        self.grads = Held(np.zeros_like(array) for array in self.arrays)
 
     def forward(
         self, xs: Array, h0: Array | None = None, lengths: Any = None, training: bool = True

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lstm_course._checks import Array, finite, float_array, state
+from lstm_course._checks import Array, finite, float_array, state, tiny_is_zero
 from lstm_course.cell import LSTMParams, StepCache, check_params, step, step_backward
 
 
@@ -65,6 +65,7 @@ def lstm_forward(
     return hs, (h.copy(), c.copy()), cache  # the cache stays as it is
 
 
+@tiny_is_zero
 def lstm_backward(
     dhs: Array,
     cache: Sequence[StepCache],

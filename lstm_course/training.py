@@ -7,20 +7,23 @@ and goes on from its checkpoint as if nothing had happened.
 import io
 import json
 import os
+import signal
+import threading
 import zipfile
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from lstm_course._checks import Array, size
+from lstm_course._checks import Array, size, tiny_is_zero, unmasked
 from lstm_course.layers import check_lengths
 from lstm_course.losses import softmax_cross_entropy
 from lstm_course.optim import (
     Optimizer,
+    Schedule,
     clip_by_global_norm,
     global_norm,
     l2_penalty,
@@ -140,6 +143,11 @@ def _checked(data: Batch) -> Batch:
     shape = np.shape(data.inputs)
     if len(shape) < 2 or 0 in shape[:2]:
         raise ValueError(f"inputs has shape {shape}, expected (T, N, ...) with no size 0")
+    for name, array in zip(Batch._fields, data, strict=True):
+        unmasked(name, array)
+    inputs, targets = np.asarray(data.inputs), np.asarray(data.targets)
+    mask = None if data.mask is None else np.asarray(data.mask)
+    data = data._replace(inputs=inputs, targets=targets, mask=mask)
     for name, array in (("targets", data.targets), ("mask", data.mask)):
         if array is not None and np.shape(array)[:2] != shape[:2]:
             raise ValueError(f"{name} has shape {np.shape(array)}, expected {shape[:2]} first")
@@ -168,8 +176,13 @@ class History:
 class Model(Protocol):
     """What a `Trainer` trains: a SequenceModel, or whatever has these parts."""
 
-    arrays: list[Array]
-    grads: list[Array]
+    @property
+    def arrays(self) -> Sequence[Array]:
+        """The parameters."""
+
+    @property
+    def grads(self) -> Sequence[Array]:
+        """Their gradients, in the same order."""
 
     @property
     def rngs(self) -> Sequence[np.random.Generator]:
@@ -206,6 +219,10 @@ class Trainer:
         The largest global norm of the gradient; None for no clipping.
     l2
         Strength of the L2 penalty on all matrices (biases are left out).
+    schedule
+        A Cosine or Steps, which gives the optimizer its learning rate before every update. A run
+        with a schedule resumes from a checkpoint where the schedule has come to; one whose
+        learning rate was changed by hand does not.
 
     Raises
     ------
@@ -236,11 +253,13 @@ class Trainer:
         *,
         clip: float | None = None,
         l2: float = 0.0,
+        schedule: Schedule | None = None,
     ) -> None:
         mine, theirs = ([id(a) for a in one.arrays] for one in (model, optimizer))
         if mine != theirs:
             raise ValueError("optimizer holds other arrays than model, expected model.arrays")
         self.model, self.optimizer, self.loss = model, optimizer, loss
+        self.schedule = schedule
         self.clip = None if clip is None else positive("clip", clip)
         self.l2 = not_negative("l2", l2)
         self.history = History()
@@ -248,6 +267,7 @@ class Trainer:
         self.best = [array.copy() for array in model.arrays]
         self._written: Path | None = None
 
+    @tiny_is_zero
     def update(self, batch: Batch) -> float:
         """Take one step down the gradient of one batch; return the loss before it.
 
@@ -257,10 +277,12 @@ class Trainer:
             Something does not fit, or is NaN or infinite; nothing has changed then.
         """
         rngs = [(rng.bit_generator, rng.bit_generator.state) for rng in self.model.rngs]
+        if self.schedule is not None:
+            self.optimizer.learning_rate = self.schedule(len(self.history.loss))
         try:
             loss, norm, state = self._gradient(batch)
             self.optimizer.step(self.model.grads)
-        except Exception:
+        except BaseException:
             for generator, before in rngs:
                 generator.state = before
             raise
@@ -281,13 +303,16 @@ class Trainer:
         loss, doutputs = self.loss(outputs, batch.targets, batch.mask)
         model.zero_grads()
         model.backward(doutputs, cache)
+        rows = zip(model.arrays, model.grads, self.optimizer.moves, strict=True)
+        learned = [(array, grad) for array, grad, moves in rows if moves]
         if self.l2:
-            pairs = zip(model.arrays, model.grads, strict=True)
-            weights, grads = zip(*(pair for pair in pairs if pair[0].ndim > 1), strict=True)
-            loss += l2_penalty(weights, grads, self.l2)
+            pairs = [pair for pair in learned if pair[0].ndim > 1]
+            weights, of_weights = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+            loss += l2_penalty(weights, of_weights, self.l2)
+        grads = [grad for _, grad in learned]  # what is frozen does not count
         if self.clip is None:
-            return float(loss), global_norm(model.grads), state
-        return float(loss), clip_by_global_norm(model.grads, self.clip), state
+            return float(loss), global_norm(grads), state
+        return float(loss), clip_by_global_norm(grads, self.clip), state
 
     def fit(
         self,
@@ -346,17 +371,21 @@ class Trainer:
             elif path.exists() and path != self._written:
                 raise ValueError(f"checkpoint is {checkpoint}, which another run has written")
         with _bar(steps, len(self.history.loss), progress) as bar:
-            while len(self.history.loss) < steps and not self._out_of(patience):
-                loss = self.update(batches(len(self.history.loss)))
-                bar.update()
+            while True:
                 done = len(self.history.loss)
-                if done % every == 0 or done == steps:
-                    bar.set_postfix(loss=f"{loss:.3g}")
-                    if validate is not None:
+                noted = [at for at, _ in self.history.validation[-1:]] == [done]
+                if done and (done % every == 0 or done == steps) and not noted:
+                    bar.set_postfix(loss=f"{self.history.loss[-1]:.3g}")
+                    if validate is not None:  # after an interrupt, what it has cut short
                         self._note(done, validate(self.model))
                     if checkpoint is not None:
                         self.save(checkpoint)
-        return self.history
+                if done >= steps or self._out_of(patience):
+                    return self.history
+                batch = batches(done)
+                with _whole():
+                    self.update(batch)
+                bar.update()
 
     def restore_best(self) -> None:
         """Put back the arrays that the best validation saw.
@@ -459,7 +488,11 @@ class Trainer:
     def _settings(self) -> dict[str, Any]:
         """Return what must be the same in the run that wrote a checkpoint and its reader."""
         numbers = {k: v for k, v in vars(self.optimizer).items() if isinstance(v, float)}
+        if self.schedule is not None:
+            del numbers["learning_rate"]
         return {
+            "schedule": repr(self.schedule),
+            "frozen": self.optimizer.moves.count(False),
             "arrays": [f"{array.dtype} {array.shape}" for array in self.model.arrays],
             "optimizer": type(self.optimizer).__name__,
             "loss": getattr(self.loss, "__name__", type(self.loss).__name__),
@@ -468,6 +501,32 @@ class Trainer:
             "dropout": getattr(getattr(self.model.recurrent, "dropout", None), "rate", 0.0),
             "generators": [type(rng.bit_generator).__name__ for rng in self.model.rngs],
         } | numbers
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Hold Ctrl-C back until the end, so that an update is done or not begun; a second one ends it.
+
+    Only the main thread may do so, and only it gets a Ctrl-C.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    pressed: list[tuple[int, Any]] = []
+
+    def once(number: int, frame: Any) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append((number, frame))
+
+    signal.signal(signal.SIGINT, once)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        before(*pressed[0])
 
 
 def _bar(steps: int, done: int, progress: bool) -> Any:

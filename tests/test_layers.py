@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,6 +7,9 @@ from hypothesis import strategies as st
 
 from lstm_course import layers
 from lstm_course.gradcheck import gradcheck, relative_error
+from lstm_course.models import SequenceModel
+from lstm_course.optim import SGD, Adam
+from lstm_course.rnn import RNN
 
 
 def rng(seed=0):
@@ -216,7 +221,7 @@ CACHE = LSTM.forward(XS)[2]
         (lambda: LSTM.forward(XS, np.ones((1, 2, 2))), ValueError, r"h0 has shape \(1, 2, 2\), expected \(2, 2, 2\)"),
         (lambda: LSTM.forward(XS, lengths=[4]), ValueError, r"lengths has shape \(1,\), expected \(2,\)"),
         (lambda: LSTM.forward(XS, lengths=[4, 0]), ValueError, r"lengths holds \[4, 0\], expected numbers from 1 to 4"),
-        (lambda: LSTM.forward(XS, lengths=[4.0, 1.0]), TypeError, "lengths must be whole numbers, got dtype float64"),
+        (lambda: LSTM.forward(XS, lengths=[4.0, 1.0]), TypeError, "lengths must be an array of whole numbers, got dtype float64"),
         (lambda: LSTM.backward(np.ones((4, 2, 2)), CACHE, np.full((2, 2, 2), np.nan)), ValueError, "dh_T holds nan"),
         (lambda: LSTM.backward(np.full((4, 2, 2), np.nan), CACHE), ValueError, "dhs holds nan"),
         (lambda: LSTM.forward(XS, c0=np.full((2, 2, 2), np.inf)), ValueError, "c0 holds inf"),
@@ -229,9 +234,89 @@ CACHE = LSTM.forward(XS)[2]
         (lambda: layers.Linear(3, 2, rng=rng()).forward(np.ones((4, 2))), ValueError, r"x has shape \(4, 2\), expected \(..., 3\)"),
         (lambda: layers.Embedding(3, 2, rng=rng()).forward(np.array([3])), ValueError, "words holds 3, expected 0 to 2"),
         (lambda: layers.Embedding(3, 2, rng=rng()).forward(np.array([1.0])), TypeError, "words must be an array of whole numbers"),
+        (lambda: layers.Embedding(3, 2, rng=rng()).forward(np.ma.masked_array([1], [True])), TypeError, "words is a masked array"),
+        (lambda: LSTM.forward(XS, lengths=np.ma.masked_array([4, 2])), TypeError, "lengths is a masked array"),
+        (lambda: LSTM.forward(XS.astype(object)), TypeError, "xs must be an array of float32 or float64, got dtype object"),
+        (lambda: layers.Linear.tied(np.zeros((3, 2))), TypeError, "embedding must be an Embedding, got ndarray"),
         (lambda: layers.Dropout(-0.1, rng=rng()), ValueError, "dropout rate must be from 0 to below 1, got -0.1"),
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_sentence(call, error, sentence):
     with pytest.raises(error, match=sentence):
         call()
+
+
+def parts():
+    embedding = layers.Embedding(5, 3, rng=rng(1))
+    return SequenceModel(
+        layers.LSTM(3, 3, 2, rng=rng(2)), layers.Linear(3, 5, rng=rng(3)), embedding
+    )
+
+
+REPLACED = {
+    "an array of a layer": lambda model: setattr(model.readout, "weight", np.zeros((5, 3))),
+    "tied by hand": lambda model: setattr(model.readout, "weight", model.embedding.table),
+    "a table": lambda model: setattr(model.embedding, "table", np.zeros((5, 3))),
+    "all gradients": lambda model: setattr(model, "grads", [np.zeros(3)]),
+    "a layer": lambda model: setattr(model, "readout", layers.Linear(3, 5, rng=rng())),
+    "an embedding, taken away": lambda model: setattr(model, "embedding", None),
+    "parameters of a plain cell": lambda _: setattr(RNN(2, 2, rng=rng()), "params", None),
+}
+
+
+@pytest.mark.parametrize("how", REPLACED)
+def test_what_an_optimizer_holds_cannot_be_replaced(how):
+    with pytest.raises(AttributeError, match=r"cannot be replaced, since an optimizer would go on"):
+        REPLACED[how](parts())
+
+
+def test_no_cell_and_no_array_of_a_tuple_can_be_replaced():
+    model = parts()
+    for held in (model.recurrent.params, model.arrays, model.grads):
+        with pytest.raises(TypeError, match=r"entry 0 cannot be replaced, since an optimizer"):
+            held[0] = held[1]
+        with pytest.raises(TypeError, match=r"must be integers|can only concatenate|unsupported"):
+            held += [held[0]]
+
+
+def test_writing_into_an_array_is_seen_by_the_optimizer():
+    model = parts()
+    model.readout.weight[...] = 0.25
+    model.readout.bias += 1
+    optimizer = Adam(model.arrays, learning_rate=0.5)
+    optimizer.step([np.ones_like(array) for array in model.arrays])
+    np.testing.assert_allclose(model.readout.weight, -0.25, atol=1e-6)
+    np.testing.assert_allclose(model.readout.bias, 0.5, atol=1e-6)
+
+
+def test_a_tied_read_out_adds_both_gradients_up():
+    embedding = layers.Embedding(5, 3, rng=rng(1))
+    tied = SequenceModel(layers.LSTM(3, 3, rng=rng(2)), layers.Linear.tied(embedding), embedding)
+    words = rng(4).integers(0, 5, (4, 2))
+    free = SequenceModel(
+        layers.LSTM(3, 3, rng=rng(2)), layers.Linear(3, 5, rng=rng()), deepcopy(embedding)
+    )
+    free.readout.weight[...] = embedding.table
+    for model in (tied, free):
+        outputs, _, cache = model.forward(words)
+        model.backward(np.cos(outputs), cache)
+    np.testing.assert_allclose(
+        tied.embedding.grads[0], free.embedding.grads[0] + free.readout.dweight, atol=1e-12
+    )
+    assert len(tied.arrays) == len(free.arrays) - 1
+    SGD(tied.arrays, 0.1).step(tied.grads)
+    assert tied.readout.weight is tied.embedding.table
+    again = deepcopy(tied)
+    assert again.readout.weight is again.embedding.table is not tied.embedding.table
+    assert again.readout.dweight is again.embedding.grads[0]
+
+
+def test_unsigned_lengths_are_lengths():
+    lstm = layers.LSTM(3, 2, bidirectional=True, rng=rng())
+    expected = lstm.forward(XS, lengths=[3, 4])[0]
+    found = lstm.forward(XS, lengths=np.array([3, 4], np.uint64))[0]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_numpy_numbers_are_dropout_rates():
+    assert layers.Dropout(np.float32(0.5), rng=rng()).rate == 0.5

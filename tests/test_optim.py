@@ -180,6 +180,14 @@ X = [np.zeros(2)]
         (lambda: optim.Adam([[1.0]]), TypeError, r"arrays\[0\] must be an array of float32 or float64, got list"),
         (lambda: optim.SGD([np.zeros(2, int)], 0.1), TypeError, r"arrays\[0\] must be an array of float32 or float64, got int64"),
         (lambda: optim.Adam(X).step([[0.0, 0.0]]), TypeError, r"grads\[0\] must be an array of float32 or float64, got list"),
+        (lambda: optim.SGD([X[0], X[0]], 0.1), ValueError, r"arrays\[0\] and arrays\[1\] share memory"),
+        (lambda: optim.SGD([X[0], np.ones(3), X[0][1:]], 0.1), ValueError, r"arrays\[0\] and arrays\[2\] share memory"),
+        (lambda: optim.SGD(X, 0.1, frozen=[np.zeros(2)]), ValueError, "frozen holds an array that is not among the arrays"),
+        (lambda: optim.SGD(X, 0.1, frozen=[X[0], X[0]]), ValueError, "or one twice"),
+        (lambda: optim.Cosine(0.1, 5, warm_up=5), ValueError, "warm_up is 5, expected fewer than steps, 5"),
+        (lambda: optim.Cosine(-0.1, 5), ValueError, "learning_rate must be a number above 0"),
+        (lambda: optim.Steps(0.1, 0, 0.5), ValueError, "every must be at least 1, got 0"),
+        (lambda: optim.Steps(0.1, 2, 0.0), ValueError, "factor must be a number above 0"),
         (lambda: optim.SGD(X, 0.1j), ValueError, "learning_rate must be a number above 0, got 0.1j"),
         (lambda: optim.l2_penalty(X, [[0.0, 0.0]], 1), TypeError, r"grads\[0\] must be an array of float32 or float64, got list"),
         (lambda: optim.Adam([np.array("text")]), TypeError, r"^arrays\[0\] must be an array of float32 or float64"),
@@ -195,3 +203,58 @@ X = [np.zeros(2)]
 def test_bad_input_gets_one_sentence(call, error, sentence):
     with pytest.raises(error, match=sentence):
         call()
+
+
+def read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def test_read_only_arrays_are_refused_before_anything_changes():
+    mine = [np.zeros(2), np.zeros(2)]
+    with pytest.raises(ValueError, match=r"arrays\[1\] is read-only"):
+        optim.SGD([mine[0], read_only(mine[1])], 0.1)
+    search = optim.SGD(mine, 0.1)
+    mine[1].flags.writeable = False
+    with pytest.raises(ValueError, match=r"arrays\[1\] is read-only"):
+        search.step([np.ones(2), np.ones(2)])
+    assert not mine[0].any()
+    grads = [np.full(2, 3.0), read_only(np.full(2, 3.0))]
+    with pytest.raises(ValueError, match=r"grads\[1\] is read-only"):
+        optim.clip_by_global_norm(grads, 1.0)
+    with pytest.raises(ValueError, match=r"grads\[1\] is read-only"):
+        optim.l2_penalty([np.ones(2), np.ones(2)], grads, 1.0)
+    np.testing.assert_array_equal(grads[0], 3)
+
+
+@pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam])
+def test_frozen_arrays_stay_and_do_not_decay(optimizer):
+    mine = arrays(0)
+    search = optimizer(mine, learning_rate=0.1, weight_decay=0.5, frozen=mine[1:2])
+    search.step(arrays(1))
+    assert search.moves == [True, False, *[True] * (len(mine) - 2)]
+    np.testing.assert_array_equal(mine[1], arrays(0)[1])
+    free = arrays(0)
+    optimizer(free, learning_rate=0.1, weight_decay=0.5).step(arrays(1))
+    np.testing.assert_array_equal(mine[0], free[0])
+
+
+def test_schedules_against_torch(torch):
+    weight = torch.zeros(1, requires_grad=True)
+    for mine, theirs in (
+        (optim.Cosine(0.3, 10), lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 10)),
+        (optim.Steps(0.3, 4, 0.1), lambda o: torch.optim.lr_scheduler.StepLR(o, 4, 0.1)),
+    ):
+        optimizer = torch.optim.SGD([weight], lr=0.3)
+        schedule = theirs(optimizer)
+        for step in range(10):
+            np.testing.assert_allclose(
+                mine(step), schedule.get_last_lr()[0], rtol=1e-12, atol=1e-15
+            )
+            optimizer.step()
+            schedule.step()
+    warm = optim.Cosine(0.3, 12, warm_up=2)
+    assert [warm(0), warm(1), warm(2)] == [0.15, 0.3, 0.3]
+    assert warm(7) == pytest.approx(optim.Cosine(0.3, 10)(5))
+    assert warm(12) == warm(99) == 0

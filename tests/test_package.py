@@ -96,3 +96,36 @@ def test_the_example_of_the_readme_runs():
         r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
     )
     exec(compile(code, "README.md", "exec"), {})
+
+
+EVERYTHING = """
+import numpy as np, lstm_course as lc
+from lstm_course import fast, layers, losses, models, optim, rnn, training
+np.seterr(all="raise")
+rng = np.random.default_rng(0)
+x = np.array([-1e4, -800.0, -1e-320, 0.0, 1e-320, 800.0, 1e4])
+for f in ("sigmoid", "sigmoid_derivative", "tanh", "tanh_derivative"):
+    assert np.isfinite(getattr(lc.pointwise, f)(x)).all()
+losses.softmax(x), losses.softmax_cross_entropy(x[None], np.array([6]))
+losses.mean_squared_error(np.full(2, 1e-200), np.zeros(2))
+params = lc.LSTMParams(*(300 * array for array in lc.LSTMParams.init(3, 4, rng=rng).arrays()))
+xs = 1e-150 * rng.normal(size=(6, 2, 3))
+for module in (lc.sequence, fast):
+    hs, _, cache = module.lstm_forward(xs, params)
+    module.lstm_backward(1e-200 * np.ones_like(hs), cache)
+plain = rnn.RNN(3, 4, rng=rng)
+hs, _, cache = plain.forward(xs)
+plain.backward(1e-300 * np.ones_like(hs), cache)
+for kind in (optim.SGD, optim.Adam):
+    kind([np.ones(3)], learning_rate=0.1).step([np.array([1e-200, 0.0, 1e-310])])
+optim.clip_by_global_norm([np.array([1e-200, 3.0])], 1e-3)
+model = models.SequenceModel(layers.LSTM(3, 4, rng=rng), layers.Linear(4, 2, rng=rng))
+trainer = training.Trainer(model, optim.Adam(model.arrays), clip=1.0, l2=0.1)
+trainer.fit(lambda k: training.Batch(xs, np.zeros((6, 2), int)), 3, progress=False)
+passed = lc.check("sigmoid", lambda x: np.where(x < 0, np.exp(-np.abs(x)), 1) / (1 + np.exp(-np.abs(x))))
+print(passed.passed)
+"""
+
+
+def test_nothing_of_ours_fails_where_the_caller_has_all_floating_point_errors_raised():
+    assert run(EVERYTHING) == "True\n"

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -458,6 +459,120 @@ class TestFit:
         trainer = small_trainer(model, clip=1.0)
         trainer.fit(lambda step: tasks.adding(10, 32, rng=rng([1, step])), 600, progress=False)
         assert np.mean(trainer.history.loss[-20:]) < 0.02
+
+
+class TestInterrupt:
+    """Ctrl-C anywhere, and the same call again: the run that was never interrupted."""
+
+    def run(
+        self, trainer, batches=adding_batches, validate=lambda model: float(model.arrays[0].sum())
+    ):
+        options = {"validate": validate, "every": 3, "progress": False}
+        return trainer.fit(batches, 9, **options)
+
+    def expected(self):
+        trainer = small_trainer(small_model(dropout=0.5))
+        return self.run(trainer), values(trainer)
+
+    def assert_goes_on(self, trainer, **broken):
+        with pytest.raises(KeyboardInterrupt):
+            self.run(trainer, **broken)
+        history, arrays = self.expected()
+        found = self.run(trainer)
+        assert found == history
+        assert_same(values(trainer), arrays)
+        assert trainer.optimizer.steps == 9
+
+    def once(self, function, at):
+        """Press Ctrl-C the `at`-th time that a function is called."""
+        calls = []
+
+        def pressing(*args, **more):
+            calls.append(None)
+            if len(calls) == at:
+                signal.raise_signal(signal.SIGINT)
+            return function(*args, **more)
+
+        return pressing
+
+    @pytest.mark.parametrize("at", [1, 4, 6])
+    def test_between_updates(self, at):
+        trainer = small_trainer(small_model(dropout=0.5))
+        self.assert_goes_on(trainer, batches=self.once(adding_batches, at))
+
+    @pytest.mark.parametrize("at", [1, 4, 6])
+    def test_within_an_update(self, at):
+        trainer = small_trainer(small_model(dropout=0.5))
+        trainer.loss = self.once(trainer.loss, at)
+        self.assert_goes_on(trainer)
+
+    @pytest.mark.parametrize("at", [1, 4, 6])
+    def test_within_the_step_of_the_optimizer(self, at):
+        trainer = small_trainer(small_model(dropout=0.5))
+        trainer.optimizer._changes = self.once(trainer.optimizer._changes, at)
+        self.assert_goes_on(trainer)
+
+    @pytest.mark.parametrize("at", [1, 3])
+    def test_within_a_validation(self, at):
+        trainer = small_trainer(small_model(dropout=0.5))
+        validate = self.once(lambda model: float(model.arrays[0].sum()), at)
+        self.assert_goes_on(trainer, validate=validate)
+
+    def test_a_second_one_is_let_through_at_once(self):
+        trainer = small_trainer()
+        loss, reached = trainer.loss, []
+
+        def twice(*args):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            reached.append(None)
+            return loss(*args)
+
+        trainer.loss = twice
+        before = signal.getsignal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            self.run(trainer)
+        assert not reached
+        assert signal.getsignal(signal.SIGINT) is before
+
+    def test_other_threads_train_as_well(self):
+        with ThreadPoolExecutor(1) as pool:
+            trainer = small_trainer(small_model(dropout=0.5))
+            assert pool.submit(self.run, trainer).result() == self.expected()[0]
+
+
+class TestSchedule:
+    def test_a_run_with_a_schedule_resumes_where_it_was(self, tmp_path):
+        def run(steps, path=None):
+            schedule = optim.Cosine(0.05, 12, warm_up=3)
+            trainer = small_trainer(schedule=schedule)
+            trainer.fit(adding_batches, steps, checkpoint=path, every=5, progress=False)
+            return trainer
+
+        whole = run(12)
+        assert whole.optimizer.learning_rate == optim.Cosine(0.05, 12, warm_up=3)(11)
+        run(7, tmp_path / "run")
+        again = run(12, tmp_path / "run")
+        assert_same(values(again), values(whole))
+        other = small_trainer(schedule=optim.Steps(0.05, 4, 0.5))
+        with pytest.raises(
+            ValueError, match=r"written with schedule = Cosine\(.*this run has Steps"
+        ):
+            other.load(tmp_path / "run")
+
+    def test_what_is_frozen_counts_neither_for_the_norm_nor_for_the_penalty(self):
+        model = small_model()
+        frozen = model.recurrent.arrays
+        adam = optim.Adam(model.arrays, 0.01, frozen=frozen)
+        trainer = Trainer(model, adam, losses.mean_squared_error, clip=1e-3, l2=0.5)
+        before = [array.copy() for array in model.arrays]
+        batch = adding_batches(0)
+        outputs = model.forward(batch.inputs, lengths=batch.lengths)[0]
+        loss = losses.mean_squared_error(outputs, batch.targets, batch.mask)[0]
+        found = trainer.update(batch)
+        assert found == pytest.approx(loss + 0.25 * (before[-2] ** 2).sum())
+        assert_same(before[: len(frozen)], values(trainer)[: len(frozen)])
+        assert optim.global_norm(model.grads[-2:]) == pytest.approx(1e-3)
 
 
 RUNS = {

@@ -107,7 +107,7 @@ def switched_off(model: SequenceModel, unit: int, value: float = 0.0) -> Sequenc
     """Return a copy of the model whose other parts see one unit's hidden state fixed at a value."""
     model = deepcopy(model)
     cell = model.recurrent.params
-    params = cell[0] if isinstance(cell, list) else cell
+    params = cell[0] if isinstance(cell, tuple) else cell
     for weight, bias in (
         (params.weight_hh, params.bias),
         (model.readout.weight, model.readout.bias),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lstm_course._checks import Array, size
-from lstm_course.layers import LSTM, Embedding, Linear
+from lstm_course.layers import LSTM, Embedding, Layer, Linear
 from lstm_course.models.sequence_model import SequenceModel
 from lstm_course.rnn import RNN
 from lstm_course.training import Batch
@@ -58,6 +58,7 @@ class Captioner(SequenceModel):
     def __init__(
         self, recurrent: LSTM | RNN, readout: Linear, embedding: Embedding, *, initial: Linear
     ) -> None:
+        self.initial = initial
         super().__init__(recurrent, readout, embedding)
         layers = recurrent.num_layers * recurrent.directions if isinstance(recurrent, LSTM) else 1
         if layers != 1:
@@ -66,9 +67,11 @@ class Captioner(SequenceModel):
         wanted = self.states * recurrent.hidden_size
         if initial.bias.size != wanted:
             raise ValueError(f"initial gives {initial.bias.size} numbers, expected {wanted}")
-        self.initial = initial
-        self.arrays += initial.arrays
-        self.grads += initial.grads
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """What the model is made of, in the order of its arrays."""
+        return (*super().layers, self.initial)
 
     def look(self, pictures: Array) -> tuple[State, Array]:
         """Return the initial states for pictures (N, ...), and the cache of the linear map."""
@@ -79,7 +82,7 @@ class Captioner(SequenceModel):
     def forward(
         self,
         inputs: Any,
-        state: State = (),
+        state: State | None = (),
         lengths: Any = None,
         training: bool = True,
     ) -> tuple[Array, State, Any]:

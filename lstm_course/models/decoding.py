@@ -62,6 +62,8 @@ def sample(
     """
     if model.embedding is None or len(model.embedding.table) != model.readout.bias.size:
         raise ValueError("model cannot read what it writes, expected an embedding of its outputs")
+    if getattr(model.recurrent, "directions", 1) == 2:
+        raise ValueError("model reads from both ends, and what it writes has no end yet")
     size("length", length), positive("temperature", temperature), generator("rng", rng)
     words = np.array(start)
     if words.ndim != 1 or not words.size:

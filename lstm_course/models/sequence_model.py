@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lstm_course._checks import Array
-from lstm_course.layers import LSTM, Embedding, Layer, Linear
+from lstm_course.layers import LSTM, Embedding, Held, Layer, Linear
 from lstm_course.rnn import RNN
 
 
@@ -53,17 +53,20 @@ class SequenceModel(Layer):
             if came != expected:
                 raise ValueError(f"{what} {came} numbers a step, expected {expected}")
         self.recurrent, self.readout, self.embedding = recurrent, readout, embedding
-        layers: list[Layer] = [recurrent, readout]
-        if embedding is not None:
-            layers.insert(0, embedding)
-        self.arrays = [array for layer in layers for array in layer.arrays]
-        self.grads = [grad for layer in layers for grad in layer.grads]
-        self.rngs = [rng for layer in layers for rng in layer.rngs]
+        self.arrays = Held(array for layer in self.layers for array in layer.arrays)
+        self.grads = Held(grad for layer in self.layers for grad in layer.grads)
+        self.rngs = [rng for layer in self.layers for rng in layer.rngs]
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """What the model is made of, in the order of its arrays."""
+        first = () if self.embedding is None else (self.embedding,)
+        return (*first, self.recurrent, self.readout)
 
     def forward(
         self,
         inputs: Array,
-        state: tuple[Array, ...] = (),
+        state: tuple[Array, ...] | None = (),
         lengths: Any = None,
         training: bool = True,
     ) -> tuple[Array, tuple[Array, ...], Any]:
@@ -74,7 +77,7 @@ class SequenceModel(Layer):
         inputs
             (T, N, D) numbers, or (T, N) words if there is an embedding.
         state
-            Initial states of the recurrent layer, as it returned them; zeros if empty.
+            Initial states of the recurrent layer, as it returned them; zeros if empty or None.
         lengths
             N whole numbers from 1 to T; T for all if not given.
         training
@@ -93,7 +96,7 @@ class SequenceModel(Layer):
         if self.embedding is not None:
             inputs, looked_up = self.embedding.forward(inputs)
         run: Callable[..., Any] = self.recurrent.forward  # an LSTM takes two states, an RNN one
-        hs, state, cache = run(inputs, *state, lengths=lengths, training=training)
+        hs, state, cache = run(inputs, *(state or ()), lengths=lengths, training=training)
         outputs, read = self.readout.forward(hs)
         return outputs, state, (looked_up, cache, read)
 
@@ -151,7 +154,7 @@ class FinalStateModel(SequenceModel):
     def forward(
         self,
         inputs: Array,
-        state: tuple[Array, ...] = (),
+        state: tuple[Array, ...] | None = (),
         lengths: Any = None,
         training: bool = True,
     ) -> tuple[Array, tuple[Array, ...], Any]:
@@ -164,7 +167,7 @@ class FinalStateModel(SequenceModel):
         if self.embedding is not None:
             inputs, looked_up = self.embedding.forward(inputs)
         run: Callable[..., Any] = self.recurrent.forward
-        hs, state, cache = run(inputs, *state, lengths=lengths, training=training)
+        hs, state, cache = run(inputs, *(state or ()), lengths=lengths, training=training)
         directions = getattr(self.recurrent, "directions", 1)
         final = state["hc".index(self.reads)][-directions:]  # (directions, N, H)
         shape = final.shape

@@ -68,3 +68,18 @@ def other_words():
 def test_bad_input_gets_one_sentence(call, error, sentence):
     with pytest.raises(error, match=sentence):
         call()
+
+
+def test_no_state_may_be_said_as_none():
+    rng = np.random.default_rng(0)
+    model = SequenceModel(LSTM(3, 4, rng=rng), Linear(4, 2, rng=rng))
+    xs = np.ones((5, 1, 3))
+    np.testing.assert_array_equal(model.forward(xs, None)[0], model.forward(xs)[0])
+
+
+def test_a_model_that_reads_from_both_ends_cannot_write():
+    rng = np.random.default_rng(0)
+    recurrent = LSTM(2, 3, bidirectional=True, rng=rng)
+    model = SequenceModel(recurrent, Linear(6, 4, rng=rng), Embedding(4, 2, rng=rng))
+    with pytest.raises(ValueError, match="model reads from both ends"):
+        sample(model, [0], 5, rng=rng)
