@@ -33,7 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.file:
         if options.names != ["next_character"]:
             parser.error("--file goes with next_character alone")
-        import_module("lstm_course.experiments.next_character").brief(options.file)
+        try:
+            import_module("lstm_course.experiments.next_character").brief(options.file)
+        except ValueError as error:
+            parser.error(str(error))
         return
     for name in options.names:
         kept = RESULTS / f"{name}.part"

@@ -11,7 +11,6 @@ import lzma
 import re
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,7 +70,7 @@ def corpus(name: str) -> Corpus:
     elif name == "stories":
         text = tasks.stories(STORIES, rng=np.random.default_rng(0))[0]
     else:
-        text = Path(name).read_text(encoding="utf-8")
+        text = tasks.read_text(name)
     first, second = 8 * len(text) // 10, 9 * len(text) // 10
     return Corpus(text[:first], text[first:second], text[second:])
 

@@ -24,8 +24,9 @@ from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
 from lstm_course._checks import size
+from lstm_course.optim import positive
 from lstm_course.pytorch.module import LSTM
-from lstm_course.tasks import Alphabet, python_reference, windows
+from lstm_course.tasks import Alphabet, python_reference, read_text, windows
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ class Run:
 
     def __init__(self, text: str, settings: Settings) -> None:
         self.settings, self.losses = settings, list[float]()
+        positive("learning_rate", settings.learning_rate)
+        positive("clip", settings.clip)
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
         if settings.batch % self.world:
             raise ValueError(
@@ -204,6 +207,8 @@ def train(run: Run, steps: int, *, every: int = 100, checkpoint: Path | None = N
         A number is below 1, or the checkpoint is none of this run.
     """
     steps, every = size("steps", steps), size("every", every)
+    if checkpoint is not None and not checkpoint.absolute().parent.is_dir():
+        raise ValueError(f"checkpoint is {checkpoint}, and there is no such folder")
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
         _say(run, f"going on after update {len(run.losses)}")
@@ -232,7 +237,7 @@ def main(arguments: list[str] | None = None) -> None:
     file = options.pop("file")
     join()
     try:
-        text = file.read_text(encoding="utf-8") if file else python_reference()
+        text = read_text(file) if file else python_reference()
         train(Run(text, settings), options.pop("steps"), **options)
     except (OSError, ValueError) as error:
         parser.error(str(error))
@@ -243,6 +248,9 @@ def main(arguments: list[str] | None = None) -> None:
 def join() -> None:
     """Make this process one of those that torchrun has started, or the only one."""
     device = _device()
+    first = int(os.environ.get("LOCAL_RANK", 0)) == 0
+    if device.type == "cpu" and torch.cuda.is_available() and first:
+        print("There are more processes than GPUs on this machine: all run on the CPU.", flush=True)
     backend = "nccl" if device.type == "cuda" else "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -258,8 +266,9 @@ def join() -> None:
 
 
 def _device() -> torch.device:
-    """Return this process's GPU, counted on its machine, or the CPU."""
-    if torch.cuda.is_available():
+    """Return this process's GPU, counted on its machine; the CPU if there is not one for each."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if torch.cuda.is_available() and processes <= torch.cuda.device_count():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     return torch.device("cpu")
 

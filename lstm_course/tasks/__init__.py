@@ -17,6 +17,7 @@ from lstm_course.tasks.text import (
     distinct_paragraphs,
     python_reference,
     quoted,
+    read_text,
     windows,
 )
 
@@ -39,6 +40,7 @@ __all__ = [
     "quoted",
     "read_agreement",
     "read_captions",
+    "read_text",
     "recall",
     "scenes",
     "series_windows",

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import os
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -284,7 +285,8 @@ def read_agreement(path: str | os.PathLike[str]) -> list[Sentence]:
     Raises
     ------
     ValueError
-        A column is missing, or a line contradicts itself; the sentence says which.
+        The file cannot be read, a column is missing, or a line contradicts itself; the sentence
+        says which.
 
     References
     ----------
@@ -298,25 +300,39 @@ def read_agreement(path: str | os.PathLike[str]) -> list[Sentence]:
     the cat which already ate is full False 4 0
     the cats which already ate are full True 4 0
     """
-    path = Path(path)
+    try:
+        return _table(Path(path))
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+
+
+def _table(path: Path) -> list[Sentence]:
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file, delimiter="\t")
-        missing = [name for name in _COLUMNS if name not in (rows.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{path} has no column {missing[0]}, expected {', '.join(_COLUMNS)}")
-        return [_sentence(row, f"{path}, line {rows.line_num}") for row in rows]
+        names, *lines = file.read().splitlines() or [""]
+    columns = names.split("\t")
+    missing = [name for name in _COLUMNS if name not in columns]
+    if missing:
+        raise ValueError(f"{path} has no column {missing[0]}, expected {', '.join(_COLUMNS)}")
+    sentences = []
+    for number, line in enumerate(lines, 2):
+        (fields,) = csv.reader([line], delimiter="\t")
+        if len(fields) != len(columns):  # a quotation mark that opens the sentence, and no quoting
+            fields = line.split("\t")
+        row = dict(zip(columns, fields, strict=False))
+        sentences.append(_sentence(row, f"{path}, line {number}"))
+    return sentences
 
 
 def _sentence(row: dict[str, str], where: str) -> Sentence:
     """Return a row of the table as a sentence, or say what is wrong with it."""
-    words, tag = (row["sentence"] or "").split(), row["verb_pos"]
+    words, tag = row["sentence"].split(), row.get("verb_pos")
     if tag not in _TAGS:
         raise ValueError(f"{where}: verb_pos is {tag!r}, expected VBZ or VBP")
     counts = []
     for name in _COUNTS:
-        if not (row[name] or "").isdecimal():
-            raise ValueError(f"{where}: {name} is {row[name]!r}, expected a whole number")
+        if not row.get(name, "").isdecimal():
+            raise ValueError(f"{where}: {name} is {row.get(name)!r}, expected a whole number")
         counts.append(int(row[name]))
     subject, verb, between, attractors, distance = counts
     if not 1 <= subject < verb <= len(words):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -66,16 +67,16 @@ def read_captions(path: str | os.PathLike[str]) -> list[tuple[str, list[str]]]:
         raise ValueError(f"{path} holds no JSON: {error}") from None
     except RecursionError:
         raise ValueError(f"{path} holds JSON that is nested too deeply") from None
-    names: dict[int, str] = {}
-    captions: dict[int, list[str]] = {}
+    names: dict[int | str, str] = {}
+    captions: dict[int | str, list[str]] = {}
     for k, image in enumerate(_entries(path, data, "images")):
-        number = _value(path, f"images[{k}]", image, "id", int)
+        number = _value(path, f"images[{k}]", image, "id", int | str)
         if number in names:
             raise ValueError(f"{path}: images[{k}] has the id {number}, which another one has")
         names[number] = _value(path, f"images[{k}]", image, "file_name", str)
         captions[number] = []
     for k, annotation in enumerate(_entries(path, data, "annotations")):
-        number = _value(path, f"annotations[{k}]", annotation, "image_id", int)
+        number = _value(path, f"annotations[{k}]", annotation, "image_id", int | str)
         if number not in names:
             raise ValueError(f"{path}: annotations[{k}] is for image {number}, which is not there")
         captions[number].append(_value(path, f"annotations[{k}]", annotation, "caption", str))
@@ -85,14 +86,31 @@ def read_captions(path: str | os.PathLike[str]) -> list[tuple[str, list[str]]]:
 def words_of(caption: str) -> list[str]:
     """Return the words of a caption in small letters; punctuation is dropped.
 
+    Accents and vowel signs belong to their letters, whether or not Unicode has one sign for both.
+    Scripts that put no blanks between words, such as Chinese, come out as one word.
+
+    Raises
+    ------
+    TypeError
+        `caption` is no string.
+
     Examples
     --------
     >>> words_of("A dog's ball, and two cats.")
     ['a', "dog's", 'ball', 'and', 'two', 'cats']
+    >>> words_of("दो बिल्लियाँ")
+    ['दो', 'बिल्लियाँ']
     """
     if not isinstance(caption, str):
         raise TypeError(f"caption must be a string, got {type(caption).__name__}")
-    return re.findall(r"\w+(?:['’-]\w+)*", caption.lower())
+    text = unicodedata.normalize("NFC", caption.lower())
+    # Marks, and what joins letters, count as letters; `re` by itself would cut words at them.
+    joined = "".join("x" if _joins(character) else character for character in text)
+    return [text[slice(*found.span())] for found in re.finditer(r"\w+(?:['’-]\w+)*", joined)]
+
+
+def _joins(character: str) -> bool:
+    return unicodedata.category(character)[0] == "M" or character in "\u200c\u200d"
 
 
 class Vocabulary:
@@ -168,9 +186,9 @@ def _entries(path: object, data: object, name: str) -> list[Any]:
     return data[name]
 
 
-def _value(path: object, place: str, entry: object, name: str, kind: type) -> Any:
+def _value(path: object, place: str, entry: object, name: str, kind: Any) -> Any:
     value = entry.get(name) if isinstance(entry, dict) else None
     if not isinstance(value, kind) or isinstance(value, bool):
-        expected = "a whole number" if kind is int else "a string"
+        expected = "a string" if kind is str else "a whole number or a string"
         raise ValueError(f'{path}: {place} has "{name}" {value!r}, expected {expected}')
     return value

@@ -1,11 +1,46 @@
 """Text, character by character: which character comes next."""
 
+import os
 from collections.abc import Iterable
 
 import numpy as np
 
-from lstm_course._checks import Array, generator, size
+from lstm_course._checks import Array, generator, size, whole_numbers
 from lstm_course.training import Batch
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    r"""Return the text of a file in UTF-8, whatever the locale; each end of line is a \n.
+
+    A byte order mark, which some editors put first, is left out.
+
+    Raises
+    ------
+    ValueError
+        The file cannot be read, is empty, or is not UTF-8; the sentence says which.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "cats.txt"
+    ...     _ = path.write_bytes("\ufeffthe cat\r\nsat".encode())
+    ...     read_text(path)
+    'the cat\nsat'
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not UTF-8 from byte {error.start} on; convert it, for instance with iconv"
+        ) from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    if not text:
+        raise ValueError(f"{path} is empty, expected a text")
+    return text
 
 
 def python_reference() -> str:
@@ -76,8 +111,18 @@ class Alphabet:
         return np.array([numbers[character] for character in text], int)
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """Return the text of the numbers."""
-        return "".join(self.characters[k] for k in numbers)
+        """Return the text of the numbers.
+
+        Raises
+        ------
+        TypeError, ValueError
+            What is given are no whole numbers from 0 to one less than the alphabet has characters.
+        """
+        numbers = whole_numbers("numbers", list(numbers) or np.empty(0, int))
+        wrong = (numbers < 0) | (numbers >= len(self))
+        if wrong.any():
+            raise ValueError(f"numbers holds {numbers[wrong][0]}, expected 0 to {len(self) - 1}")
+        return "".join(self.characters[k] for k in numbers.ravel())
 
 
 def windows(numbers: Array, T: int, N: int, *, rng: np.random.Generator) -> Batch:

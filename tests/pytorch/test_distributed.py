@@ -172,7 +172,13 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path, alone,
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--file=nowhere.txt"], "No such file or directory: 'nowhere.txt'"),
+        (["--file=nowhere.txt"], "nowhere.txt cannot be read: No such file or directory"),
+        (["--clip=nan"], "clip must be a number above 0, got nan"),
+        (["--learning-rate=0"], "learning_rate must be a number above 0, got 0.0"),
+        (
+            ["--checkpoint=no/such/x", "--steps=1"],
+            "checkpoint is no/such/x, and there is no such folder",
+        ),
         (["--steps=0"], "steps must be at least 1, got 0"),
         (["--batch=0"], "N must be at least 1, got 0"),
         (["--window=100000"], r"text has \d+ characters, expected 1100000 or more"),

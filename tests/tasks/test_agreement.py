@@ -216,3 +216,27 @@ def test_a_row_that_contradicts_itself_is_named(tmp_path, change, sentence):
 def test_bad_input_gets_one_sentence(call, error, sentence):
     with pytest.raises(error, match=sentence):
         call()
+
+
+def test_a_quotation_mark_that_is_never_closed_opens_a_sentence(tmp_path):
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    names = lines[0].split("\t")
+    row = lines[1].split("\t")
+    row[names.index("sentence")] = '" ' + row[names.index("sentence")]
+    for name in ("subj_index", "verb_index"):
+        row[names.index(name)] = str(int(row[names.index(name)]) + 1)
+    path = tmp_path / "table.tsv"
+    path.write_text("\n".join([lines[0], "\t".join(row), *lines[2:]]), encoding="utf-8")
+    found, expected = tasks.read_agreement(path), tasks.read_agreement(EXAMPLE)
+    assert found[1:] == expected[1:]
+    assert found[0].words == ('"', *expected[0].words)
+
+
+@pytest.mark.parametrize(
+    "content", [gzip.compress(b"a" * 500)[:-20], b"no gzip at all", b"\xff\xfe"]
+)
+def test_a_damaged_file_gets_one_sentence(content, tmp_path):
+    path = tmp_path / ("table.tsv.gz" if content != b"\xff\xfe" else "table.tsv")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"table\.tsv.* cannot be read: "):
+        tasks.read_agreement(path)

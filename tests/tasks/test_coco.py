@@ -1,4 +1,5 @@
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -52,8 +53,8 @@ def test_captions_find_their_image_whatever_else_the_file_holds(write):
         ([], 'has no list "images", expected captions in the format of COCO'),
         ({"images": []}, 'has no list "annotations"'),
         ({"images": {}, "annotations": []}, 'has no list "images"'),
-        ({"images": [7], "annotations": []}, r'images\[0\] has "id" None, expected a whole number'),
-        ({"images": [image("7")], "annotations": []}, r"images\[0\] has \"id\" '7', expected a whole number"),
+        ({"images": [7], "annotations": []}, r'images\[0\] has "id" None, expected a whole number or a string'),
+        ({"images": [image(7.5)], "annotations": []}, r'images\[0\] has "id" 7.5, expected a whole number or a string'),
         ({"images": [image(True)], "annotations": []}, r'images\[0\] has "id" True, expected a whole number'),
         ({"images": [image(7, 3)], "annotations": []}, r'images\[0\] has "file_name" 3, expected a string'),
         ({"images": [image(7), image(7)], "annotations": []}, r"images\[1\] has the id 7, which another one has"),
@@ -137,3 +138,23 @@ def test_a_vocabulary_counts_words_and_knows_the_rest_as_unknown():
 def test_bad_input_gets_one_sentence(call, error, sentence):
     with pytest.raises(error, match=sentence):
         call()
+
+
+def test_ids_may_be_strings(write):
+    data = {"images": [image("a7")], "annotations": [caption("a7"), caption("a7", "Two cats.")]}
+    ((_, captions),) = read_captions(write(data))
+    assert len(captions) == 2
+
+
+@pytest.mark.parametrize(
+    ("caption", "words"),
+    [
+        ("दो बिल्लियाँ, एक कुत्ता।", ["दो", "बिल्लियाँ", "एक", "कुत्ता"]),
+        ("இரண்டு பூனைகள்", ["இரண்டு", "பூனைகள்"]),
+        ("قِطَّةٌ و كَلْبٌ", ["قِطَّةٌ", "و", "كَلْبٌ"]),
+        ("می‌روم خانه", ["می‌روم", "خانه"]),
+        ("Un cafe\u0301 noir", ["un", "caf\u00e9", "noir"]),
+    ],
+)
+def test_marks_belong_to_their_letters(caption, words):
+    assert words_of(caption) == [unicodedata.normalize("NFC", word) for word in words]

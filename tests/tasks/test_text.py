@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from lstm_course import tasks
 
@@ -47,3 +48,43 @@ def test_quotes_and_brackets_are_open_once_they_are_read():
         "".join(c for c, inside in zip(text, depth, strict=True) if inside) == '(a "b(c" d((g) h\n'
     )
     np.testing.assert_array_equal(tasks.columns("\nab\n\nc"), [0, 1, 2, 0, 0, 1])
+
+
+def test_a_text_is_read_whatever_the_editor_and_the_locale(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufeffça va ?\r\noui\rnon\n".encode())
+    assert tasks.read_text(path) == "ça va ?\noui\nnon\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("é".encode("latin-1"), "is not UTF-8 from byte 0 on"),
+        (b"", "is empty, expected a text"),
+        ("\ufeff".encode(), "is empty, expected a text"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_file_that_is_no_text_gets_one_sentence(content, sentence, tmp_path):
+    path = tmp_path / "a.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=sentence):
+        tasks.read_text(path)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "error", "sentence"),
+    [
+        ([-1], ValueError, "numbers holds -1, expected 0 to 5"),
+        ([0, 99], ValueError, "numbers holds 99, expected 0 to 5"),
+        ([0.5], TypeError, "numbers must be an array of whole numbers, got dtype float64"),
+    ],
+)
+def test_what_is_no_number_of_a_character_is_refused(numbers, error, sentence):
+    with pytest.raises(error, match=sentence):
+        tasks.Alphabet("the cat").decode(numbers)
+
+
+def test_nothing_decodes_to_nothing():
+    assert tasks.Alphabet("the cat").decode([]) == ""
