@@ -10,6 +10,7 @@ layers, rnn                embedding, linear, dropout, stacked LSTM; the vanilla
 losses, optim, gradcheck   what learning needs
 training                   mini-batches, the training loop, checkpoints
 models                     sequence models, captioner, n-grams, decoding
+saving                     a model's weights to a file and back
 tasks                      data: made by our code, shipped inside a dependency, or public domain
 pytorch, interop           the same cell in PyTorch, and parameters to and fro
 experiments                long runs: a command each, with recorded results
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         optim,
         pytorch,
         rnn,
+        saving,
         tasks,
         training,
     )
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
         rnn_step,
         rnn_step_jacobian,
     )
+    from lstm_course.saving import load, save
 
 __version__ = "0.1.0"
 
@@ -79,6 +82,7 @@ __all__ = [
     "hint",
     "interop",
     "layers",
+    "load",
     "losses",
     "lstm_backward",
     "lstm_forward",
@@ -94,6 +98,8 @@ __all__ = [
     "rnn_forward",
     "rnn_step",
     "rnn_step_jacobian",
+    "save",
+    "saving",
     "sequence",
     "sigmoid",
     "tanh",
@@ -105,6 +111,7 @@ __all__ = [
 _FROM = {
     "LSTM": "layers",
     **dict.fromkeys(("check", "hint", "progress"), "exercises"),
+    **dict.fromkeys(("load", "save"), "saving"),
     **dict.fromkeys(
         ("RNN", "RNNParams", "rnn_backward", "rnn_forward", "rnn_step", "rnn_step_jacobian"), "rnn"
     ),
