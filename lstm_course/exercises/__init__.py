@@ -1,5 +1,6 @@
 """Graded exercises: feedback on answers, hints, and what has been earned. Never the solution."""
 
+import difflib
 import importlib
 import json
 import linecache
@@ -261,7 +262,9 @@ def _compiled(name: str, source: str) -> CodeType:
 
 def _question(name: str) -> Question:
     if not isinstance(name, str) or name not in QUESTIONS:
-        raise ValueError(f"there is no question {name!r}, expected one of {sorted(QUESTIONS)}")
+        near = difflib.get_close_matches(str(name).lower().replace(" ", "-"), QUESTIONS, n=3)
+        expected = f"one of {sorted(QUESTIONS)}" if not near else " or ".join(map(repr, near))
+        raise ValueError(f"there is no question {name!r}, expected {expected}")
     return QUESTIONS[name]
 
 

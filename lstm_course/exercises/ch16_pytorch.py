@@ -436,7 +436,7 @@ QUESTIONS = (
             returns=(
                 Returned("weight_ih_l0", "(4H, D)", GATE_SLICES),
                 Returned("weight_hh_l0", "(4H, H)", GATE_SLICES),
-                Returned("bias_ih_l0 + bias_hh_l0", "(4H)", GATE_SLICES),
+                Returned("bias_ih_l0 + bias_hh_l0", "(4H,)", GATE_SLICES),
             ),
             cases=tuple(_to_case(*sizes) for sizes in SIZES),
             mistakes=TO_MISTAKES,

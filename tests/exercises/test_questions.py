@@ -239,5 +239,9 @@ def test_hints_are_text():
 
 
 def test_unknown_question():
-    with pytest.raises(ValueError, match="there is no question 'forgot-gate', expected one of"):
+    with pytest.raises(
+        ValueError, match="there is no question 'forgot-gate', expected 'forget-gate'"
+    ):
         lc.check("forgot-gate", None)
+    with pytest.raises(ValueError, match="there is no question 'x', expected one of"):
+        lc.check("x", None)
