@@ -232,11 +232,16 @@ def test_a_quotation_mark_that_is_never_closed_opens_a_sentence(tmp_path):
     assert found[0].words == ('"', *expected[0].words)
 
 
-@pytest.mark.parametrize(
-    "content", [gzip.compress(b"a" * 500)[:-20], b"no gzip at all", b"\xff\xfe"]
-)
-def test_a_damaged_file_gets_one_sentence(content, tmp_path):
-    path = tmp_path / ("table.tsv.gz" if content != b"\xff\xfe" else "table.tsv")
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"table\.tsv.* cannot be read: "):
+DAMAGED = {
+    "cut.tsv.gz": gzip.compress(b"a" * 500, mtime=0)[:-20],
+    "other.tsv.gz": b"no gzip at all",
+    "latin.tsv": b"\xff\xfe",
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_gets_one_sentence(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(DAMAGED[name])
+    with pytest.raises(ValueError, match=rf"{name} cannot be read: "):
         tasks.read_agreement(path)
