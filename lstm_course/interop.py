@@ -5,6 +5,8 @@ Each function imports the framework that it needs.
 
 from __future__ import annotations  # types of a framework that may be missing
 
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def from_pytorch(
-    module: torch.nn.LSTM | pytorch.LSTM, *, rng: np.random.Generator | None = None
+    module: torch.nn.LSTM | torch.nn.LSTMCell | pytorch.LSTM | Mapping[str, torch.Tensor],
+    *,
+    rng: np.random.Generator | None = None,
 ) -> LSTM:
     """Return a PyTorch module's layers in NumPy, with copies of its parameters.
 
@@ -29,7 +33,9 @@ def from_pytorch(
     Parameters
     ----------
     module
-        A torch.nn.LSTM or lstm_course.pytorch.LSTM of float32 or float64, on any device.
+        A torch.nn.LSTM, torch.nn.LSTMCell or lstm_course.pytorch.LSTM of float32 or float64, on
+        any device; or a `state_dict` that holds the parameters of exactly one of them, under any
+        prefix. A state_dict does not know of dropout, and the result has none then.
     rng
         The source of randomness for dropout; np.random.default_rng(0) if not given.
 
@@ -47,7 +53,7 @@ def from_pytorch(
         The module is no LSTM, or its parameters are not all float32 or all float64.
     ValueError
         The module has what the result cannot: a projection, a dropout of 1, or parameters on the
-        device "meta", which have no values.
+        device "meta", which have no values; or a state_dict holds no LSTM, several, or a part.
 
     References
     ----------
@@ -69,19 +75,27 @@ def from_pytorch(
     # isort: split
     import torch
 
-    if not isinstance(module, torch.nn.LSTM | pytorch.LSTM):
+    if isinstance(module, Mapping):
+        found, dropout = _only_lstm(module), 0.0
+    elif isinstance(module, torch.nn.LSTMCell | pytorch.LSTMCell):
+        kinds, dropout = _KINDS if module.bias else _KINDS[:2], 0.0
+        found = {f"{kind}_l0": getattr(module, kind).detach() for kind in kinds}
+    elif isinstance(module, torch.nn.LSTM | pytorch.LSTM):
+        if module.proj_size:
+            raise ValueError(
+                f"module has proj_size {module.proj_size}, expected 0: "
+                "lstm_course.LSTM does not project its hidden states"
+            )
+        kinds, dropout = _KINDS if module.bias else _KINDS[:2], module.dropout
+        ends = _suffixes(module.num_layers, 2 if module.bidirectional else 1)
+        found = {kind + s: getattr(module, kind + s).detach() for s in ends for kind in kinds}
+    else:
         raise TypeError(
-            "module must be a torch.nn.LSTM or lstm_course.pytorch.LSTM, "
-            f"got {type(module).__name__}"
+            "module must be a torch.nn.LSTM, torch.nn.LSTMCell or lstm_course.pytorch.LSTM, "
+            f"or a state_dict, got {type(module).__name__}"
         )
-    if module.proj_size:
-        raise ValueError(
-            f"module has proj_size {module.proj_size}, expected 0: "
-            "lstm_course.LSTM does not project its hidden states"
-        )
-    suffixes = _suffixes(module.num_layers, 2 if module.bidirectional else 1)
-    kinds = _KINDS if module.bias else _KINDS[:2]
-    found = {kind + s: getattr(module, kind + s).detach() for s in suffixes for kind in kinds}
+    layers, directions = _counts(found)
+    suffixes = _suffixes(layers, directions)
     dtypes = {tensor.dtype for tensor in found.values()}
     if dtypes not in ({torch.float32}, {torch.float64}):
         came = " and ".join(sorted(map(str, dtypes)))
@@ -90,19 +104,50 @@ def from_pytorch(
         raise ValueError('module is on the device "meta", expected parameters that have values')
     arrays = {name: tensor.cpu().numpy() for name, tensor in found.items()}
     lstm = LSTM(
-        module.input_size,
-        module.hidden_size,
-        module.num_layers,
-        module.bidirectional,
-        module.dropout,
+        arrays["weight_ih_l0"].shape[1],
+        arrays["weight_hh_l0"].shape[1],
+        layers,
+        directions == 2,
+        dropout,
         rng=np.random.default_rng(0) if rng is None else rng,
         dtype=arrays["weight_hh_l0"].dtype,
     )
     for params, s in zip(lstm.params, suffixes, strict=True):
         params.weight_ih[:] = arrays["weight_ih" + s]
         params.weight_hh[:] = arrays["weight_hh" + s]
-        params.bias[:] = arrays["bias_ih" + s] + arrays["bias_hh" + s] if module.bias else 0
+        biases = (arrays[kind + s] for kind in _KINDS[2:] if kind + s in arrays)
+        params.bias[:] = sum(biases)  # of none it is 0
     return lstm
+
+
+def _only_lstm(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the parameters of the one LSTM of a state_dict, named as in torch.nn.LSTM."""
+    pattern = re.compile(r"(.*?)((?:weight|bias)_(?:ih|hh|hr))(_l\d+(?:_reverse)?)?")
+    groups: dict[str, dict[str, torch.Tensor]] = {}
+    for name, tensor in state.items():
+        if match := pattern.fullmatch(name):
+            prefix, kind, suffix = match.groups()
+            groups.setdefault(prefix, {})[kind + (suffix or "_l0")] = tensor.detach()
+    if len(groups) != 1:
+        came = " and ".join(repr(prefix) for prefix in groups) or "none"
+        raise ValueError(f"module has LSTMs under the prefixes {came}, expected exactly one")
+    (found,) = groups.values()
+    H = found["weight_hh_l0"].shape[-1] if "weight_hh_l0" in found else 0
+    if any("weight_hr" in name for name in found):
+        raise ValueError("module has a projection: lstm_course.LSTM does not project hidden states")
+    layers, directions = _counts(found)
+    kinds = _KINDS if any("bias" in name for name in found) else _KINDS[:2]
+    expected = {kind + s for s in _suffixes(layers, directions) for kind in kinds}
+    if set(found) != expected or found["weight_ih_l0"].shape[0] != 4 * H:
+        off = sorted(set(found) ^ expected) or ["weight_ih_l0"]
+        raise ValueError(f"module is no whole LSTM: {off[0]} is missing, left over or too small")
+    return found
+
+
+def _counts(found: Mapping[str, torch.Tensor]) -> tuple[int, int]:
+    """Return how many layers and directions the names of parameters tell of."""
+    layers = sum(re.fullmatch(r"weight_ih_l\d+", name) is not None for name in found)
+    return layers, 2 if "weight_ih_l0_reverse" in found else 1
 
 
 def to_pytorch(lstm: LSTM | LSTMParams) -> torch.nn.LSTM:

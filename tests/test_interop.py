@@ -159,6 +159,50 @@ def test_reparametrized_weights_are_read_as_the_module_uses_them():
     assert np.array_equal(from_pytorch(module).params[0].weight_hh, module.weight_hh_l0.detach())
 
 
+WRONG = (
+    "module must be a torch.nn.LSTM, torch.nn.LSTMCell or lstm_course.pytorch.LSTM, "
+    "or a state_dict, got "
+)
+BIG = torch.zeros(8, 3)
+
+
+def without(name):
+    state = torch.nn.LSTM(3, 2, num_layers=2).state_dict()
+    del state[name]
+    return state
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_cell_is_a_layer_alone(bias):
+    for kind in (torch.nn.LSTMCell, lc.pytorch.LSTMCell):
+        cell = kind(3, 2, bias=bias, dtype=torch.float64)
+        xs = torch.randn(4, 5, 3, dtype=torch.float64)
+        h = c = torch.zeros(5, 2, dtype=torch.float64)
+        expected = []
+        for x in xs:
+            h, c = cell(x, (h, c))
+            expected.append(h.detach().numpy())
+        hs, (_, c_T), _ = from_pytorch(cell).forward(xs.numpy())
+        np.testing.assert_allclose(hs, expected, atol=1e-12)
+        np.testing.assert_allclose(c_T[0], c.detach().numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_a_state_dict_is_enough_under_any_prefix(bias, bidirectional):
+    module = torch.nn.ModuleDict(
+        {
+            "embedding": torch.nn.Embedding(5, 3),
+            "encoder": torch.nn.LSTM(3, 2, 2, bias=bias, bidirectional=bidirectional),
+            "readout": torch.nn.Linear(2, 4),
+        }
+    )
+    found, expected = from_pytorch(module.state_dict()), from_pytorch(module["encoder"])
+    assert (found.num_layers, found.directions) == (expected.num_layers, expected.directions)
+    for one, other in zip(found.arrays, expected.arrays, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def mixed():
     module = torch.nn.LSTM(3, 2)
     module.weight_ih_l0 = torch.nn.Parameter(module.weight_ih_l0.double())
@@ -168,9 +212,14 @@ def mixed():
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (lambda: from_pytorch(None), TypeError, "module must be a torch.nn.LSTM or lstm_course.pytorch.LSTM, got NoneType"),
-        (lambda: from_pytorch(torch.nn.GRU(3, 2)), TypeError, "module must be a torch.nn.LSTM or lstm_course.pytorch.LSTM, got GRU"),
-        (lambda: from_pytorch(torch.nn.LSTMCell(3, 2)), TypeError, "module must be a torch.nn.LSTM or lstm_course.pytorch.LSTM, got LSTMCell"),
+        (lambda: from_pytorch(None), TypeError, WRONG + "NoneType"),
+        (lambda: from_pytorch(torch.nn.GRU(3, 2)), TypeError, WRONG + "GRU"),
+        (lambda: from_pytorch({}), ValueError, "module has LSTMs under the prefixes none, expected exactly one"),
+        (lambda: from_pytorch({"a.weight_ih_l0": BIG, "b.weight_ih_l0": BIG}), ValueError, "module has LSTMs under the prefixes 'a.' and 'b.', expected exactly one"),
+        (lambda: from_pytorch(torch.nn.GRU(3, 2).state_dict()), ValueError, "module is no whole LSTM: weight_ih_l0 is missing, left over or too small"),
+        (lambda: from_pytorch(torch.nn.LSTM(3, 2, proj_size=1).state_dict()), ValueError, "module has a projection: lstm_course.LSTM does not project hidden states"),
+        (lambda: from_pytorch(without("bias_hh_l1")), ValueError, "module is no whole LSTM: bias_hh_l1 is missing, left over or too small"),
+        (lambda: from_pytorch(without("weight_hh_l0")), ValueError, "module is no whole LSTM: weight_hh_l0 is missing, left over or too small"),
         (lambda: from_pytorch(torch.nn.LSTM(3, 2, proj_size=1)), ValueError, "module has proj_size 1, expected 0: lstm_course.LSTM does not project its hidden states"),
         (lambda: from_pytorch(lc.pytorch.LSTM(3, 2, dtype=torch.bfloat16)), TypeError, "module has parameters of torch.bfloat16, expected torch.float32 or torch.float64"),
         (lambda: from_pytorch(torch.nn.LSTM(3, 2).half()), TypeError, "module has parameters of torch.float16, expected torch.float32 or torch.float64"),
