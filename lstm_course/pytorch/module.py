@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 import torch
@@ -177,6 +178,8 @@ class LSTM(nn.Module):
     """
 
     weight_hh_l0: Tensor
+    mode = "LSTM"
+    """As torch.nn.LSTM says what kind of layer it is."""
 
     def __init__(
         self,
@@ -231,6 +234,15 @@ class LSTM(nn.Module):
     def reset_parameters(self) -> None:
         """Draw all parameters uniformly from -1/sqrt(H) to 1/sqrt(H), as PyTorch does."""
         _draw(self)
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """Lists of parameters, one for each layer and direction, in torch.nn.LSTM's order."""
+        places = product(range(self.num_layers), range(self.directions))
+        return [list(self._parameters_of(*place).values()) for place in places]
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: only torch.nn.LSTM keeps its parameters in one piece of memory."""
 
     @property
     def picked(self) -> str:
@@ -357,6 +369,8 @@ class LSTM(nn.Module):
             xs = torch.cat(sides, dim=1) if len(sides) > 1 else sides[0]
         return xs, torch.stack(h_n), torch.stack(c_n)
 
+    # A compiler fails on PyTorch's own operation if the input has no gradient.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _own(
         self, xs: Tensor, sizes: list[int], h: Tensor, c: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -372,7 +386,7 @@ class LSTM(nn.Module):
             xs = xs.reshape(len(sizes), sizes[0], xs.shape[1])
             hs, h, c = torch.lstm(xs, (h, c), *how, False)
             return hs.flatten(0, 1), h, c
-        return torch.lstm(xs, torch.tensor(sizes), (h, c), *how)
+        return torch.lstm(xs, torch.tensor(sizes, device="cpu"), (h, c), *how)
 
 
 def turned(sizes: Sequence[int]) -> Tensor:
@@ -386,11 +400,11 @@ def turned(sizes: Sequence[int]) -> Tensor:
     >>> turned([2, 2, 1])  # row 0 has steps 0, 2, 4, row 1 has steps 1, 3
     tensor([4, 3, 2, 1, 0])
     """
-    counts = torch.tensor(sizes)
+    counts = torch.tensor(sizes, device="cpu")  # wherever new tensors are made by default
     starts = counts.cumsum(0) - counts
-    steps = torch.arange(len(sizes)).repeat_interleave(counts)
-    rows = torch.arange(len(steps)) - starts[steps]
-    lengths = (counts[:, None] > torch.arange(sizes[0])).sum(0)
+    steps = torch.arange(len(sizes), device="cpu").repeat_interleave(counts)
+    rows = torch.arange(len(steps), device="cpu") - starts[steps]
+    lengths = (counts[:, None] > torch.arange(sizes[0], device="cpu")).sum(0)
     return starts[lengths[rows] - 1 - steps] + rows
 
 

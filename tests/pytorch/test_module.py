@@ -265,6 +265,41 @@ def test_arguments_stay_as_they_were(backend):
     assert all(map(torch.equal, (x, h, c), before))
 
 
+def test_what_code_for_torchs_module_asks_for_is_there():
+    for options in ({}, {"bias": False}, {"proj_size": 1, "bidirectional": True, "num_layers": 2}):
+        theirs, ours = torch.nn.LSTM(3, 2, **options), LSTM(3, 2, **options)
+        ours.load_state_dict(theirs.state_dict())
+        ours.flatten_parameters()
+        assert ours.mode == theirs.mode
+        for mine, wanted in zip(ours.all_weights, theirs.all_weights, strict=True):
+            for one, other in zip(mine, wanted, strict=True):
+                assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("backend", [*OURS, "cudnn"])
+def test_packed_sequences_where_new_tensors_are_made_elsewhere(backend):
+    lstm = LSTM(3, 2, bidirectional=True, backend=backend)
+    packed = pack_padded_sequence(torch.ones(4, 2, 3), [4, 2])
+    expected = lstm(packed)[0].data
+    with torch.device("meta"):
+        found = lstm(packed)[0].data
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # Dynamo
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize("backend", ["auto", "loop"])
+def test_compiled_for_training(backend, learns):
+    theirs, ours = pair(3, 4, torch.float32, backend=backend)
+    compiled = torch.compile(ours, backend="aot_eager")  # all of it but the code for the processor
+    x = torch.ones(3, 2, 3, requires_grad=learns)
+    for module in (theirs, compiled):
+        module(x)[0].sum().backward()
+    for name, parameter in theirs.named_parameters():
+        torch.testing.assert_close(ours.get_parameter(name).grad, parameter.grad)
+
+
 @pytest.mark.parametrize("backend", OURS)
 def test_copies_and_files(backend, tmp_path):
     lstm = LSTM(2, 3, num_layers=2, batch_first=True, proj_size=2, backend=backend)
