@@ -8,12 +8,12 @@ import io
 import json
 import os
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lstm_course._files import write_whole
 from lstm_course.layers import LSTM, Embedding, Layer, Linear
 from lstm_course.models import Captioner, FinalStateModel, SequenceModel
 from lstm_course.rnn import RNN
@@ -58,15 +58,7 @@ def save(model: Layer, path: str | os.PathLike[str]) -> None:
     arrays: dict[str, Any] = {f"array {k}": array for k, array in enumerate(model.arrays)}
     packed = io.BytesIO()
     np.savez(packed, about=np.array(json.dumps(about)), **arrays)
-    path = Path(path).absolute()
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_bytes(packed.getbuffer())
-        beside.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            beside.unlink()
-        raise
+    write_whole(Path(path).absolute(), packed.getbuffer())
 
 
 def load(path: str | os.PathLike[str], *, rng: np.random.Generator | None = None) -> Any:

@@ -11,7 +11,7 @@ import signal
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from lstm_course._checks import Array, size, tiny_is_zero, unmasked
+from lstm_course._files import write_whole
 from lstm_course.layers import check_lengths
 from lstm_course.losses import softmax_cross_entropy
 from lstm_course.optim import (
@@ -426,17 +427,7 @@ class Trainer:
         packed = io.BytesIO()
         arrays: dict[str, Any] = {"about": np.array(text), **self._arrays()}
         np.savez(packed, **arrays)
-        beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
-            with beside.open("wb") as file:
-                file.write(packed.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                beside.unlink()
-            raise
+        write_whole(path, packed.getbuffer())
         self._written = path
 
     def load(self, path: str | os.PathLike[str]) -> None:

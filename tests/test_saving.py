@@ -113,10 +113,10 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     lc.save(models()["plain"], path)
     before = path.read_bytes()
 
-    def full(self, data):
+    def full(handle):
         raise OSError("disk full")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="disk full"):
         lc.save(models()["sequence"], path)
     assert path.read_bytes() == before
