@@ -1,14 +1,15 @@
 """Captions of scenes: fifty pictures learned by heart, and pictures never seen before.
 
-Scenes of one to three handwritten digits; see `tasks.scenes`. No scene for choosing or testing has
-a digit that a scene for training has. The fold's number is the seed too.
+Scenes of one to three handwritten digits; see `tasks.scenes`. The digits are divided between the
+sheets they were written on, as in `digit_reading`. The fold's number is the seed too.
 
 By heart: LSTM and plain cells on fifty pictures with one caption each, in batches of 25, with Adam
 and no clipping, at six learning rates. Each kind's own rate is that with the lowest mean loss
 along the run, over three seeds that are used for nothing else.
 
-New pictures: of each kind five networks, one a fold, with the learning rate that did best on the
-scenes for choosing in a run for that alone; each goes back to the moment when it did best on them.
+New pictures: of each kind five networks, one for each fold, with the learning rate that did best on
+the scenes for choosing in three runs for that alone. Each is trained until six of its scores on
+the scenes for choosing in a row are no better, and goes back to the moment that did best.
 Search makes captions of what a network says, and a caption is right if it is one of those that are
 true of the picture.
 """
@@ -23,15 +24,14 @@ import numpy as np
 from lstm_course._checks import Array
 from lstm_course.cell import LSTMParams
 from lstm_course.experiments import resume
-from lstm_course.experiments.digit_reading import FOLDS as BLOCKS
-from lstm_course.experiments.digit_reading import Parts, divided, ridge
+from lstm_course.experiments.digit_reading import parts, ridge
 from lstm_course.layers import LSTM, Embedding, Linear
 from lstm_course.losses import softmax_cross_entropy
 from lstm_course.models import Caption, CaptionBatches, Captioner, beam_search, caption_batch
 from lstm_course.optim import Adam
 from lstm_course.rnn import RNN
 from lstm_course.sequence import lstm_forward, trace
-from lstm_course.tasks import Scenes, Vocabulary, blocks, scenes, true_captions
+from lstm_course.tasks import Scenes, Vocabulary, scenes, true_captions
 from lstm_course.training import Batch, Trainer
 
 KINDS = ("LSTM", "RNN", "RNN, wide")
@@ -54,15 +54,17 @@ SEEDS, TUNING_SEEDS, DRAWN = range(10), range(100, 103), range(5)
 OTHER_START = 1000
 """Added to a seed, it gives other initial weights for the same pictures in the same order."""
 
-FOLDS, SCENES, TEST, BATCH, UPDATES, EVERY = range(5), 20_000, 500, 128, 3000, 300
-TUNING_FOLD = 5  # the parts of fold 0, other scenes
-READ, STRENGTHS = 5000, (0.01, 0.1, 1.0)
-RATES = {"LSTM": (0.008, 0.004, 0.002), "RNN, wide": (0.004, 0.002, 0.001)}
+FOLDS, SCENES, TEST, BATCH = range(5), 20_000, 500, 128
+TUNING_FOLDS = 5, 6, 7  # the parts of folds 0, 1 and 2, other scenes
+UPDATES, EVERY, PATIENCE = 30_000, 300, 6
+READ, STRENGTHS = 5000, (0.001, 0.01, 0.1, 1.0)
+RATES = {"LSTM": (0.008, 0.004, 0.002, 0.001), "RNN, wide": (0.004, 0.002, 0.001, 0.0005)}
 BLIND = "LSTM, blind"
 LEARNED = 2000  # scenes for training, of which it is told how many are right
 PROBED = 10_000, 3000  # scenes for fitting and for trying, of which a fifth is of the kind asked
 SEARCHES = ((1, 0.0), (2, 0.0), (5, 0.0), (10, 0.0), (2, 1.0), (5, 1.0), (10, 1.0))
 """Widths of the beam, and powers of the length by which log probabilities are divided."""
+PROCESSES = 2
 
 
 class Small(NamedTuple):
@@ -109,15 +111,6 @@ def build(kind: str, seed: int) -> Captioner:
         Embedding(len(WORDS), WORD_SIZE, rng=rng, dtype=f32),
         initial=Linear(256, (2 if kind == "LSTM" else 1) * H, rng=rng, dtype=f32),
     )
-
-
-def parts(fold: int) -> Parts:
-    """Return the three parts of a fold of the digits: images in five blocks, just as they stand.
-
-    The cuts go through four of the 14 sheets on which the digits were written; the experiment on
-    digits divides between sheets.
-    """
-    return divided(blocks(1797, BLOCKS), fold)
 
 
 def draw(fold: int, part: str, N: int) -> Scenes:
@@ -255,6 +248,7 @@ def train(
         updates,
         validate=lambda _: -right(greedy(model, choosing.pictures), choosing),
         every=every,
+        patience=PATIENCE,
         progress=False,
     )
     trainer.restore_best()
@@ -464,20 +458,47 @@ def choose(run: Large) -> dict[str, Any]:
     return {**run._asdict(), "chosen": [updates, round(chosen, 4)]}
 
 
+def best_rate(choosing: list[dict[str, Any]], model: str) -> float:
+    """Return the learning rate that did best on the scenes for choosing, mean over the folds."""
+
+    def mean(rate: float) -> float:
+        wanted = model, rate
+        return float(
+            np.mean(
+                [
+                    one["chosen"][1]
+                    for one in choosing
+                    if (one["model"], one["learning_rate"]) == wanted
+                ]
+            )
+        )
+
+    return max(RATES[model], key=mean)
+
+
 def measure(kept: Path) -> dict[str, Any]:
     """Do all runs, try the baselines; finished runs are kept in a file."""
     import sacrebleu
     import sklearn
 
     tuning = resume(
-        [Small(*one) for one in product(KINDS, SMALL_RATES, TUNING_SEEDS)], by_heart, kept
+        [Small(*one) for one in product(KINDS, SMALL_RATES, TUNING_SEEDS)],
+        by_heart,
+        kept,
+        processes=PROCESSES,
     )
     own = {kind: own_rate(tuning, kind) for kind in KINDS}
-    small = resume([Small(*one) for one in product(KINDS, SMALL_RATES, SEEDS)], by_heart, kept)
+    small = resume(
+        [Small(*one) for one in product(KINDS, SMALL_RATES, SEEDS)],
+        by_heart,
+        kept,
+        processes=PROCESSES,
+    )
     again = resume(
         [Small(kind, own[kind], seed, OTHER_START) for kind, seed in product(KINDS, SEEDS)],
         by_heart,
         kept,
+        processes=PROCESSES,
     )
     same = compared([one for one in small if one["rate"] == own[one["kind"]]] + again)
     for one in tuning + small:
@@ -488,18 +509,19 @@ def measure(kept: Path) -> dict[str, Any]:
         else:
             one["said"], one["new said"] = one["said"][:8], one["new said"][:8]
     pairs = [(model, rate) for model, rates in RATES.items() for rate in rates]
-    choosing = resume([Large(*pair, TUNING_FOLD) for pair in pairs], choose, kept)
-    best = {
-        model: max(
-            (one for one in choosing if one["model"] == model), key=lambda one: one["chosen"][1]
-        )["learning_rate"]
-        for model in RATES
-    }
+    choosing = resume(
+        [Large(*pair, fold) for pair, fold in product(pairs, TUNING_FOLDS)],
+        choose,
+        kept,
+        processes=PROCESSES,
+    )
+    best = {model: best_rate(choosing, model) for model in RATES}
     best[BLIND] = best["LSTM"]
     large = resume(
         [Large(model, rate, fold) for model, rate in best.items() for fold in FOLDS],
         on_new_pictures,
         kept,
+        processes=PROCESSES,
     )
     return {
         "sacrebleu": sacrebleu.__version__,

@@ -59,11 +59,8 @@ def parts(fold: int, shuffled: bool = False) -> Parts:
     """Return the three parts of a fold, from 0 to 4."""
     sheet = writing_sheets()
     block = blocks(sheet[-1] + 1, FOLDS)[sheet]
-    return divided(np.random.default_rng(0).permutation(block) if shuffled else block, fold)
-
-
-def divided(block: Array, fold: int) -> Parts:
-    """Return the three parts of a fold, given which of the five blocks each image belongs to."""
+    if shuffled:
+        block = np.random.default_rng(0).permutation(block)
     images, labels = digits()
     held_out, choosing = block == fold, block == (fold + 1) % FOLDS
     rows = ~held_out & ~choosing, choosing, held_out

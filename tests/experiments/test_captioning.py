@@ -24,6 +24,8 @@ def tiny(monkeypatch):
         "FOLDS": range(2),
         "RATES": {"LSTM": (0.01,), "RNN, wide": (0.01, 0.02)},
         "SEARCHES": ((1, 0.0), (3, 1.0)),
+        "TUNING_FOLDS": (5, 6),
+        "PROCESSES": 1,
         "STRENGTHS": (0.1,),
         "PROBED": (300, 100),
     }.items():
@@ -179,6 +181,17 @@ def test_the_own_rate_has_the_lowest_mean_loss():
     assert captioning.own_rate(rows, "LSTM") == captioning.SMALL_RATES[3]
 
 
+def test_the_best_rate_names_most_scenes_right():
+    rows = [
+        {"model": "LSTM", "learning_rate": rate, "fold": fold, "chosen": [300, share]}
+        for rate, shares in zip(
+            captioning.RATES["LSTM"], ([0.5, 0.5], [0.4, 0.8], [0.9, 0.2], [0, 0]), strict=True
+        )
+        for fold, share in enumerate(shares)
+    ]
+    assert captioning.best_rate(rows, "LSTM") == captioning.RATES["LSTM"][1]
+
+
 def test_a_caption_is_missed_if_a_true_one_is_more_probable(tiny, monkeypatch):
     monkeypatch.setattr(captioning, "SEARCHES", ((1, 0.0),))
     monkeypatch.setattr(captioning, "probes", lambda run, model: {})
@@ -253,22 +266,25 @@ def test_the_record_holds_every_run_of_the_design():
     assert [(one["model"], one["fold"]) for one in record["runs"]] == [
         (model, fold) for model in models for fold in captioning.FOLDS
     ]
-    assert captioning.TUNING_FOLD not in captioning.FOLDS
+    assert not set(captioning.TUNING_FOLDS) & set(captioning.FOLDS)
+    assert [(one["model"], one["learning_rate"], one["fold"]) for one in record["choosing"]] == [
+        (model, rate, fold)
+        for model, rates in captioning.RATES.items()
+        for rate in rates
+        for fold in captioning.TUNING_FOLDS
+    ]
     for model, rates in captioning.RATES.items():
-        tried = {
-            one["learning_rate"]: one["chosen"][1]
-            for one in record["choosing"]
-            if one["model"] == model
-        }
-        assert set(tried) == set(rates)
-        best = max(tried, key=tried.get)
+        best = captioning.best_rate(record["choosing"], model)
+        assert best in rates[1:-1]
         assert all(one["learning_rate"] == best for one in record["runs"] if one["model"] == model)
+    done = captioning.UPDATES - captioning.PATIENCE * captioning.EVERY
+    assert all(one["chosen"][0] <= done for one in record["choosing"] + record["runs"])
     for one in record["runs"]:
         wanted = (
             captioning.SEARCHES if one["model"] != captioning.BLIND else captioning.SEARCHES[:1]
         )
         assert [(s["width"], s["alpha"]) for s in one["searches"]] == list(wanted)
-        assert 0 < one["chosen"][0] <= captioning.UPDATES
+        assert one["chosen"][0] > 0
         if one["model"] != captioning.BLIND:
             assert len(one["training digits"]) == 3
             assert set(one["inside"]) == {"trained", "untrained"}
