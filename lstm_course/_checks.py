@@ -1,5 +1,6 @@
 """Input checks: one clear sentence that names the argument, what came and what was expected."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,6 +79,33 @@ def finite(name: str, array: Array) -> Array:
         place = tuple(int(k) for k in np.argwhere(~good)[0])
         raise ValueError(f"{name} holds {array[place]} at index {place}, expected finite numbers")
     return array
+
+
+def check_sums(xs: Array, h: Array, params: Any) -> None:
+    """Raise unless W x + U h + b stays within the range of floats, whatever the order of its terms.
+
+    Where a sum overflows, that order decides whether infinity, its negative or NaN comes out, and
+    it differs between BLAS libraries, shapes and processors. All arguments must be finite.
+    """
+    names = ("weight_ih", "weight_hh", "bias")
+    W, U, b = (_largest(f"params.{name}", getattr(params, name)) for name in names)
+    x, D, H = _largest("xs", xs), xs.shape[-1], h.shape[-1]
+    # After the first step no hidden state is larger than 1.
+    bound = D * x * W + H * max(1.0, _largest("h0", h)) * U + b
+    limit = float(np.finfo(xs.dtype).max) / 2  # half of it, for what is rounded on the way
+    if bound > limit:
+        raise ValueError(
+            f"xs, h0 and params are so large that a sum may leave the range of {xs.dtype}: "
+            "D max|xs| max|W| + H max(1, max|h0|) max|U| + max|b| "
+            f"is {bound:.3g}, expected at most {limit:.3g}"
+        )
+
+
+def _largest(name: str, array: Array) -> float:
+    size = max(float(array.max()), -float(array.min()))
+    if not math.isfinite(size):
+        finite(name, array)  # names the place
+    return size
 
 
 def state(name: str, value: object, shape: Sequence[int], dtype: DTypeLike) -> Array:

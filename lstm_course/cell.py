@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike
 
 from lstm_course._checks import (
     Array,
+    check_sums,
     finite,
     float_array,
     float_dtype,
@@ -173,7 +174,13 @@ def lstm_step(
     TypeError
         An argument is not a float array, or its dtype is not the parameters'.
     ValueError
-        A shape does not fit, or an argument holds NaN or infinity.
+        A shape does not fit, an argument holds NaN or infinity, or a gate's sum may overflow.
+
+    Notes
+    -----
+    A gate whose sum is large is exactly 0 or 1, however large a sum the floats can hold. Where it
+    may leave their range, the arguments are refused: D max|x| max|W| + H max(1, max|h|) max|U| +
+    max|b| must be at most half of the largest float. No order of adding then overflows.
 
     References
     ----------
@@ -193,6 +200,7 @@ def lstm_step(
     N = x.shape[0]
     h_prev = finite("h_prev", float_array("h_prev", h_prev, (N, H), dtype))
     c_prev = finite("c_prev", float_array("c_prev", c_prev, (N, H), dtype))
+    check_sums(x, h_prev, params)
     cache = step(x, h_prev, c_prev, params)
     return cache.h.copy(), cache.c.copy(), cache  # the cache stays as it is
 
@@ -281,8 +289,6 @@ def step_backward(dh: Array, dc: Array, cache: StepCache) -> tuple[Array, Array,
 
 
 def check_params(params: object) -> None:
-    """Raise unless `params` is an LSTMParams that holds finite numbers."""
+    """Raise unless `params` is an LSTMParams; `check_sums` looks at its numbers."""
     if not isinstance(params, LSTMParams):
         raise TypeError(f"params must be an LSTMParams, got {type(params).__name__}")
-    for name in ("weight_ih", "weight_hh", "bias"):
-        finite(f"params.{name}", getattr(params, name))

@@ -28,7 +28,8 @@ def from_pytorch(
     """Return a PyTorch module's layers in NumPy, with copies of its parameters.
 
     The two biases become one, their sum; where there are none it is 0. The result reads (T, N, D)
-    even if the module has `batch_first`. States have the same layout in both.
+    even if the module has `batch_first`. States have the same layout in both. Dropout acts between
+    layers, so that of a single layer, which does nothing, is left out.
 
     Parameters
     ----------
@@ -108,7 +109,7 @@ def from_pytorch(
         arrays["weight_hh_l0"].shape[1],
         layers,
         directions == 2,
-        dropout,
+        dropout if layers > 1 else 0.0,
         rng=np.random.default_rng(0) if rng is None else rng,
         dtype=arrays["weight_hh_l0"].dtype,
     )

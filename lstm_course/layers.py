@@ -7,6 +7,7 @@ input. `arrays` and `grads` list parameters and gradients in the same order, for
 
 from __future__ import annotations  # Linear names Embedding, which stands below
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -322,7 +323,8 @@ class LSTM(Layer):
     bidirectional
         Whether each layer reads in both directions.
     dropout
-        Share of the hidden states dropped between layers while training.
+        Share of the hidden states dropped between layers while training. With one layer it does
+        nothing, and a UserWarning says so.
     rng
         The source of randomness, for weights and dropout.
     forget_bias
@@ -369,6 +371,11 @@ class LSTM(Layer):
         self.num_layers = size("num_layers", num_layers)
         self.directions = 2 if bidirectional else 1
         self.dropout = Dropout(dropout, rng=rng)
+        if dropout and self.num_layers == 1:
+            warnings.warn(
+                f"dropout acts between layers, and there is one layer: {dropout} does nothing",
+                stacklevel=2,
+            )
         self.rngs = self.dropout.rngs
         check_recurrent(recurrent)
         cells = []

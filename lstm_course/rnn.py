@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike
 
 from lstm_course._checks import (
     Array,
+    check_sums,
     finite,
     float_array,
     float_dtype,
@@ -120,7 +121,8 @@ def rnn_step(x: Array, h_prev: Array, params: RNNParams) -> Array:
     TypeError
         An argument is not a float array, or its dtype is not the parameters'.
     ValueError
-        A shape does not fit, or an argument holds NaN or infinity.
+        A shape does not fit, an argument holds NaN or infinity, or the sum may overflow, by the
+        bound that `lstm_step` states.
 
     References
     ----------
@@ -136,6 +138,7 @@ def rnn_step(x: Array, h_prev: Array, params: RNNParams) -> Array:
     dtype, D, H = params.bias.dtype, params.input_size, params.hidden_size
     x = finite("x", float_array("x", x, ("N", D), dtype))
     h_prev = finite("h_prev", float_array("h_prev", h_prev, (x.shape[0], H), dtype))
+    check_sums(x, h_prev, params)
     return tanh(x @ params.weight_ih.T + h_prev @ params.weight_hh.T + params.bias)  # (N, H)
 
 
@@ -203,7 +206,8 @@ def rnn_forward(xs: Array, params: RNNParams, h0: Array | None = None) -> tuple[
     TypeError
         An argument is not a float array, or its dtype is not the parameters'.
     ValueError
-        A shape does not fit, T or N is 0, or an argument holds NaN or infinity.
+        A shape does not fit, T or N is 0, an argument holds NaN or infinity, or the sum may
+        overflow, as for `rnn_step`.
 
     Examples
     --------
@@ -217,6 +221,7 @@ def rnn_forward(xs: Array, params: RNNParams, h0: Array | None = None) -> tuple[
     xs = finite("xs", float_array("xs", xs, ("T", "N", D), dtype))
     T, N, _ = xs.shape
     h = state("h0", h0, (N, H), dtype)
+    check_sums(xs, h, params)
     hs = xs @ params.weight_ih.T + params.bias  # of all steps at once: it needs no state
     U = params.weight_hh.T.copy()  # contiguous, since every step multiplies by it
     for t in range(T):

@@ -15,7 +15,7 @@ import numpy as np
 
 from lstm_course._files import write_whole
 from lstm_course.layers import LSTM, Embedding, Layer, Linear
-from lstm_course.models import Captioner, FinalStateModel, SequenceModel
+from lstm_course.models import Captioner, FinalStateModel, InitialState, SequenceModel
 from lstm_course.rnn import RNN
 
 FORMAT = 1
@@ -129,6 +129,7 @@ def _described(model: Layer) -> dict[str, Any]:
         about |= {"recurrent": _described(model.recurrent), "readout": _described(model.readout)}
         about["embedding"] = None if embedding is None else _described(embedding)
         about["tied"] = embedding is not None and model.readout.weight is embedding.table
+        about["learned"] = isinstance(model.initial, InitialState)
         if isinstance(model, FinalStateModel):
             about["reads"] = model.reads
         if isinstance(model, Captioner):
@@ -149,6 +150,8 @@ def _built(about: dict[str, Any], rng: np.random.Generator, dtype: np.dtype[Any]
     }
     if about["tied"]:
         parts["readout"] = Linear.tied(parts["embedding"])
+    if about.get("learned"):  # which a file of an earlier version does not say
+        parts["initial"] = InitialState(parts["recurrent"])
     more = {"reads": about["reads"]} if "reads" in about else {}
     return kind(**parts, **more)
 

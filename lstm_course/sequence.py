@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lstm_course._checks import Array, finite, float_array, state, tiny_is_zero
+from lstm_course._checks import Array, check_sums, finite, float_array, state, tiny_is_zero
 from lstm_course.cell import LSTMParams, StepCache, check_params, step, step_backward
 
 
@@ -36,7 +36,8 @@ def lstm_forward(
     TypeError
         An argument is not a float array, or its dtype is not the parameters'.
     ValueError
-        A shape does not fit, T or N is 0, or an argument holds NaN or infinity.
+        A shape does not fit, T or N is 0, an argument holds NaN or infinity, or a gate's sum may
+        overflow, by the bound that `lstm_step` states.
 
     References
     ----------
@@ -56,6 +57,7 @@ def lstm_forward(
     xs = finite("xs", float_array("xs", xs, ("T", "N", D), dtype))
     T, N, _ = xs.shape
     h, c = state("h0", h0, (N, H), dtype), state("c0", c0, (N, H), dtype)
+    check_sums(xs, h, params)
     hs = np.empty((T, N, H), dtype)
     cache = []
     for t in range(T):

@@ -157,3 +157,13 @@ def test_parameters_that_do_not_fit_get_one_sentence(call, sentence):
     with pytest.raises(ValueError, match=sentence) as caught:
         call(LSTMParams.init(3, 2, rng=np.random.default_rng(0)))
     assert "\n" not in str(caught.value)
+
+
+def test_a_step_takes_the_largest_sums_and_refuses_those_that_may_overflow():
+    params = LSTMParams(np.full((4, 2), 0.5), np.zeros((4, 1)), np.zeros(4))
+    zeros = np.zeros((1, 1))
+    _, c, cache = lstm_step(np.full((1, 2), 8e307), zeros, zeros, params)
+    assert c == cache.i == cache.f == cache.g == cache.o == 1
+    for x in ([9e307, 9e307], [1e308, -1e308]):  # of which the second one's sum is 0
+        with pytest.raises(ValueError, match="so large that a sum may leave the range of float64"):
+            lstm_step(np.array([x]), zeros, zeros, params)

@@ -75,6 +75,73 @@ def test_large_arguments_saturate_without_a_warning(T, N, D, H, seed):
     np.testing.assert_allclose(c_T, c_expected, rtol=1e-12)
 
 
+FORWARD = (lstm_forward, fast.lstm_forward, fast.lstm_infer)
+
+
+@pytest.mark.parametrize("forward", FORWARD)
+@pytest.mark.parametrize(("dtype", "large"), [(np.float64, 1e300), (np.float32, 1e30)])
+def test_the_largest_sums_shut_and_open_gates_entirely(forward, dtype, large):
+    xs, params, _, c0 = draw(4, 3, 2, 5, 0, dtype)
+    h0 = np.full_like(c0, -large)
+    hs, (h_T, c_T), *_ = forward(xs * dtype(large), params, h0, c0)
+    (_, _, cache) = lstm_forward(xs * dtype(large), params, h0, c0)
+    for step in cache:
+        assert set(np.unique([step.i, step.f, step.o, abs(step.g)])) <= {0, 1}
+    np.testing.assert_array_equal(c_T, cache[-1].c)
+    np.testing.assert_allclose(hs, [step.h for step in cache], rtol=0, atol=np.finfo(dtype).eps)
+    np.testing.assert_array_equal(h_T, hs[-1])
+
+
+@pytest.mark.parametrize("forward", FORWARD)
+@pytest.mark.parametrize(
+    "large",
+    [
+        {"xs": 5e307},
+        {"h0": 5e307},
+        {"weight_ih": 5e307},
+        {"weight_hh": 5e307},
+        {"bias": 5e307},
+        {"xs": 1e200, "weight_ih": 1e200},
+    ],
+)
+def test_sums_that_may_overflow_are_refused(forward, large):
+    # Of inf, -inf and NaN each may come out, by the order in which a library adds.
+    xs, params, h0, c0 = draw(4, 3, 2, 5, 0)
+    for name, array in (("xs", xs), ("h0", h0), *vars(params).items()):
+        array *= large.get(name, 1)
+    with pytest.raises(ValueError, match=r"so large that a sum may leave the range of float64: "):
+        forward(xs, params, h0, c0)
+
+
+def test_the_order_of_adding_does_not_decide_what_is_refused():
+    params = LSTMParams(np.ones((4, 3)), np.ones((4, 1)), np.zeros(4))
+    for order in ([1, 1, -1], [1, -1, 1], [-1, 1, 1]):
+        xs = 1.2e308 * np.array(order)[None, None]
+        for forward in FORWARD:
+            with pytest.raises(ValueError, match=r"is inf, expected at most 8.99e\+307"):
+                forward(xs, params)
+
+
+def test_a_tanh_is_right_to_within_4e_16():
+    rng = np.random.default_rng(0)
+    a = np.concatenate([rng.normal(size=20_000) * 10.0**k for k in range(-20, 4)])
+    ours, exact = np.empty_like(a), np.tanh(a.astype(np.longdouble))
+    with np.errstate(over="ignore", under="ignore"):  # as where it is used
+        fast._tanh(a, ours)
+    assert abs(ours - exact).max() < 4e-16
+
+
+def test_a_hidden_state_of_1e_16_is_right_to_within_the_bound_and_in_float32_to_all_digits():
+    for dtype, close in ((np.float64, {"rtol": 0, "atol": 4e-16}), (np.float32, {"rtol": 1e-6})):
+        xs, params, *_ = draw(1, 2, 3, 4, 0, dtype)
+        params.gate("g")[0][...] *= dtype(1e-16)
+        params.gate("g")[2][...] = 0
+        hs = fast.lstm_forward(xs, params)[0]
+        expected = lstm_forward(xs, params)[0]
+        assert 0 < abs(expected).max() < 1e-15
+        np.testing.assert_allclose(hs, expected, **close)
+
+
 def test_a_hundred_thousand_steps():
     xs, params, h0, c0 = draw(100_000, 1, 2, 2, 0, scale=0.5)
     hs, finals, cache = fast.lstm_forward(xs, params, h0, c0)

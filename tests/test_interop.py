@@ -80,7 +80,8 @@ def test_from_pytorch_gives_the_same_results(
 
 def drawn(D, H, layers, bidirectional, dtype, seed):
     rng = np.random.default_rng(seed)
-    lstm = lc.LSTM(D, H, layers, bidirectional, dropout=0.25, rng=rng, dtype=dtype)
+    dropout = 0.25 if layers > 1 else 0.0
+    lstm = lc.LSTM(D, H, layers, bidirectional, dropout, rng=rng, dtype=dtype)
     for array in lstm.arrays:
         array[:] = rng.normal(size=array.shape)
     return lstm
@@ -243,3 +244,12 @@ def test_without_pytorch_it_says_what_it_needs(call):
     assert run.stderr.endswith(
         "ImportError: lstm_course.pytorch needs PyTorch; to install it: pip install torch\n"
     ), run.stderr
+
+
+def test_dropout_of_a_single_layer_is_left_out_on_both_ways():
+    with pytest.warns(UserWarning, match="dropout"):
+        module, lstm = (
+            torch.nn.LSTM(3, 2, dropout=0.5),
+            lc.LSTM(3, 2, dropout=0.5, rng=np.random.default_rng(0)),
+        )
+    assert from_pytorch(module).dropout.rate == to_pytorch(lstm).dropout == 0

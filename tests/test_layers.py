@@ -177,7 +177,9 @@ def test_dropout_acts_between_layers_and_only_while_training():
     assert not np.array_equal(one, other)
     still = [lstm.forward(xs, training=False)[0] for _ in range(2)]
     np.testing.assert_array_equal(*still)
-    single = layers.LSTM(3, 4, 1, dropout=0.5, rng=rng())
+    with pytest.warns(UserWarning, match="there is one layer: 0.5 does nothing") as said:
+        single = layers.LSTM(3, 4, 1, dropout=0.5, rng=rng())
+    assert said[0].filename == __file__  # where the layer is made
     np.testing.assert_array_equal(*(single.forward(xs)[0] for _ in range(2)))
 
 

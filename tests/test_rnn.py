@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,3 +72,14 @@ def test_init_is_uniform_with_no_bias():
         assert -1 <= scaled.min() < -0.98 < 0.98 < scaled.max() <= 1
         assert len(np.unique(scaled)) == scaled.size
     np.testing.assert_array_equal(params.bias, 0)
+
+
+def test_the_largest_sums_give_1_and_those_that_may_overflow_are_refused():
+    params = RNNParams(np.ones((1, 2)), np.ones((1, 1)), np.zeros(1))
+    xs = np.array([[[1e307, 1e307]], [[-1e307, -2e307]]])
+    hs, _ = rnn_forward(xs, params)
+    np.testing.assert_array_equal(hs[:, 0, 0], [1, -1])
+    np.testing.assert_array_equal(rnn_step(xs[0], np.zeros((1, 1)), params), 1)
+    for call in (lambda: rnn_forward(4 * xs, params), lambda: rnn_step(4 * xs[1], hs[0], params)):
+        with pytest.raises(ValueError, match="so large that a sum may leave the range of float64"):
+            call()

@@ -7,7 +7,7 @@ import pytest
 
 import lstm_course as lc
 from lstm_course.layers import LSTM, Embedding, Linear
-from lstm_course.models import Captioner, FinalStateModel, SequenceModel
+from lstm_course.models import Captioner, FinalStateModel, InitialState, SequenceModel
 from lstm_course.rnn import RNN
 
 
@@ -18,7 +18,11 @@ def rng(seed=0):
 def models():
     table = Embedding(9, 3, rng=rng(5), dtype=np.float32)
     f32 = {"rng": rng(6), "dtype": np.float32}
+    deep = LSTM(3, 4, num_layers=2, rng=rng(8))
+    initial = InitialState(deep)
+    initial.arrays[1][...] = rng(9).normal(size=(2, 1, 4))
     return {
+        "learned": SequenceModel(deep, Linear(4, 2, rng=rng(8)), initial=initial),
         "layers": LSTM(3, 4, num_layers=2, bidirectional=True, dropout=0.25, rng=rng(1)),
         "plain": RNN(3, 4, rng=rng(2)),
         "sequence": SequenceModel(
@@ -48,6 +52,9 @@ def test_a_model_comes_back_with_all_that_it_is(name, tmp_path):
         assert same.readout.weight is same.embedding.table
     if name == "layers":
         assert same.dropout.rate == 0.25
+    if name == "learned":
+        xs = np.ones((5, 2, 3))
+        np.testing.assert_array_equal(same.forward(xs)[0], model.forward(xs)[0])
     lc.save(same, tmp_path / "b.npz")
     with np.load(tmp_path / "a.npz") as a, np.load(tmp_path / "b.npz") as b:
         assert str(a["about"]) == str(b["about"])
@@ -60,6 +67,12 @@ def test_a_loaded_model_computes_the_same(tmp_path):
     words = rng(8).integers(0, 7, (5, 2))
     same = lc.load(tmp_path / "a.npz")
     np.testing.assert_array_equal(model.forward(words)[0], same.forward(words)[0])
+
+
+def test_a_file_that_does_not_speak_of_learned_states_has_none(tmp_path):
+    lc.save(models()["sequence"], tmp_path / "a.npz")
+    changed(tmp_path / "a.npz", lambda about, _: about["model"].pop("learned"))
+    assert lc.load(tmp_path / "a.npz").initial is None
 
 
 def test_what_is_no_model_is_refused_in_one_sentence(tmp_path):

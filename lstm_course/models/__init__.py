@@ -3,13 +3,14 @@
 from lstm_course.models.captioner import CaptionBatches, Captioner, caption_batch
 from lstm_course.models.decoding import Caption, beam_search, sample
 from lstm_course.models.ngrams import NGrams
-from lstm_course.models.sequence_model import FinalStateModel, SequenceModel
+from lstm_course.models.sequence_model import FinalStateModel, InitialState, SequenceModel
 
 __all__ = [
     "Caption",
     "CaptionBatches",
     "Captioner",
     "FinalStateModel",
+    "InitialState",
     "NGrams",
     "SequenceModel",
     "beam_search",

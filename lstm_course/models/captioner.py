@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lstm_course._checks import Array, size
-from lstm_course.layers import LSTM, Embedding, Layer, Linear
+from lstm_course.layers import LSTM, Embedding, Linear
 from lstm_course.models.sequence_model import SequenceModel
 from lstm_course.rnn import RNN
 from lstm_course.training import Batch
@@ -58,20 +58,16 @@ class Captioner(SequenceModel):
     def __init__(
         self, recurrent: LSTM | RNN, readout: Linear, embedding: Embedding, *, initial: Linear
     ) -> None:
-        self.initial = initial
-        super().__init__(recurrent, readout, embedding)
-        layers = recurrent.num_layers * recurrent.directions if isinstance(recurrent, LSTM) else 1
-        if layers != 1:
-            raise ValueError(f"recurrent has {layers} cells, expected one")
         self.states = 2 if isinstance(recurrent, LSTM) else 1
-        wanted = self.states * recurrent.hidden_size
-        if initial.bias.size != wanted:
-            raise ValueError(f"initial gives {initial.bias.size} numbers, expected {wanted}")
+        super().__init__(recurrent, readout, embedding, initial=initial)
 
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """What the model is made of, in the order of its arrays."""
-        return (*super().layers, self.initial)
+    def _check_initial(self) -> None:
+        cells = len(self.recurrent.params) if isinstance(self.recurrent, LSTM) else 1
+        if cells != 1:
+            raise ValueError(f"recurrent has {cells} cells, expected one")
+        came, wanted = self.initial.bias.size, self.states * self.recurrent.hidden_size
+        if came != wanted:
+            raise ValueError(f"initial gives {came} numbers, expected {wanted}")
 
     def look(self, pictures: Array) -> tuple[State, Array]:
         """Return the initial states for pictures (N, ...), and the cache of the linear map."""

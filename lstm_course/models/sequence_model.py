@@ -1,13 +1,65 @@
 """A recurrent layer between a table of words and a read-out: one model for every task."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from lstm_course._checks import Array
+from lstm_course._checks import Array, finite, float_array, size
 from lstm_course.layers import LSTM, Embedding, Held, Layer, Linear
 from lstm_course.rnn import RNN
+
+
+class InitialState(Layer):
+    """Initial states that are learned, h0 and of an LSTM c0: the same for every sequence.
+
+    They begin at 0, as states that are not learned do. Each gets the sum of the gradients of all
+    sequences in a batch. An L2 penalty pulls them to 0, as it does weights.
+
+    Parameters
+    ----------
+    recurrent
+        The LSTM or RNN that starts from them, with any number of layers and directions.
+
+    Raises
+    ------
+    TypeError
+        `recurrent` is neither.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> lstm = LSTM(3, 4, num_layers=2, rng=np.random.default_rng(0))
+    >>> initial = InitialState(lstm)
+    >>> (h0, c0), batch_size = initial.forward(5)
+    >>> h0.shape
+    (2, 5, 4)
+    >>> hs, _, cache = lstm.forward(np.ones((6, 5, 3)), h0, c0)
+    >>> _, dh0, dc0 = lstm.backward(np.ones_like(hs), cache)
+    >>> initial.backward((dh0, dc0), batch_size)
+    >>> np.array_equal(initial.grads[1][:, 0], dc0.sum(axis=1))
+    True
+    """
+
+    def __init__(self, recurrent: LSTM | RNN) -> None:
+        if not isinstance(recurrent, LSTM | RNN):
+            raise TypeError(f"recurrent must be an LSTM or RNN, got {type(recurrent).__name__}")
+        states, cells = (2, len(recurrent.params)) if isinstance(recurrent, LSTM) else (1, 1)
+        shape, dtype = (cells, 1, recurrent.hidden_size), recurrent.arrays[0].dtype
+        self.arrays = Held(np.zeros(shape, dtype) for _ in range(states))
+        self.grads = Held(np.zeros(shape, dtype) for _ in range(states))
+
+    def forward(self, batch_size: int) -> tuple[tuple[Array, ...], int]:
+        """Return the states (layers * directions, N, H) for N sequences, and N for `backward`."""
+        N = size("batch_size", batch_size)
+        return tuple(np.repeat(array, N, axis=1) for array in self.arrays), N
+
+    def backward(self, dstates: Sequence[Array], cache: int) -> None:
+        """Add to the gradients, given those of the states (layers * directions, N, H)."""
+        for grad, dstate in zip(self.grads, dstates, strict=True):
+            shape = (grad.shape[0], cache, grad.shape[2])
+            dstate = finite("dstates", float_array("dstates", dstate, shape, grad.dtype))
+            grad += dstate.sum(axis=1, keepdims=True)
 
 
 class SequenceModel(Layer):
@@ -23,9 +75,13 @@ class SequenceModel(Layer):
         A Linear from its hidden states to K outputs.
     embedding
         An Embedding, if the inputs are words; the recurrent layer reads its rows.
+    initial
+        An InitialState of the recurrent layer, if it is to start from states that are learned.
 
     Raises
     ------
+    TypeError
+        `initial` is something else.
     ValueError
         The sizes do not fit together.
 
@@ -43,7 +99,12 @@ class SequenceModel(Layer):
     """
 
     def __init__(
-        self, recurrent: LSTM | RNN, readout: Linear, embedding: Embedding | None = None
+        self,
+        recurrent: LSTM | RNN,
+        readout: Linear,
+        embedding: Embedding | None = None,
+        *,
+        initial: Layer | None = None,
     ) -> None:
         directions = recurrent.directions if isinstance(recurrent, LSTM) else 1
         sizes = [("readout reads", readout.weight.shape[1], directions * recurrent.hidden_size)]
@@ -53,6 +114,8 @@ class SequenceModel(Layer):
             if came != expected:
                 raise ValueError(f"{what} {came} numbers a step, expected {expected}")
         self.recurrent, self.readout, self.embedding = recurrent, readout, embedding
+        self.initial: Any = initial
+        self._check_initial()
         self.arrays = Held(array for layer in self.layers for array in layer.arrays)
         self.grads = Held(grad for layer in self.layers for grad in layer.grads)
         self.rngs = [rng for layer in self.layers for rng in layer.rngs]
@@ -61,7 +124,21 @@ class SequenceModel(Layer):
     def layers(self) -> tuple[Layer, ...]:
         """What the model is made of, in the order of its arrays."""
         first = () if self.embedding is None else (self.embedding,)
-        return (*first, self.recurrent, self.readout)
+        last = () if self.initial is None else (self.initial,)
+        return (*first, self.recurrent, self.readout, *last)
+
+    def _check_initial(self) -> None:
+        """Raise unless `initial` gives states that the recurrent layer can start from."""
+        if self.initial is None:
+            return
+        if not isinstance(self.initial, InitialState):
+            raise TypeError(f"initial must be an InitialState, got {type(self.initial).__name__}")
+        came, expected = (
+            [array.shape for array in layer.arrays]
+            for layer in (self.initial, InitialState(self.recurrent))
+        )
+        if came != expected:
+            raise ValueError(f"initial has states {came}, expected {expected}")
 
     def forward(
         self,
@@ -77,7 +154,8 @@ class SequenceModel(Layer):
         inputs
             (T, N, D) numbers, or (T, N) words if there is an embedding.
         state
-            Initial states of the recurrent layer, as it returned them; zeros if empty or None.
+            Initial states of the recurrent layer, as it returned them; if empty or None, those of
+            `initial`, or zeros.
         lengths
             N whole numbers from 1 to T; T for all if not given.
         training
@@ -92,18 +170,35 @@ class SequenceModel(Layer):
         cache
             For `backward`.
         """
-        looked_up = None
-        if self.embedding is not None:
-            inputs, looked_up = self.embedding.forward(inputs)
-        run: Callable[..., Any] = self.recurrent.forward  # an LSTM takes two states, an RNN one
-        hs, state, cache = run(inputs, *(state or ()), lengths=lengths, training=training)
+        hs, state, cache = self._run(inputs, state, lengths, training)
         outputs, read = self.readout.forward(hs)
-        return outputs, state, (looked_up, cache, read)
+        return outputs, state, (cache, read)
 
     def backward(self, doutputs: Array, cache: Any) -> None:
         """Add to the gradients, given that of the outputs (T, N, K)."""
-        looked_up, cache, read = cache
-        dxs, *_ = self.recurrent.backward(self.readout.backward(doutputs, read), cache)
+        cache, read = cache
+        self._run_backward(self.readout.backward(doutputs, read), cache)
+
+    def _run(
+        self, inputs: Array, state: tuple[Array, ...] | None, lengths: Any, training: bool
+    ) -> tuple[Array, tuple[Array, ...], Any]:
+        """Run all but the read-out; return hidden states, final states and a cache."""
+        looked_up = started = None
+        if self.embedding is not None:
+            inputs, looked_up = self.embedding.forward(inputs)
+        if not state and self.initial is not None:
+            _, N, _ = float_array("inputs", inputs, ("T", "N", "D")).shape
+            state, started = self.initial.forward(N)
+        run: Callable[..., Any] = self.recurrent.forward  # an LSTM takes two states, an RNN one
+        hs, state, cache = run(inputs, *(state or ()), lengths=lengths, training=training)
+        return hs, state, (looked_up, started, cache)
+
+    def _run_backward(self, dhs: Array, cache: Any, **dfinal: Array) -> None:
+        looked_up, started, cache = cache
+        run: Callable[..., Any] = self.recurrent.backward
+        dxs, *dstates = run(dhs, cache, **dfinal)
+        if started is not None:
+            self.initial.backward(dstates, started)
         if self.embedding is not None:
             self.embedding.backward(dxs, looked_up)
 
@@ -116,15 +211,15 @@ class FinalStateModel(SequenceModel):
 
     Parameters
     ----------
-    recurrent, readout, embedding
+    recurrent, readout, embedding, initial
         As of a SequenceModel. Of stacked layers the last one is read.
     reads
         "c" for the cell state, which an RNN has not, or "h" for the hidden state.
 
     Raises
     ------
-    ValueError
-        The sizes do not fit together, or there is no such state.
+    TypeError, ValueError
+        As of a SequenceModel, or there is no such state.
 
     Examples
     --------
@@ -142,9 +237,10 @@ class FinalStateModel(SequenceModel):
         readout: Linear,
         embedding: Embedding | None = None,
         *,
+        initial: Layer | None = None,
         reads: str = "c",
     ) -> None:
-        super().__init__(recurrent, readout, embedding)
+        super().__init__(recurrent, readout, embedding, initial=initial)
         states = "hc" if isinstance(recurrent, LSTM) else "h"
         if reads not in tuple(states):
             expected = " or ".join(map(repr, states))
@@ -163,28 +259,21 @@ class FinalStateModel(SequenceModel):
         With lengths, the last row of the outputs is what the states at each sequence's own end
         give.
         """
-        looked_up = None
-        if self.embedding is not None:
-            inputs, looked_up = self.embedding.forward(inputs)
-        run: Callable[..., Any] = self.recurrent.forward
-        hs, state, cache = run(inputs, *(state or ()), lengths=lengths, training=training)
+        hs, state, cache = self._run(inputs, state, lengths, training)
         directions = getattr(self.recurrent, "directions", 1)
         final = state["hc".index(self.reads)][-directions:]  # (directions, N, H)
         shape = final.shape
         last, read = self.readout.forward(final.swapaxes(0, 1).reshape(shape[1], -1))
         outputs = np.zeros((*hs.shape[:2], last.shape[1]), last.dtype)
         outputs[-1] = last
-        return outputs, state, (looked_up, cache, read, hs.shape, shape)
+        return outputs, state, (cache, read, hs.shape, shape)
 
     def backward(self, doutputs: Array, cache: Any) -> None:
         """Add to the gradients, given that of the outputs (T, N, K), of which the last counts."""
-        looked_up, cache, read, hs_shape, (directions, N, H) = cache
+        cache, read, hs_shape, (directions, N, H) = cache
         dfinal = self.readout.backward(doutputs[-1], read).reshape(N, directions, H)
         layers = getattr(self.recurrent, "num_layers", 1)
         dstate = np.zeros((layers * directions, N, H), dfinal.dtype)
         dstate[-directions:] = dfinal.swapaxes(0, 1)
         dhs = np.zeros(hs_shape, dfinal.dtype)
-        run: Callable[..., Any] = self.recurrent.backward
-        dxs, *_ = run(dhs, cache, **{f"d{self.reads}_T": dstate})
-        if self.embedding is not None:
-            self.embedding.backward(dxs, looked_up)
+        self._run_backward(dhs, cache, **{f"d{self.reads}_T": dstate})

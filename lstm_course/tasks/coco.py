@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from lstm_course._checks import Array, size
 
 SPECIAL = ("<start>", "<end>", "<unk>")
 """What stands before a caption, behind it, and for a word that is not known."""
+WITHOUT_BLANKS = ("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
+"""How the names of letters begin in scripts without blanks between words."""
 
 
 def read_captions(path: str | os.PathLike[str]) -> list[tuple[str, list[str]]]:
@@ -87,7 +91,8 @@ def words_of(caption: str) -> list[str]:
     """Return the words of a caption in small letters; punctuation is dropped.
 
     Accents and vowel signs belong to their letters, whether or not Unicode has one sign for both.
-    Scripts that put no blanks between words, such as Chinese, come out as one word.
+    Chinese, Japanese, Thai, Lao, Khmer and Burmese put no blanks between words. To find their words
+    would take a dictionary, so each letter, with its marks, counts as a word of its own.
 
     Raises
     ------
@@ -100,17 +105,30 @@ def words_of(caption: str) -> list[str]:
     ['a', "dog's", 'ball', 'and', 'two', 'cats']
     >>> words_of("दो बिल्लियाँ")
     ['दो', 'बिल्लियाँ']
+    >>> words_of("两只猫，一个frisbee。")
+    ['两', '只', '猫', '一', '个', 'frisbee']
     """
     if not isinstance(caption, str):
         raise TypeError(f"caption must be a string, got {type(caption).__name__}")
     text = unicodedata.normalize("NFC", caption.lower())
-    # Marks, and what joins letters, count as letters; `re` by itself would cut words at them.
-    joined = "".join("x" if _joins(character) else character for character in text)
-    return [text[slice(*found.span())] for found in re.finditer(r"\w+(?:['’-]\w+)*", joined)]
+    # `re` by itself would cut words at marks, and knows of no scripts.
+    kinds = "".join(map(_kind, text))
+    found = re.finditer(r"SM*|[WM]+(?:['’-][WM]+)*", kinds)
+    return [text[slice(*one.span())] for one in found]
 
 
-def _joins(character: str) -> bool:
-    return unicodedata.category(character)[0] == "M" or character in "\u200c\u200d"
+@cache
+def _kind(character: str) -> str:
+    """Return M for a mark or a joiner, S for a letter that stands alone, W for others and digits.
+
+    Whatever else there is, such as a blank, is returned itself.
+    """
+    if unicodedata.category(character)[0] == "M" or character in "\u200c\u200d":
+        return "M"
+    name = unicodedata.name(character, "").removeprefix("HALFWIDTH ")
+    if character.isalpha() and name.startswith(WITHOUT_BLANKS):
+        return "S"
+    return "W" if character.isalnum() or character == "_" else character
 
 
 class Vocabulary:
@@ -161,7 +179,7 @@ class Vocabulary:
         return np.fromiter(numbers, int)
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """Return the words of the numbers up to <end>, with blanks between them.
+        """Return the words of the numbers up to <end>, with blanks where their scripts have them.
 
         Raises
         ------
@@ -177,7 +195,11 @@ class Vocabulary:
             if k == self.end:
                 break
             said.append(self.words[k])
-        return " ".join(said)
+        caption = "".join(said[:1])
+        for before, word in pairwise(said):
+            close = _kind(before[0]) == _kind(word[0]) == "S"
+            caption += word if close else f" {word}"
+        return caption
 
 
 def _entries(path: object, data: object, name: str) -> list[Any]:

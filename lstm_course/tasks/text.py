@@ -1,6 +1,7 @@
 """Text, character by character: which character comes next."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -67,15 +68,21 @@ def python_reference() -> str:
 class Alphabet:
     """The characters of a text, numbered in their order.
 
+    If Unicode's replacement character, `Alphabet.unknown`, is among them, it stands for all that
+    are not. A model that must read any text learns what it means from a text whose rare characters
+    were encoded as it: that's what `min_count` is for.
+
     Parameters
     ----------
     text
         Some text with at least one character.
+    min_count
+        Characters that occur less often are left out. Above 1, `unknown` is added.
 
     Raises
     ------
     TypeError, ValueError
-        `text` is no string, or empty.
+        `text` is no string, or empty; a count below 1, or no character that is frequent enough.
 
     Examples
     --------
@@ -86,29 +93,42 @@ class Alphabet:
     array([2, 1, 6])
     >>> alphabet.decode([5, 1, 6])
     'sat'
+    >>> alphabet = Alphabet("the cat sat", min_count=2)
+    >>> alphabet.decode(alphabet.encode("at the zoo"))
+    'at t�� ���'
     """
 
-    def __init__(self, text: str) -> None:
-        self.characters = "".join(sorted(set(_string("text", text))))
-        if not self.characters:
+    unknown = "\ufffd"
+
+    def __init__(self, text: str, min_count: int = 1) -> None:
+        min_count = size("min_count", min_count)
+        counts = Counter(_string("text", text))
+        if not counts:
             raise ValueError("text is empty, expected at least one character")
+        frequent = {character for character, count in counts.items() if count >= min_count}
+        if not frequent:
+            raise ValueError(f"text holds no character that occurs {min_count} times or more")
+        if min_count > 1:
+            frequent.add(self.unknown)
+        self.characters = "".join(sorted(frequent))
 
     def __len__(self) -> int:
         return len(self.characters)
 
     def encode(self, text: str) -> Array:
-        """Return the number of each character.
+        """Return the number of each character; of a foreign one, that of `unknown`.
 
         Raises
         ------
         ValueError
-            A character is not in the alphabet.
+            A character is not in the alphabet, and `unknown` isn't either.
         """
         numbers = {character: k for k, character in enumerate(self.characters)}
         foreign = sorted(set(_string("text", text)) - numbers.keys())
-        if foreign:
+        if foreign and self.unknown not in numbers:
             raise ValueError(f"text holds {foreign[0]!r}, which is not in the alphabet")
-        return np.array([numbers[character] for character in text], int)
+        unknown = numbers.get(self.unknown)
+        return np.array([numbers.get(character, unknown) for character in text], int)
 
     def decode(self, numbers: Iterable[int]) -> str:
         """Return the text of the numbers.

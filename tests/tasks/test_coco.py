@@ -158,3 +158,41 @@ def test_ids_may_be_strings(write):
 )
 def test_marks_belong_to_their_letters(caption, words):
     assert words_of(caption) == [unicodedata.normalize("NFC", word) for word in words]
+
+
+@pytest.mark.parametrize(
+    ("caption", "words"),
+    [
+        ("一只猫在垫子上。", "一 只 猫 在 垫 子 上"),
+        ("猫がマットの上で寝ている。", "猫 が マ ッ ト の 上 で 寝 て い る"),
+        ("人々のラーメン", "人 々 の ラ ー メ ン"),
+        ("か\u3099", "が"),  # the mark is one with its letter
+        ("か\u309a", "か\u309a"),  # for which Unicode has no single sign
+        ("ｶﾗｽ", "ｶ ﾗ ｽ"),
+        ("แมวนั่งบนเสื่อ", "แ ม ว นั่ ง บ น เ สื่ อ"),
+        ("ໝາ", "ໝ າ"),
+        ("ឆ្កែ", "ឆ្ កែ"),
+        ("ခွေး", "ခွေး"),
+        ("一个Frisbee和iPhone12", "一 个 frisbee 和 iphone12"),
+        ("๑๒ แมว", "๑๒ แ ม ว"),  # a number is a word
+        ("두 마리 고양이", "두 마리 고양이"),  # Korean has blanks
+    ],
+)
+def test_scripts_without_blanks_are_read_letter_by_letter(caption, words):
+    assert words_of(caption) == words.split()
+
+
+@pytest.mark.parametrize(
+    ("caption", "said"),
+    [
+        ("一只猫。", "一只猫"),
+        ("แมวนั่งบน", "แมวนั่งบน"),
+        ("一个Frisbee飞", "一个 frisbee 飞"),
+        ("a cat", "a cat"),
+        ("...", ""),
+    ],
+)
+def test_what_was_written_without_blanks_is_said_without(caption, said):
+    vocabulary = Vocabulary(["一只猫飞个", "แมวนั่งบน", "a cat Frisbee"])
+    assert vocabulary.decode(vocabulary.encode(caption)) == said
+    assert vocabulary.decode([*vocabulary.encode("猫"), 2]) == "猫 <unk>"

@@ -28,6 +28,8 @@ def test_draws_depend_on_the_generator_alone_and_float32_stays(task):
         (lambda: tasks.adding(9, 3, rng=rng(), dtype=int), TypeError, "dtype must be float32 or float64"),
         (lambda: tasks.Alphabet(""), ValueError, "text is empty, expected at least one character"),
         (lambda: tasks.Alphabet(b"cat"), TypeError, "text must be a string, got bytes"),
+        (lambda: tasks.Alphabet("cat", min_count=0), ValueError, "min_count must be at least 1, got 0"),
+        (lambda: tasks.Alphabet("cat", min_count=2), ValueError, "text holds no character that occurs 2 times or more"),
         (lambda: tasks.Alphabet("cat").encode("cart"), ValueError, "text holds 'r', which is not in the alphabet"),
         (lambda: tasks.distinct_paragraphs(b"a"), TypeError, "text must be a string, got bytes"),
         (lambda: tasks.quoted(None), TypeError, "text must be a string, got NoneType"),

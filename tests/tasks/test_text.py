@@ -86,5 +86,21 @@ def test_what_is_no_number_of_a_character_is_refused(numbers, error, sentence):
         tasks.Alphabet("the cat").decode(numbers)
 
 
+def test_rare_and_foreign_characters_are_marked_as_unknown():
+    alphabet = tasks.Alphabet("aabbc", min_count=2)
+    assert alphabet.characters == "ab\ufffd"
+    np.testing.assert_array_equal(alphabet.encode("abcz"), [0, 1, 2, 2])
+    assert alphabet.decode(alphabet.encode("abcz")) == "ab\ufffd\ufffd"
+    assert alphabet.decode([2]) == tasks.Alphabet.unknown
+    assert tasks.Alphabet("aabb", min_count=2).decode([2]) == "\ufffd"  # nothing was rare
+
+
+def test_an_alphabet_made_of_its_characters_is_the_same():
+    alphabet = tasks.Alphabet("aabbc", min_count=2)
+    again = tasks.Alphabet(alphabet.characters)
+    assert again.characters == alphabet.characters
+    np.testing.assert_array_equal(again.encode("abcz"), alphabet.encode("abcz"))
+
+
 def test_nothing_decodes_to_nothing():
     assert tasks.Alphabet("the cat").decode([]) == ""
