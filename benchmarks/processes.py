@@ -39,7 +39,7 @@ def worker() -> None:
 
         def share(run: Run = run) -> None:
             with run.model.no_sync():  # forward and backward of this process's rows, no averaging
-                run.loss(run.training, len(run.losses)).backward()
+                run.loss(run.training, run.updates).backward()
 
         found[batch] = {
             "update": times(run.update),

@@ -17,11 +17,9 @@ from lstm_course.layers import LSTM
 if TYPE_CHECKING:
     import torch
 
-    from lstm_course import pytorch
-
 
 def from_pytorch(
-    module: torch.nn.LSTM | torch.nn.LSTMCell | pytorch.LSTM | Mapping[str, torch.Tensor],
+    module: torch.nn.LSTM | torch.nn.LSTMCell | Mapping[str, torch.Tensor],
     *,
     rng: np.random.Generator | None = None,
 ) -> LSTM:
@@ -71,17 +69,17 @@ def from_pytorch(
     >>> np.allclose(hs, module(torch.ones(5, 4, 3, dtype=torch.float64))[0].detach())
     True
     """
-    from lstm_course import pytorch  # first, for it says what is missing if PyTorch is
+    from lstm_course import pytorch  # noqa: F401  # it says what is missing if PyTorch is
 
     # isort: split
     import torch
 
     if isinstance(module, Mapping):
         found, dropout = _only_lstm(module), 0.0
-    elif isinstance(module, torch.nn.LSTMCell | pytorch.LSTMCell):
+    elif isinstance(module, torch.nn.LSTMCell):
         kinds, dropout = _KINDS if module.bias else _KINDS[:2], 0.0
         found = {f"{kind}_l0": getattr(module, kind).detach() for kind in kinds}
-    elif isinstance(module, torch.nn.LSTM | pytorch.LSTM):
+    elif isinstance(module, torch.nn.LSTM):
         if module.proj_size:
             raise ValueError(
                 f"module has proj_size {module.proj_size}, expected 0: "

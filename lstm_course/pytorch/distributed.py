@@ -93,6 +93,7 @@ class Run:
 
     def __init__(self, text: str, settings: Settings) -> None:
         self.settings, self.losses = settings, list[float]()
+        self._mine = list[Tensor]()  # of the updates since `agree`, the losses of this one's rows
         positive("learning_rate", settings.learning_rate)
         positive("clip", settings.clip)
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
@@ -112,21 +113,31 @@ class Run:
         self.model = DistributedDataParallel(model.to(self.device))
         self.optimizer = torch.optim.Adam(self.model.parameters(), settings.learning_rate)
 
-    def update(self) -> float:
-        """Take one step down the gradient of the whole batch; return its loss, in nats."""
-        loss = self.loss(self.training, len(self.losses))
+    @property
+    def updates(self) -> int:
+        """How many updates are done."""
+        return len(self.losses) + len(self._mine)
+
+    def update(self) -> None:
+        """Take one step down the gradient of the whole batch."""
+        loss = self.loss(self.training, self.updates)
         self.optimizer.zero_grad()
-        loss.backward()  # here the processes average their gradients
+        loss.backward()  # here the processes average their gradients, and wait for nothing else
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
-        self.losses.append(self._mean(loss))
-        return self.losses[-1]
+        self._mine.append(loss.detach())
+
+    def agree(self) -> None:
+        """Bring `losses` up to date: the whole batch's, in nats. All processes must take part."""
+        if self._mine:
+            self.losses += self._means(torch.stack(self._mine))
+            self._mine.clear()
 
     def bits(self) -> float:
         """Return the bits per character of the text that is held out, on one batch of it."""
         with torch.no_grad():
             loss = self.loss(self.held_out, 0)
-        return self._mean(loss) / math.log(2)
+        return self._means(loss[None])[0] / math.log(2)
 
     def loss(self, numbers: Any, step: int) -> Tensor:
         """Draw the batch of a step as all processes do; return the loss of this one's rows."""
@@ -136,13 +147,16 @@ class Run:
         x, y = (torch.from_numpy(a[:, mine]).to(self.device) for a in batch[:2])
         return cross_entropy(self.model(x).flatten(0, 1), y.flatten())
 
-    def _mean(self, loss: Tensor) -> float:
-        total = loss.detach().clone()
-        dist.all_reduce(total)
-        return total.item() / self.world
+    def _means(self, losses: Tensor) -> list[float]:
+        dist.all_reduce(losses)
+        return [total / self.world for total in losses.tolist()]
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint; at every moment `path` holds a whole one, the old or the new."""
+        """Write a checkpoint; at every moment `path` holds a whole one, the old or the new.
+
+        All processes must take part.
+        """
+        self.agree()
         if self.rank:  # one is enough, since all processes have the same
             return
         beside = path.with_name(f"{path.name}.part")
@@ -182,6 +196,7 @@ class Run:
         self.model.module.load_state_dict(parts["model"])
         self.optimizer.load_state_dict(parts["optimizer"])
         self.losses = losses
+        self._mine.clear()
 
     def _about(self) -> dict[str, Any]:
         return asdict(self.settings) | {"characters": self.alphabet.characters}
@@ -211,15 +226,15 @@ def train(run: Run, steps: int, *, every: int = 100, checkpoint: Path | None = N
         raise ValueError(f"checkpoint is {checkpoint}, and there is no such folder")
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
-        _say(run, f"going on after update {len(run.losses)}")
-    while len(run.losses) < steps:
-        loss = run.update()
-        done = len(run.losses)
-        if done % every == 0 or done == steps:
+        _say(run, f"going on after update {run.updates}")
+    while run.updates < steps:
+        run.update()
+        if run.updates % every == 0 or run.updates == steps:
+            run.agree()
             if checkpoint is not None:
                 run.save(checkpoint)
-            bits = run.bits()
-            _say(run, f"update {done}: {loss / math.log(2):.3f} bits, held out {bits:.3f}")
+            loss, bits = run.losses[-1] / math.log(2), run.bits()
+            _say(run, f"update {run.updates}: {loss:.3f} bits, held out {bits:.3f}")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -3,6 +3,10 @@
 Only what depends on the state stays in the loops. The product with the inputs stands before the
 forward loop; the gradients of the parameters are single products after the backward loop. The
 pointwise part of a step comes as a pair of functions, so that `fused` can bring other ones.
+
+Where the inputs have sixteen bits, the cell state and its gradient have 32 between steps: both are
+sums over time, and in sixteen bits a small term added to a large sum is lost. Products, gates and
+hidden states have sixteen, and so has the final cell state that is returned.
 """
 
 from collections.abc import Sequence
@@ -19,14 +23,18 @@ class Pointwise(Protocol):
     """What a step does besides its products, there and back. Both write where they are told."""
 
     def forward(self, a: Tensor, c_prev: Tensor, c: Tensor, m: Tensor) -> None:
-        """Turn `a` (n, 4H) into the gates; write the cell state c and m = o * tanh(c), (n, H)."""
+        """Turn `a` (n, 4H) into the gates; write the cell state c and m = o * tanh(c), (n, H).
+
+        The cell states may be more precise than the rest.
+        """
 
     def backward(
         self, dm: Tensor, dc: Tensor, gates: Tensor, c_prev: Tensor, c: Tensor, da: Tensor
     ) -> None:
         """Write `da` (n, 4H); turn `dc` (n, H), the gradient of c from later, into that of c_prev.
 
-        Neither `gates` nor the states may change: a backward run can be repeated.
+        `dc` is as precise as the cell states. Neither `gates` nor the states may change: a backward
+        run can be repeated.
         """
 
 
@@ -77,20 +85,21 @@ class Recurrence(torch.autograd.Function):
         weight_hr: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Run forward, and keep gates and cell states."""
-        c0 = c0.contiguous()
+        c0 = c0.to(torch.promote_types(c0.dtype, torch.float32)).contiguous()
         gates = linear(xs, weight_ih, bias)  # (rows, 4H), all steps at once
-        cs = xs.new_empty(len(xs), c0.shape[1])
-        hs = xs.new_empty(len(xs), h0.shape[1])
-        ms = hs if weight_hr is None else torch.empty_like(cs)  # before the projection
+        cs = c0.new_empty(xs.shape[0], c0.shape[1])
+        hs = xs.new_empty(xs.shape[0], h0.shape[1])
+        ms = hs if weight_hr is None else xs.new_empty(cs.shape)  # before the projection
         h_blocks, c_blocks = ([s, *ss.split(sizes)] for s, ss in ((h0, hs), (c0, cs)))
         for t, (a, m) in enumerate(zip(gates.split(sizes), ms.split(sizes), strict=True)):
-            a.addmm_(h_blocks[t][: len(a)], weight_hh.T)
-            pointwise.forward(a, c_blocks[t][: len(a)], c_blocks[t + 1], m)
+            n = a.shape[0]  # not len(a), which torch.export would keep as a constant
+            a.addmm_(h_blocks[t][:n], weight_hh.T)
+            pointwise.forward(a, c_blocks[t][:n], c_blocks[t + 1], m)
             if weight_hr is not None:
                 torch.mm(m, weight_hr.T, out=h_blocks[t + 1])
         ctx.pointwise, ctx.sizes = pointwise, sizes
         ctx.save_for_backward(xs, h0, c0, weight_ih, weight_hh, weight_hr, hs, cs, gates)
-        return hs, last(h_blocks[1:]), last(c_blocks[1:])
+        return hs, last(h_blocks[1:]), last(c_blocks[1:]).to(xs.dtype)
 
     @staticmethod
     def backward(ctx: Any, dhs: Tensor, dh: Tensor, dc: Tensor) -> tuple[Any, ...]:
@@ -105,10 +114,11 @@ class Recurrence(torch.autograd.Function):
         _, _, to_xs, _, _, _, _, to_bias, to_weight_hr = ctx.needs_input_grad
         h_blocks, c_blocks = [h0, *hs.split(sizes)], [c0, *cs.split(sizes)]
         dh, dc, dhs = (d.clone(memory_format=torch.contiguous_format) for d in (dh, dc, dhs))
+        dc = dc.to(cs.dtype)
         das = torch.empty_like(gates)
         steps = zip(dhs.split(sizes), gates.split(sizes), das.split(sizes), strict=True)
         for t, (dh_t, gates_t, da) in reversed(list(enumerate(steps))):
-            n = len(da)
+            n = da.shape[0]
             dh_t += dh[:n]
             dm = dh_t if weight_hr is None else dh_t @ weight_hr
             pointwise.backward(dm, dc[:n], gates_t, c_blocks[t][:n], c_blocks[t + 1], da)
@@ -117,13 +127,13 @@ class Recurrence(torch.autograd.Function):
         d_weight_hr = None
         if to_weight_hr:
             o = gates.chunk(4, dim=1)[3]
-            d_weight_hr = dhs.T @ (o * cs.tanh())
+            d_weight_hr = dhs.T @ (o * cs.tanh()).to(o.dtype)
         return (
             None,
             None,
             das @ weight_ih if to_xs else None,
             dh,
-            dc,
+            dc.to(dh.dtype),
             das.T @ xs,
             das.T @ before,
             das.sum(0) if to_bias else None,

@@ -24,7 +24,7 @@ class Weights(NamedTuple):
 
 
 def step(x: Tensor, h: Tensor, c: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-    """Take one step of the LSTM cell.
+    """Take one step of the LSTM cell; in sixteen bits the cell state is rounded at each.
 
     Parameters
     ----------
@@ -93,7 +93,8 @@ def loop(
     """
     hs, cs = [], []
     for x in xs.split(list(sizes)):  # not xs[start:stop], whose backward costs all of xs each time
-        h, c = step(x, h[: len(x)], c[: len(x)], weights)
+        n = x.shape[0]  # not len(x), which torch.export would keep as a constant
+        h, c = step(x, h[:n], c[:n], weights)
         hs.append(h)
         cs.append(c)
     return torch.cat(hs), last(hs), last(cs)
@@ -107,6 +108,6 @@ def last(blocks: Sequence[Tensor]) -> Tensor:
     >>> last([torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[4.0]])]).flatten()
     tensor([4., 2., 3.])
     """
-    after = [*map(len, blocks[1:]), 0]
-    ends = [block[n:] for block, n in zip(blocks, after, strict=True) if n < len(block)]
+    sizes = [*(block.shape[0] for block in blocks), 0]
+    ends = [block[n:] for block, size, n in zip(blocks, sizes, sizes[1:], strict=False) if n < size]
     return torch.cat(ends[::-1]) if ends else blocks[-1]

@@ -1,9 +1,7 @@
 """Modules in the shape of torch.nn.LSTMCell and torch.nn.LSTM, made of the course's own step."""
 
-import math
 import warnings
 from collections.abc import Callable, Sequence
-from itertools import product
 from typing import Any
 
 import torch
@@ -30,8 +28,10 @@ nothing of ours has run yet.
 """
 
 
-class LSTMCell(nn.Module):
+class LSTMCell(nn.LSTMCell):
     """One step of the LSTM cell, in place of torch.nn.LSTMCell: the same parameters and results.
+
+    It is a torch.nn.LSTMCell, with the course's own step.
 
     Parameters
     ----------
@@ -55,11 +55,6 @@ class LSTMCell(nn.Module):
     (torch.Size([4, 2]), torch.Size([4, 2]))
     """
 
-    weight_ih: Tensor
-    weight_hh: Tensor
-    bias_ih: Tensor
-    bias_hh: Tensor
-
     def __init__(
         self,
         input_size: int,
@@ -68,21 +63,13 @@ class LSTMCell(nn.Module):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self.input_size = size("input_size", input_size)
-        self.hidden_size = H = size("hidden_size", hidden_size)
-        self.bias = _flag("bias", bias)
-        shapes = {"weight_ih": [4 * H, input_size], "weight_hh": [4 * H, H]}
-        if bias:
-            shapes |= {"bias_ih": [4 * H], "bias_hh": [4 * H]}
-        for name, shape in shapes.items():
-            parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-            self.register_parameter(name, parameter)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw all parameters uniformly from -1/sqrt(H) to 1/sqrt(H), as PyTorch does."""
-        _draw(self)
+        super().__init__(
+            size("input_size", input_size),
+            size("hidden_size", hidden_size),
+            _flag("bias", bias),
+            device,
+            dtype,
+        )
 
     def forward(
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
@@ -115,17 +102,17 @@ class LSTMCell(nn.Module):
         h, c = step(x, h, c, Weights(self.weight_ih, self.weight_hh, bias))
         return h.view(states), c.view(states)
 
-    def extra_repr(self) -> str:
-        """Say the sizes."""
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
 
-
-class LSTM(nn.Module):
+class LSTM(nn.LSTM):
     """LSTM layers over a sequence, in place of torch.nn.LSTM: the same parameters and results.
 
-    The parameters carry PyTorch's names, so either module loads the other's `state_dict`; drawn
-    from one seed they are equal. Under autocast the layers run in autocast's dtype, states
-    included, as cuDNN's do; float64 stays.
+    It is a torch.nn.LSTM: code that looks for one finds it, either module loads the other's
+    `state_dict`, and drawn from one seed they are equal. Only `forward` is the course's own. Under
+    autocast the layers run in autocast's dtype, states included, as cuDNN's do; float64 stays.
+
+    As with torch.nn.LSTM, torch.compile breaks its graph at the module; it compiles "loop" and
+    "hoisted" as graphs of their own. torch.export unrolls the steps: N may be dynamic, but not T.
+    It takes "hoisted" under torch.no_grad() alone.
 
     Parameters
     ----------
@@ -148,8 +135,9 @@ class LSTM(nn.Module):
     backend
         "loop", one step after the other, with PyTorch's autograd for the way back: the one to
         read, and the one that has second derivatives. "hoisted", forward and backward written by
-        hand, what does not depend on the state out of the loops. "fused", the same with Triton
-        kernels; not yet run on a GPU. "cudnn", PyTorch's own, for comparison: cuDNN on a GPU,
+        hand, what does not depend on the state out of the loops; in sixteen bits it keeps the cell
+        state and its gradient in float32 between steps. "fused", the same with Triton kernels; not
+        yet run on a GPU. "cudnn", PyTorch's own, for comparison: cuDNN on a GPU,
         oneDNN or ATen on a CPU. "auto", what is fastest on the device; see `picked`.
 
     Raises
@@ -178,8 +166,6 @@ class LSTM(nn.Module):
     """
 
     weight_hh_l0: Tensor
-    mode = "LSTM"
-    """As torch.nn.LSTM says what kind of layer it is."""
 
     def __init__(
         self,
@@ -195,54 +181,31 @@ class LSTM(nn.Module):
         dtype: torch.dtype | None = None,
         backend: str = "auto",
     ) -> None:
-        super().__init__()
-        self.input_size = size("input_size", input_size)
-        self.hidden_size = H = size("hidden_size", hidden_size)
-        self.num_layers = size("num_layers", num_layers)
-        self.bias = _flag("bias", bias)
-        self.batch_first = _flag("batch_first", batch_first)
-        self.dropout = _share("dropout", dropout)
-        self.bidirectional = _flag("bidirectional", bidirectional)
-        self.proj_size = proj_size if proj_size == 0 else size("proj_size", proj_size)
-        if proj_size >= hidden_size:
-            raise ValueError(f"proj_size must be below hidden_size, {H}, got {proj_size}")
         if backend not in ("auto", *BACKENDS, "cudnn"):
             names = ", ".join(("auto", *BACKENDS, "cudnn"))
             raise ValueError(f"backend must be one of {names}, got {backend!r}")
+        H = size("hidden_size", hidden_size)
+        P = proj_size if proj_size == 0 else size("proj_size", proj_size)
+        if P >= H:
+            raise ValueError(f"proj_size must be below hidden_size, {H}, got {P}")
+        super().__init__(
+            size("input_size", input_size),
+            H,
+            size("num_layers", num_layers),
+            _flag("bias", bias),
+            _flag("batch_first", batch_first),
+            bidirectional=_flag("bidirectional", bidirectional),
+            proj_size=P,
+            device=device,
+            dtype=dtype,
+        )
         self.backend = backend
+        self.dropout = _share("dropout", dropout)
         if dropout and num_layers == 1:
             warnings.warn(
                 f"dropout acts between layers, and there is one layer: {dropout} does nothing",
                 stacklevel=2,
             )
-        self.directions = 2 if bidirectional else 1
-        P = proj_size or H
-        for layer in range(num_layers):
-            shapes = {
-                "weight_ih": [4 * H, input_size if layer == 0 else self.directions * P],
-                "weight_hh": [4 * H, P],
-                "bias_ih": [4 * H],
-                "bias_hh": [4 * H],
-                "weight_hr": [P, H],
-            }
-            for direction in range(self.directions):
-                for kind in self._kinds():
-                    parameter = nn.Parameter(torch.empty(shapes[kind], device=device, dtype=dtype))
-                    self.register_parameter(_name(kind, layer, direction), parameter)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw all parameters uniformly from -1/sqrt(H) to 1/sqrt(H), as PyTorch does."""
-        _draw(self)
-
-    @property
-    def all_weights(self) -> list[list[Tensor]]:
-        """Lists of parameters, one for each layer and direction, in torch.nn.LSTM's order."""
-        places = product(range(self.num_layers), range(self.directions))
-        return [list(self._parameters_of(*place).values()) for place in places]
-
-    def flatten_parameters(self) -> None:
-        """Do nothing: only torch.nn.LSTM keeps its parameters in one piece of memory."""
 
     @property
     def picked(self) -> str:
@@ -251,7 +214,7 @@ class LSTM(nn.Module):
             return self.backend
         return FASTEST.get(self.weight_hh_l0.device.type, "loop")
 
-    def forward(
+    def forward(  # type: ignore[override]
         self, input: Tensor | PackedSequence, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, Tensor]]:
         """Run all layers. Values are not looked at: NaN goes in and comes out.
@@ -279,9 +242,12 @@ class LSTM(nn.Module):
             The backend cannot run here.
         """
         weight, D = self.weight_hh_l0, self.input_size
+        sizes: Tensor | None = None
+        order = back = None
         if isinstance(input, PackedSequence):
             _check_input(input.data, weight, (("sum of lengths", D),))
-            sizes, xs, batch = input.batch_sizes.tolist(), input.data, [int(input.batch_sizes[0])]
+            xs, sizes, order, back = input
+            batch = [int(sizes[0])]
         else:
             axes = ("N", "T") if self.batch_first else ("T", "N")
             _check_input(input, weight, ((*axes, D), ("T", D)))
@@ -289,15 +255,15 @@ class LSTM(nn.Module):
             T, *batch = xs.shape[:-1]
             if T == 0:
                 raise ValueError(f"input has shape {tuple(input.shape)}, expected T at least 1")
-            sizes, xs = batch * T or [1] * T, xs.reshape(-1, D)
-        cells = self.num_layers * self.directions
+            xs = xs if batch else xs.unsqueeze(1)
+        cells = len(self.all_weights)
         h_shape = (cells, *batch, self.proj_size or self.hidden_size)
         c_shape = (cells, *batch, self.hidden_size)
         h, c = _states(hx, xs, h_shape, c_shape)
         if not batch:
             h, c = h.unsqueeze(1), c.unsqueeze(1)
-        if isinstance(input, PackedSequence) and input.sorted_indices is not None:
-            h, c = (s.index_select(1, input.sorted_indices) for s in (h, c))
+        if order is not None:
+            h, c = (s.index_select(1, order) for s in (h, c))
 
         run = self._own if self.picked == "cudnn" else self._layers
         if _autocasts(weight):
@@ -307,86 +273,64 @@ class LSTM(nn.Module):
         else:
             hs, h, c = run(xs, sizes, h, c)
 
-        if isinstance(input, PackedSequence):
-            _, batch_sizes, order, back = input
-            if back is not None:
-                h, c = (s.index_select(1, back) for s in (h, c))
-            return PackedSequence(hs, batch_sizes, order, back), (h, c)
-        hs = hs.view(T, *batch, hs.shape[1])
-        if self.batch_first and batch:
+        if back is not None:
+            h, c = (s.index_select(1, back) for s in (h, c))
+        if sizes is not None:
+            return PackedSequence(hs, sizes, order, back), (h, c)
+        if not batch:
+            hs = hs.squeeze(1)
+        elif self.batch_first:
             hs = hs.transpose(0, 1)
         return hs, (h.view(h_shape), c.view(c_shape))
 
     def extra_repr(self) -> str:
         """Say the sizes, and what is not the default."""
-        defaults = {
-            "proj_size": 0,
-            "num_layers": 1,
-            "bias": True,
-            "batch_first": False,
-            "dropout": 0.0,
-            "bidirectional": False,
-            "backend": "auto",
-        }
-        others = [
-            f"{name}={getattr(self, name)!r}"
-            for name, default in defaults.items()
-            if getattr(self, name) != default
-        ]
-        return ", ".join([str(self.input_size), str(self.hidden_size), *others])
+        backend = "" if self.backend == "auto" else f", backend={self.backend!r}"
+        return super().extra_repr() + backend
 
-    def _kinds(self) -> list[str]:
-        """Return what parameters a direction has, in PyTorch's order."""
-        biases = ["bias_ih", "bias_hh"] if self.bias else []
-        return ["weight_ih", "weight_hh", *biases, *(["weight_hr"] if self.proj_size else [])]
-
-    def _parameters_of(self, layer: int, direction: int) -> dict[str, Tensor]:
-        """Return a direction's parameters; by attribute, since a replica's are not registered."""
-        return {kind: getattr(self, _name(kind, layer, direction)) for kind in self._kinds()}
+    def _weights(self, cell: int, dtype: torch.dtype) -> Weights:
+        """Return what a layer computes with in one direction; cells are counted as in `hx`."""
+        weight_ih, weight_hh, *others = self.all_weights[cell]
+        bias = others.pop(0) + others.pop(0) if self.bias else None
+        weights = Weights(weight_ih, weight_hh, bias, *others)
+        return Weights._make(one if one is None else one.to(dtype) for one in weights)
 
     def _layers(
-        self, xs: Tensor, sizes: list[int], h: Tensor, c: Tensor
+        self, xs: Tensor, sizes: Tensor | None, h: Tensor, c: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run all layers with the picked backend, on rows laid out as in `loop`."""
+        """Run all layers with the picked backend, on (T, N, D) or on a PackedSequence's rows."""
         run = BACKENDS[self.picked]
-        turns = [None, turned(sizes).to(xs.device)] if self.bidirectional else [None]
+        counts = [xs.shape[1]] * xs.shape[0] if sizes is None else sizes.tolist()
+        rows = xs if sizes is not None else xs.flatten(0, 1)
+        turns = [None, turned(counts).to(xs.device)] if self.bidirectional else [None]
         h_n, c_n = [], []
         states = list(zip(h.unbind(0), c.unbind(0), strict=True))
         for layer in range(self.num_layers):
             if layer:
-                xs = nn.functional.dropout(xs, self.dropout, self.training)
+                rows = nn.functional.dropout(rows, self.dropout, self.training)
             sides = []
             for direction, turn in enumerate(turns):
-                found = self._parameters_of(layer, direction)
-                if self.bias:
-                    found["bias"] = found.pop("bias_ih") + found.pop("bias_hh")
-                weights = Weights(**{kind: found[kind].to(xs.dtype) for kind in found})
-                read = xs if turn is None else xs.index_select(0, turn)
-                hs, *ends = run(read, sizes, *states[layer * self.directions + direction], weights)
+                cell = layer * len(turns) + direction
+                read = rows if turn is None else rows.index_select(0, turn)
+                hs, *ends = run(read, counts, *states[cell], self._weights(cell, xs.dtype))
                 sides.append(hs if turn is None else hs.index_select(0, turn))
                 h_n.append(ends[0])
                 c_n.append(ends[1])
-            xs = torch.cat(sides, dim=1) if len(sides) > 1 else sides[0]
-        return xs, torch.stack(h_n), torch.stack(c_n)
+            rows = torch.cat(sides, dim=1) if len(sides) > 1 else sides[0]
+        hs = rows if sizes is not None else rows.unflatten(0, xs.shape[:2])
+        return hs, torch.stack(h_n), torch.stack(c_n)
 
-    # A compiler fails on PyTorch's own operation if the input has no gradient.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _own(
-        self, xs: Tensor, sizes: list[int], h: Tensor, c: Tensor
+        self, xs: Tensor, sizes: Tensor | None, h: Tensor, c: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run PyTorch's own layers, on rows laid out as in `loop`."""
-        found = [
-            parameter.to(xs.dtype)
-            for layer in range(self.num_layers)
-            for direction in range(self.directions)
-            for parameter in self._parameters_of(layer, direction).values()
-        ]
+        """Run PyTorch's own layers, on (T, N, D) or on a PackedSequence's rows."""
+        if xs.is_cuda:
+            self._update_flat_weights()  # cuDNN copies what is not in one piece, at each call
+        found = [parameter.to(xs.dtype) for cell in self.all_weights for parameter in cell]
         how = (found, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
-        if sizes[0] == sizes[-1]:
-            xs = xs.reshape(len(sizes), sizes[0], xs.shape[1])
-            hs, h, c = torch.lstm(xs, (h, c), *how, False)
-            return hs.flatten(0, 1), h, c
-        return torch.lstm(xs, torch.tensor(sizes, device="cpu"), (h, c), *how)
+        if sizes is None:
+            return torch.lstm(xs, (h, c), *how, False)
+        return torch.lstm(xs, sizes, (h, c), *how)
 
 
 def turned(sizes: Sequence[int]) -> Tensor:
@@ -400,22 +344,15 @@ def turned(sizes: Sequence[int]) -> Tensor:
     >>> turned([2, 2, 1])  # row 0 has steps 0, 2, 4, row 1 has steps 1, 3
     tensor([4, 3, 2, 1, 0])
     """
+    if sizes[0] == sizes[-1]:
+        rows = torch.arange(len(sizes) * sizes[0], device="cpu")
+        return rows.view(len(sizes), sizes[0]).flip(0).flatten()
     counts = torch.tensor(sizes, device="cpu")  # wherever new tensors are made by default
     starts = counts.cumsum(0) - counts
     steps = torch.arange(len(sizes), device="cpu").repeat_interleave(counts)
     rows = torch.arange(len(steps), device="cpu") - starts[steps]
     lengths = (counts[:, None] > torch.arange(sizes[0], device="cpu")).sum(0)
     return starts[lengths[rows] - 1 - steps] + rows
-
-
-def _name(kind: str, layer: int, direction: int) -> str:
-    return f"{kind}_l{layer}" + "_reverse" * direction
-
-
-def _draw(module: LSTMCell | LSTM) -> None:
-    bound = 1 / math.sqrt(module.hidden_size)
-    for parameter in module.parameters():
-        nn.init.uniform_(parameter, -bound, bound)
 
 
 def _flag(name: str, value: object) -> bool:
@@ -439,7 +376,8 @@ def _shape(shape: Sequence[int | str]) -> str:
 def _autocasts(tensor: Tensor) -> bool:
     """Return whether autocast is on and would cast the tensor."""
     casts = tensor.is_floating_point() and tensor.dtype != torch.float64
-    return casts and torch.is_autocast_enabled(tensor.device.type)
+    available = torch.amp.is_autocast_available(tensor.device.type)  # not on the meta device
+    return casts and available and torch.is_autocast_enabled(tensor.device.type)
 
 
 def _check_tensor(name: str, value: object, like: Tensor, what: str) -> Tensor:

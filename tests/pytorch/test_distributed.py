@@ -50,18 +50,19 @@ def test_two_processes_have_the_gradients_of_one(tmp_path):
         "torch.set_default_dtype(torch.float64)\n"
         "join()\n"
         f"run = Run({TEXT!r}, Settings(batch=6, window=8, hidden_size=5, num_layers=2, clip=1e9))\n"
-        "loss = run.update()\n"
+        "run.update()\n"
+        "run.agree()\n"
         "grads = {name: p.grad for name, p in run.model.module.named_parameters()}\n"
-        "torch.save([run.world, loss, grads], f'{sys.argv[1]}.{run.rank}')\n"
+        "torch.save([run.world, run.losses, grads], f'{sys.argv[1]}.{run.rank}')\n"
     )
     call(script, tmp_path / "one")
     call(*TWO, script, tmp_path / "two")
-    world, loss, grads = torch.load(tmp_path / "one.0")
-    assert world == 1
+    world, losses, grads = torch.load(tmp_path / "one.0")
+    assert world == len(losses) == 1
     for rank in (0, 1):
         world, other, others = torch.load(tmp_path / f"two.{rank}")
         assert world == 2
-        assert other == pytest.approx(loss, rel=1e-14)
+        assert other == pytest.approx(losses, rel=1e-14)
         assert others.keys() == grads.keys()
         for name, grad in grads.items():
             assert grad.abs().max() > 0
@@ -115,6 +116,29 @@ def test_training_learns(alone):
     assert before > 4  # of 17 characters
     assert run.bits() < 2
     assert run.losses[-1] < 0.5 * run.losses[0]
+
+
+def test_an_update_waits_for_the_gradient_alone(alone):
+    run = Run(TEXT, Settings(batch=2, window=8, hidden_size=3))
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        train(run, 7, every=3)
+    counts = {event.key: event.count for event in profile.key_averages()}
+    assert counts["c10d::allreduce_"] == 7 + 2 * 3  # at three reports, losses and held-out loss
+    assert len(run.losses) == 7
+
+
+def test_a_run_goes_on_exactly_from_a_checkpoint_between_two_reports(tmp_path, alone):
+    settings = Settings(batch=2, window=8, hidden_size=3)
+    whole, first, second = (Run(TEXT, settings) for _ in range(3))
+    train(whole, 5)
+    for _ in range(2):
+        first.update()
+    first.save(tmp_path / "run.pt")
+    second.update()  # forgotten when the checkpoint is read
+    second.load(tmp_path / "run.pt")
+    assert second.updates == 2
+    train(second, 5)
+    assert second.losses == whole.losses
 
 
 def test_a_text_in_a_file_and_where_it_stops(tmp_path, capsys):

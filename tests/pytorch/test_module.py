@@ -1,6 +1,7 @@
 import copy
 import importlib.util
 import io
+import math
 import os
 import pickle
 import subprocess
@@ -23,8 +24,10 @@ from torch.nn.utils.rnn import (  # noqa: E402
     pad_packed_sequence,
 )
 
-from lstm_course.pytorch import LSTM, LSTMCell, fused  # noqa: E402
+from lstm_course.pytorch import LSTM, LSTMCell, Weights, fused  # noqa: E402
 from lstm_course.pytorch.fused import INTERPRETED  # noqa: E402
+from lstm_course.pytorch.hoisted import hoisted  # noqa: E402
+from lstm_course.pytorch.loop import loop  # noqa: E402
 from lstm_course.pytorch.module import turned  # noqa: E402
 
 # torch.nn.LSTM says once that a projection in float32 keeps it from oneDNN.
@@ -276,6 +279,126 @@ def test_what_code_for_torchs_module_asks_for_is_there():
                 assert torch.equal(one, other)
 
 
+def test_code_that_looks_for_torchs_modules_finds_ours():
+    model = torch.nn.Sequential(LSTM(3, 2, backend="loop"), LSTMCell(3, 2))
+    found = [m for m in model.modules() if isinstance(m, torch.nn.LSTM | torch.nn.LSTMCell)]
+    assert found == list(model)
+    for module in found:  # as an initialization would
+        for name, parameter in module.named_parameters():
+            if name.startswith("bias_hh"):
+                torch.nn.init.ones_(parameter)
+    assert torch.equal(model[0].bias_hh_l0, torch.ones(8))
+    assert torch.equal(model[1].bias_hh, torch.ones(8))
+
+
+def test_what_cudnn_wants_in_one_piece_is_always_the_parameters(monkeypatch):
+    lstm = LSTM(3, 2, num_layers=2, bidirectional=True)
+    flattened = []
+    monkeypatch.setattr(torch.Tensor, "is_cuda", True)  # all that is asked before
+    monkeypatch.setattr(
+        torch.nn.LSTM, "flatten_parameters", lambda self: flattened.append(self._flat_weights)
+    )
+    replaced = {name: torch.ones_like(p) for name, p in lstm.named_parameters()}
+    for change in (
+        lambda: lstm.double().float(),
+        lambda: lstm.load_state_dict(replaced, assign=True),
+    ):
+        change()
+        lstm(torch.ones(4, 5, 3))
+        assert list(map(id, flattened[-1])) == list(map(id, lstm.parameters()))
+        flattened.clear()
+        lstm(torch.ones(4, 5, 3))
+        assert not flattened
+
+
+@pytest.mark.parametrize("backend", ["auto", "cudnn", *OURS])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_shapes_on_the_meta_device_and_parameters_that_come_later(backend, batch_first):
+    options = {"num_layers": 2, "bidirectional": True, "proj_size": 2, "batch_first": batch_first}
+    with torch.device("meta"):
+        lstm, x = LSTM(3, 4, **options, backend=backend), torch.empty(5, 6, 3)
+        hs, (h_n, c_n) = lstm(x)
+    assert all(tensor.is_meta for tensor in (hs, h_n, c_n, *lstm.parameters()))
+    N = 5 if batch_first else 6
+    assert (hs.shape, h_n.shape, c_n.shape) == ((5, 6, 4), (4, N, 2), (4, N, 4))
+    packed = pack_padded_sequence(x, [5, 4, 3, 3, 2, 1][:N], batch_first)
+    assert lstm(packed)[0].data.shape == (len(packed.data), 4)
+
+    theirs, x = torch.nn.LSTM(3, 4, **options), torch.randn(5, 6, 3)
+    assigned = copy.deepcopy(lstm)
+    assigned.load_state_dict(theirs.state_dict(), assign=True)
+    copied = lstm.to_empty(device="cpu")
+    copied.load_state_dict(theirs.state_dict())
+    for ours in (assigned, copied):
+        torch.testing.assert_close(ours(x)[0], theirs(x)[0])
+        ours(x)[0].sum().backward()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("backend", ["auto", *OURS])
+def test_exported_for_every_batch_size(backend, bidirectional):
+    lstm = LSTM(3, 4, num_layers=2, bidirectional=bidirectional, backend=backend)
+    N = torch.export.Dim("N", min=1)
+    with torch.no_grad():
+        program = torch.export.export(lstm, (torch.ones(5, 6, 3),), dynamic_shapes=({1: N},))
+        for n in (1, 2, 7):
+            x = torch.randn(5, n, 3)
+            for one, other in zip(
+                torch.utils._pytree.tree_leaves(program.module()(x)),
+                torch.utils._pytree.tree_leaves(lstm(x)),
+                strict=True,
+            ):
+                torch.testing.assert_close(one, other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["auto", "loop"])
+def test_an_export_for_every_length_is_refused_with_a_sentence(backend):
+    T = torch.export.Dim("T", min=1)
+    with pytest.raises(Exception, match=r"marked T as dynamic but your code specialized it"):
+        torch.export.export(
+            LSTM(3, 4, backend=backend), (torch.ones(5, 6, 3),), dynamic_shapes=({0: T},)
+        )
+
+
+@pytest.mark.filterwarnings("ignore:You are using the legacy TorchScript-based ONNX export")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.onnx")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.filterwarnings("ignore:Exporting a model to ONNX with a batch_size other than 1")
+def test_onnx_of_every_length_and_batch_size(tmp_path):
+    need(importlib.util.find_spec("onnxruntime"), "ONNX Runtime", "pip install onnx onnxruntime")
+    import onnxruntime
+
+    lstm = LSTM(3, 4, num_layers=2, bidirectional=True)
+    torch.onnx.export(
+        lstm, (torch.ones(5, 6, 3),), tmp_path / "lstm.onnx", dynamo=False,
+        input_names=["xs"], dynamic_axes={"xs": {0: "T", 1: "N"}},
+    )  # fmt: skip
+    session = onnxruntime.InferenceSession(tmp_path / "lstm.onnx")
+    for shape in ((5, 6, 3), (9, 1, 3)):
+        xs = torch.randn(shape)
+        hs, _, c_n = session.run(None, {"xs": xs.numpy()})
+        expected, (_, wanted) = lstm(xs)
+        torch.testing.assert_close(torch.from_numpy(hs), expected.detach())
+        torch.testing.assert_close(torch.from_numpy(c_n), wanted.detach())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # Dynamo
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # Dynamo
+@pytest.mark.parametrize("backend", OURS)
+def test_what_a_compiler_gets_of_it(backend):
+    graphs = []
+
+    def compiler(graph, _):
+        graphs.append(len(graph.graph.nodes))
+        return graph.forward
+
+    torch.compile(LSTM(3, 4, backend=backend), backend=compiler)(torch.ones(9, 2, 3))
+    assert max(graphs) > 9 * 10  # the loop of nine steps is in one graph
+
+
 @pytest.mark.parametrize("backend", [*OURS, "cudnn"])
 def test_packed_sequences_where_new_tensors_are_made_elsewhere(backend):
     lstm = LSTM(3, 2, bidirectional=True, backend=backend)
@@ -379,6 +502,26 @@ def test_float16(backend):
     )
 
 
+def counting(run, dtype):
+    """Return the final cell state of a cell that adds 0.003 in 512 steps, and dc_0 of sum(hs)."""
+    sums = torch.tensor([30.0, 30.0, math.atanh(0.003), 0.0], dtype=torch.float64)
+    zero, weight = torch.zeros(1, 1, dtype=dtype), torch.zeros(4, 1, dtype=dtype)
+    c_0 = zero.clone().requires_grad_()
+    xs = torch.zeros(512, 1, dtype=dtype)
+    hs, _, c_n = run(xs, [1] * 512, zero, c_0, Weights(weight, weight, sums.to(dtype)))
+    hs.sum().backward()
+    assert c_n.dtype == c_0.grad.dtype == dtype
+    return c_n.item(), c_0.grad.item()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_hoisted_keeps_the_cell_state_and_its_gradient_in_float32_between_steps(dtype):
+    exact, eps = counting(loop, torch.float64), torch.finfo(dtype).eps
+    assert counting(hoisted, dtype) == pytest.approx(exact, rel=eps)
+    for one, other in zip(counting(loop, dtype), exact, strict=True):  # which rounds at each step
+        assert abs(one / other - 1) > 10 * eps
+
+
 def test_what_auto_picks():
     assert LSTM(2, 3).picked == "cudnn"
     assert LSTM(2, 3, device="meta").picked == "loop"  # nothing has been measured there
@@ -437,17 +580,22 @@ def test_kernels_in_tritons_interpreter():
 @pytest.mark.skipif(INTERPRETED, reason="nothing is compiled")
 @pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION is unset")
 @pytest.mark.parametrize("dtype", ["fp64", "fp32", "fp16", "bf16"])
-@pytest.mark.parametrize(("kernel", "tensors"), [("forward_kernel", 4), ("backward_kernel", 6)])
-def test_kernels_compile_for_a_gpu(kernel, tensors, dtype, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("kernel", "tensors", "states"),
+    [("forward_kernel", 4, (1, 2)), ("backward_kernel", 6, (1, 3, 4))],
+)
+def test_kernels_compile_for_a_gpu(kernel, tensors, states, dtype, tmp_path, monkeypatch):
     need(importlib.util.find_spec("triton"), "Triton", "pip install triton")
     import triton
     from triton.backends import compiler
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     kernel = getattr(fused, kernel)
-    types = [f"*{dtype}"] * tensors + ["i32", "i32", "constexpr", "constexpr"]
+    precise = "fp64" if dtype == "fp64" else "fp32"
+    types = [f"*{precise if k in states else dtype}" for k in range(tensors)]
+    types += ["i32", "i32", "constexpr", "constexpr"]
     constants = {
-        "BLOCK": fused.BLOCK,
+        "BLOCK": fused.block(64 * 512),
         "FLOAT": fused.tl.float64 if dtype == "fp64" else fused.tl.float32,
     }
     source = triton.compiler.ASTSource(
