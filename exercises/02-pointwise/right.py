@@ -1,11 +1,19 @@
-"""Right answers."""
+"""Right answers, each in a way of its own."""
 
 import math
 
 import numpy as np
 
-from lstm_course import pointwise
-from lstm_course.exercises import ch02_pointwise as exercise
+import lstm_course as lc
+
+
+def sigmoid_with_one_power(x):
+    small = np.exp(-np.abs(x))  # in 0 to 1, whatever x is
+    return np.where(x >= 0, 1, small) / (1 + small)
+
+
+def sigmoid_without_branches(x):
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
 def sigmoid_with_a_mask(x):
@@ -17,13 +25,21 @@ def sigmoid_with_a_mask(x):
     return result
 
 
+def sigmoid_piece_by_piece(x):
+    def where_negative(x):
+        return np.exp(x) / (1 + np.exp(x))
+
+    def elsewhere(x):
+        return 1 / (1 + np.exp(-x))
+
+    return np.piecewise(x, [x < 0], [where_negative, elsewhere])
+
+
 def sigmoid_with_loops(x):
     def one(a):
-        return (
-            1 / (1 + math.exp(-a))
-            if a >= 0
-            else math.exp(a) / (1 + math.exp(a))
-        )
+        if a >= 0:
+            return 1 / (1 + math.exp(-a))
+        return math.exp(a) / (1 + math.exp(a))
 
     return np.array([[one(float(a)) for a in row] for row in x], dtype=x.dtype)
 
@@ -32,32 +48,40 @@ def sigmoid_from_tanh(x):
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-def sigmoid_from_logaddexp(x):
+def sigmoid_from_its_logarithm(x):
     return np.exp(-np.logaddexp(0, -x))
 
 
-def tanh_with_steps(x, sigmoid):
-    doubled = x + x
-    share = sigmoid(doubled)
-    return share + share - 1
+def tanh_by_stretching(x, sigmoid):
+    return 2 * sigmoid(2 * x) - 1
 
 
 def tanh_by_symmetry(x, sigmoid):
+    # 1 is the share and what is left of it: sigmoid(2x) + sigmoid(-2x)
     return sigmoid(2 * x) - sigmoid(-2 * x)
 
 
+def sigmoid_derivative_from_two_shares(x):
+    return lc.sigmoid(x) * lc.sigmoid(-x)
+
+
 def sigmoid_derivative_from_one_power(x):
-    small = np.exp(-np.abs(x))
+    small = np.exp(-np.abs(x))  # the slope at x is that at -x
     return small / (1 + small) ** 2
 
 
 def sigmoid_derivative_from_cosh(x):
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # one over infinity is 0, as it should be
         return 0.25 / np.cosh(x / 2) ** 2
 
 
 def tanh_derivative_from_sigmoid(x):
-    return 4 * pointwise.sigmoid_derivative(2 * x)
+    return 4 * sigmoid_derivative_from_two_shares(2 * x)
+
+
+def tanh_derivative_from_one_power(x):
+    small = np.exp(-2 * np.abs(x))
+    return 4 * small / (1 + small) ** 2
 
 
 def tanh_derivative_from_cosh(x):
@@ -65,36 +89,43 @@ def tanh_derivative_from_cosh(x):
         return np.cosh(x) ** -2.0
 
 
+def chain_backward(w, x, c):
+    s = lc.sigmoid(w * x)
+    to_product = c * s * (1 - s)
+    return to_product * x, to_product * w, s
+
+
 def chain_with_loops(w, x, c):
-    gradients = [np.empty_like(w) for _ in range(3)]
+    dw, dx, dc = (np.empty_like(w) for _ in range(3))
     for place in np.ndindex(w.shape):
         s = 1 / (1 + np.exp(-w[place] * x[place]))
-        slope = c[place] * s * (1 - s)
-        for gradient, value in zip(
-            gradients, (slope * x[place], slope * w[place], s), strict=True
-        ):
-            gradient[place] = value
-    return gradients  # a list where a tuple is meant
+        to_product = c[place] * s * (1 - s)
+        dw[place] = to_product * x[place]
+        dx[place] = to_product * w[place]
+        dc[place] = s
+    return [dw, dx, dc]  # a list will do, too
 
 
 RIGHT = {
     "sigmoid": (
-        lambda x: pointwise.sigmoid(x),
+        sigmoid_with_one_power,
+        sigmoid_without_branches,
         sigmoid_with_a_mask,
+        sigmoid_piece_by_piece,
         sigmoid_with_loops,
         sigmoid_from_tanh,
-        sigmoid_from_logaddexp,
+        sigmoid_from_its_logarithm,
     ),
-    "tanh": (exercise.tanh_from_sigmoid, tanh_with_steps, tanh_by_symmetry),
+    "tanh": (tanh_by_stretching, tanh_by_symmetry),
     "sigmoid-derivative": (
-        lambda x: pointwise.sigmoid_derivative(x),
+        sigmoid_derivative_from_two_shares,
         sigmoid_derivative_from_one_power,
         sigmoid_derivative_from_cosh,
     ),
     "tanh-derivative": (
-        lambda x: pointwise.tanh_derivative(x),
         tanh_derivative_from_sigmoid,
+        tanh_derivative_from_one_power,
         tanh_derivative_from_cosh,
     ),
-    "chain": (exercise.chain, chain_with_loops),
+    "chain": (chain_backward, chain_with_loops),
 }

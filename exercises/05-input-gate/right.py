@@ -1,39 +1,57 @@
-"""Right answers."""
+"""Right answers, each in a way of its own."""
 
 import numpy as np
 
 import lstm_course as lc
-from lstm_course.exercises import ch05_input_gate as exercise
 
 
-def with_loops(x, h_prev, W_i, U_i, b_i, W_g, U_g, b_g):
+def by_joining_the_inputs(x, h_prev, W_i, b_i, W_g, b_g):
+    both = np.concatenate([x, h_prev], axis=1)
+    return lc.sigmoid(both @ W_i.T + b_i), np.tanh(both @ W_g.T + b_g)
+
+
+def by_cutting_the_matrices(x, h_prev, W_i, b_i, W_g, b_g):
+    D = x.shape[1]
+
+    def total(W, b):
+        return x @ W[:, :D].T + h_prev @ W[:, D:].T + b
+
+    return lc.sigmoid(total(W_i, b_i)), np.tanh(total(W_g, b_g))
+
+
+def with_loops(x, h_prev, W_i, b_i, W_g, b_g):
     i, g = np.empty_like(h_prev), np.empty_like(h_prev)
-    for result, squash, W, U, b in (
-        (i, lc.sigmoid, W_i, U_i, b_i),
-        (g, np.tanh, W_g, U_g, b_g),
-    ):
-        for n in range(len(x)):
-            for j in range(len(b)):
-                result[n, j] = squash(W[j] @ x[n] + U[j] @ h_prev[n] + b[j])
+    for n in range(len(x)):
+        both = np.append(x[n], h_prev[n])
+        for j in range(len(b_i)):
+            i[n, j] = lc.sigmoid(W_i[j] @ both + b_i[j])
+            g[n, j] = np.tanh(W_g[j] @ both + b_g[j])
     return i, g
 
 
-def with_einsum(x, h, W_i, U_i, b_i, W_g, U_g, b_g):
-    a = np.einsum("nd,khd->knh", x, np.array([W_i, W_g]))
-    a += (
-        np.einsum("nj,khj->knh", h, np.array([U_i, U_g]))
-        + np.array([b_i, b_g])[:, None]
-    )
-    return lc.sigmoid(a[0]), np.tanh(a[1])
+def with_one_product(x, h_prev, W_i, b_i, W_g, b_g):
+    """Stack the two matrices as well: one product gives both sums."""
+    both = np.hstack([x, h_prev])
+    a = both @ np.vstack([W_i, W_g]).T + np.append(b_i, b_g)
+    a_i, a_g = np.hsplit(a, 2)
+    return [lc.sigmoid(a_i), 2 * lc.sigmoid(2 * a_g) - 1]
 
 
-def with_concatenation(x, h, W_i, U_i, b_i, W_g, U_g, b_g):
-    both = np.concatenate([x, h], axis=1)
-    a = both @ np.block([[W_i, U_i], [W_g, U_g]]).T + np.concatenate(
-        [b_i, b_g]
-    )
-    H = len(b_i)
-    return [lc.sigmoid(a[:, :H]), 2 * lc.sigmoid(2 * a[:, H:]) - 1]
+def with_einsum(x, h_prev, W_i, b_i, W_g, b_g):
+    both = np.c_[x, h_prev]
+    a_i, a_g = np.einsum("nd,khd->knh", both, np.array([W_i, W_g]))
+    return lc.sigmoid(a_i + b_i), np.tanh(a_g + b_g)
+
+
+def update_by_two_products(c_prev, f, i, g):
+    return f * c_prev + i * g
+
+
+def update_of_a_copy(c_prev, f, i, g):
+    c = c_prev.copy()  # the caller keeps the old one
+    c *= f
+    c += i * g
+    return c
 
 
 def update_with_loops(c_prev, f, i, g):
@@ -47,21 +65,38 @@ def update_with_stacks(c_prev, f, i, g):
     return np.sum(np.stack([f, i]) * np.stack([c_prev, g]), axis=0)
 
 
+# Rows keep, erase, replace, add, approach; columns f, i, g.
+shut_or_open = np.array(
+    [[1, 0, 0], [0, 0, 0], [0, 1, -0.5], [1, 1, 0.25], [0.5, 0.5, 1]]
+)
+half_open = [
+    (1, 0.3, 0),
+    (0, 0, 1),
+    (0, 0.5, -1),
+    (1, 0.5, 0.5),
+    (0.5, 1, 0.5),
+]
+in_unequal_parts = (
+    (1, 0, -1),
+    [0, 1, 0],
+    [0, 0.625, -0.8],
+    [1, 0.25, 1],
+    [0.5, 0.5, 1],
+)
+
 RIGHT = {
     "input-gate": (
-        exercise.input_gate,
+        by_joining_the_inputs,
+        by_cutting_the_matrices,
         with_loops,
+        with_one_product,
         with_einsum,
-        with_concatenation,
     ),
     "cell-update": (
-        exercise.cell_update,
+        update_by_two_products,
+        update_of_a_copy,
         update_with_loops,
         update_with_stacks,
     ),
-    "gate-settings": (
-        exercise.SETTINGS,
-        [(1, 0.3, 0), (0, 0, 1), (0, 0.5, -1), (1, 0.5, 0.5), (0.5, 1, 0.5)],
-        ((1, 0, -1), [0, 1, 0], [0, 0.625, -0.8], [1, 0.25, 1], [0.5, 0.5, 1]),
-    ),
+    "gate-settings": (shut_or_open, half_open, in_unequal_parts),
 }

@@ -1,11 +1,16 @@
-"""Right answers. PyTorch is imported when they run."""
+"""Right answers, each in a way of its own. PyTorch is imported when they run.
+
+The solution itself stands in the master notebook, and as `exercise.to_pytorch` in
+lstm_course/exercises/ch16_pytorch.py, where the check has it from.
+"""
 
 import numpy as np
 
 from lstm_course.exercises import ch16_pytorch as exercise
 
 
-def with_load_state_dict(lstm, W, U, b):
+def by_loading_a_state_dict(lstm, W, U, b):
+    """Pick rows by their numbers, and hand over all four arrays at once."""
     import torch
 
     H = U.shape[1]
@@ -14,14 +19,15 @@ def with_load_state_dict(lstm, W, U, b):
         "weight_ih_l0": W[rows],
         "weight_hh_l0": U[rows],
         "bias_ih_l0": 0 * b,
+        "bias_hh_l0": b[rows],
     }
-    state["bias_hh_l0"] = b[rows]
     lstm.load_state_dict(
         {name: torch.tensor(array) for name, array in state.items()}
     )
 
 
-def with_halves_of_the_bias(lstm, W, U, b):
+def by_giving_each_bias_half(lstm, W, U, b):
+    """Put new parameters in the place of the old ones; only the sum counts."""
     import torch
 
     def of(array):
@@ -33,7 +39,8 @@ def with_halves_of_the_bias(lstm, W, U, b):
     return lstm
 
 
-def with_loops_over_gates(lstm, W, U, b):
+def by_writing_row_after_row(lstm, W, U, b):
+    """Write into `data`, of which nothing is recorded, gate by gate."""
     import torch
 
     H = lstm.hidden_size
@@ -46,23 +53,20 @@ def with_loops_over_gates(lstm, W, U, b):
     torch.nn.init.zeros_(lstm.bias_hh_l0)
 
 
-def with_numpy_views(lstm):
+def without_a_record(lstm):
+    """Within no_grad a parameter needs no detach, and a sum is a plain tensor."""
     import torch
 
     with torch.no_grad():
-        W, U = (
-            getattr(lstm, f"weight_{k}_l0").numpy().copy()
-            for k in ("ih", "hh")
-        )
-        b = (
-            (lstm.bias_ih_l0 + lstm.bias_hh_l0).numpy()
-            if lstm.bias
-            else np.zeros_like(W[:, 0])
-        )
-    return W, U, b
+        W = lstm.weight_ih_l0.numpy().copy()
+        U = lstm.weight_hh_l0.numpy().copy()
+        if not lstm.bias:
+            return W, U, np.zeros_like(W[:, 0])
+        return W, U, (lstm.bias_ih_l0 + lstm.bias_hh_l0).numpy()
 
 
-def with_tolist(lstm):
+def by_way_of_lists(lstm):
+    """Take whatever the module has: two arrays, or four."""
     state = lstm.state_dict()
     dtype = state["weight_hh_l0"].numpy().dtype
     arrays = [np.array(tensor.tolist(), dtype) for tensor in state.values()]
@@ -71,7 +75,8 @@ def with_tolist(lstm):
     return [arrays[0], arrays[1], sum(arrays[2:])]
 
 
-def with_output(lstm, batch):
+def from_the_output(lstm, batch):
+    """Forward has ended at the last step, backward at the first."""
     import torch
 
     hs = lstm(torch.tensor(batch).transpose(0, 1))[0].detach().numpy()
@@ -79,7 +84,8 @@ def with_output(lstm, batch):
     return np.hstack([hs[-1, :, :H], hs[0, :, H:]])
 
 
-def one_by_one(lstm, batch):
+def one_sequence_after_the_other(lstm, batch):
+    """A batch of one has (2, 1, H) final states, a row already."""
     import torch
 
     rows = []
@@ -89,7 +95,8 @@ def one_by_one(lstm, batch):
     return np.array(rows, batch.dtype)
 
 
-def with_batch_first(lstm, batch):
+def with_a_copy_that_is_batch_first(lstm, batch):
+    """Make a module that reads (N, T, D), and give it the same weights."""
     import torch
 
     other = torch.nn.LSTM(
@@ -103,10 +110,18 @@ def with_batch_first(lstm, batch):
 RIGHT = {
     "to-pytorch": (
         exercise.to_pytorch,
-        with_load_state_dict,
-        with_halves_of_the_bias,
-        with_loops_over_gates,
+        by_loading_a_state_dict,
+        by_giving_each_bias_half,
+        by_writing_row_after_row,
     ),
-    "from-pytorch": (exercise.from_pytorch, with_numpy_views, with_tolist),
-    "final-states": (with_output, one_by_one, with_batch_first),
+    "from-pytorch": (
+        exercise.from_pytorch,
+        without_a_record,
+        by_way_of_lists,
+    ),
+    "final-states": (
+        from_the_output,
+        one_sequence_after_the_other,
+        with_a_copy_that_is_batch_first,
+    ),
 }

@@ -1,7 +1,12 @@
-"""Right answers, as sources: Triton need not be imported here."""
+"""Right answers, each in a way of its own, as sources: Triton need not be imported here.
+
+The solution itself stands in the master notebook, and as `exercise.KERNEL` in
+lstm_course/exercises/ch17_gpu.py, where the check has it from.
+"""
 
 from lstm_course.exercises import ch17_gpu as exercise
 
+# Sigmoid and tanh as kernels of their own, of which no exponential overflows.
 WITH_HELPERS = """
 import triton
 import triton.language as tl
@@ -36,6 +41,7 @@ def kernel(a, stride, c, h, units, H, BLOCK: tl.constexpr):
 lc.check("fuse", kernel)
 """
 
+# One gate after the other; `x / (1 + exp(-a))` is x times the sigmoid of a.
 GATE_BY_GATE = """
 import triton
 import triton.language as tl

@@ -1,4 +1,8 @@
-"""Right answers."""
+"""Right answers, each in a way of its own.
+
+The solution itself stands in the master notebook, and as `exercise.number_unit` in
+lstm_course/exercises/ch20_agreement.py, where the check has it from.
+"""
 
 import numpy as np
 
@@ -6,6 +10,7 @@ from lstm_course.exercises import ch20_agreement as exercise
 
 
 def number_unit_with_a_mask(cs, first, last, plural):
+    """Let a mask (T, N) pick states and numbers, step by step."""
     steps = np.arange(len(cs))[:, None]
     inside = (steps >= first) & (steps <= last)
     x = cs[inside]
@@ -16,6 +21,7 @@ def number_unit_with_a_mask(cs, first, last, plural):
 
 
 def number_unit_with_corrcoef(cs, first, last, plural):
+    """Collect in lists, and let NumPy correlate one unit after the other."""
     rows, numbers = [], []
     for n in range(len(plural)):
         for t in range(first[n], last[n] + 1):
@@ -27,15 +33,9 @@ def number_unit_with_corrcoef(cs, first, last, plural):
 
 
 def number_unit_with_sums(cs, first, last, plural):
-    H = cs.shape[2]
-    count, sx, sxx, sxy, sy, syy = (
-        0,
-        np.zeros(H),
-        np.zeros(H),
-        np.zeros(H),
-        0.0,
-        0.0,
-    )
+    """One pass with five sums, and no means. (Of float64, as digits cancel.)"""
+    sx, sxx, sxy = np.zeros((3, cs.shape[2]))
+    count = sy = syy = 0
     for n, y in enumerate(plural.astype(float)):
         for x in cs[first[n] : last[n] + 1, n].astype(float):
             count += 1
@@ -48,13 +48,15 @@ def number_unit_with_sums(cs, first, last, plural):
 
 
 def switch_off_with_a_mask(U, b, V, d, unit, value):
+    """What an h adds that is `value` at the unit and 0 elsewhere is the bias."""
     kept = (np.arange(U.shape[1]) != unit).astype(U.dtype)
     h = np.zeros(U.shape[1], U.dtype)
     h[unit] = value
     return U * kept, b + U @ h, V * kept, d + V @ h
 
 
-def switch_off_with_loops(U, b, V, d, unit, value):
+def switch_off_row_by_row(U, b, V, d, unit, value):
+    """Move one weight of each row into that row's bias."""
     U, b, V, d = U.copy(), b.copy(), V.copy(), d.copy()
     for weight, bias in ((U, b), (V, d)):
         for row in range(len(bias)):
@@ -73,6 +75,6 @@ RIGHT = {
     "switch-off": (
         exercise.switch_off,
         switch_off_with_a_mask,
-        switch_off_with_loops,
+        switch_off_row_by_row,
     ),
 }

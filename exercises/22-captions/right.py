@@ -1,4 +1,8 @@
-"""Right answers."""
+"""Right answers, each in a way of its own.
+
+The solution itself stands in the master notebook, and as `exercise.beam_search` in
+lstm_course/exercises/ch22_captions.py, where the check has it from.
+"""
 
 import heapq
 import itertools
@@ -10,6 +14,7 @@ from lstm_course.exercises import ch22_captions as exercise
 
 
 def scores_with_loops(p, words, end, alpha):
+    """Stop at <end>; where there is none the loop ends at the last word."""
     scores = np.zeros(words.shape[1], p.dtype)
     for n in range(words.shape[1]):
         total = 0.0
@@ -22,6 +27,7 @@ def scores_with_loops(p, words, end, alpha):
 
 
 def scores_by_lengths(p, words, end, alpha):
+    """Find each length first, with an <end> behind those that have none."""
     T, N = words.shape
     is_end = np.vstack([words == end, np.ones((1, N), bool)])
     lengths = np.minimum(is_end.argmax(axis=0) + 1, T)
@@ -32,7 +38,7 @@ def scores_by_lengths(p, words, end, alpha):
 
 
 def search_with_a_heap(step, state, start, end, width, limit):
-    """Stop as soon as the best has ended: sums only fall, so nothing can overtake it."""
+    """Stop once the best has ended: sums only fall, so none can overtake it."""
     kept = [(0.0, (), state)]
     for _ in range(limit):
         if kept[0][1][-1:] == (end,):
@@ -60,12 +66,9 @@ def search_with_a_heap(step, state, start, end, width, limit):
 def search_that_reads_each_beginning_anew(
     step, state, start, end, width, limit
 ):
-    """Keep words in an array; <end> is followed by <end>, for nothing."""
-    rows, scores, V = (
-        np.zeros((1, 0), int),
-        np.zeros(1),
-        len(step(start, state)[0]),
-    )
+    """Keep no states. After <end> comes <end>, at no cost, and nothing else."""
+    rows, scores = np.zeros((1, 0), int), np.zeros(1)
+    V = len(step(start, state)[0])
     for t in range(limit):
         table = []
         for row in rows:
@@ -82,10 +85,8 @@ def search_that_reads_each_beginning_anew(
         best = np.argsort(-sums, axis=None)[:width]
         best = best[np.isfinite(sums.ravel()[best])]
         parents, words = np.unravel_index(best, sums.shape)
-        rows, scores = (
-            np.column_stack([rows[parents], words]),
-            sums.ravel()[best],
-        )
+        rows = np.column_stack([rows[parents], words])
+        scores = sums.ravel()[best]
     return rows[0], scores[0]
 
 

@@ -30,7 +30,9 @@ def _case(N: int, H: int) -> Case:
 
 
 LARGE = Case({"N": 2, "H": 3}, {"x": np.array([[-1e4, -800, 0], [1.5, 800, 1e4]])}, large=True)
-CASES = (_case(3, 3), _case(1, 1), _case(1, 4), _case(4, 2), LARGE, _case(2, 5))
+NEAR_0 = Case({"N": 2, "H": 1}, {"x": np.array([[1.3e-3], [-2.1e-3]])})
+"""Here tanh is a small difference of two shares: in float32 its last digits are gone."""
+CASES = (_case(3, 3), _case(1, 1), _case(1, 4), _case(4, 2), NEAR_0, LARGE, _case(2, 5))
 
 
 OVERFLOW = (
@@ -126,10 +128,18 @@ TANH_MISTAKES: Mistakes = {
         lambda x, s: s(2 * x),
     ),
     "Your result runs from 0 to 2. It has to be shifted.": (lambda x, s: 2 * s(2 * x),),
-    "Your result runs from -1 to 0. Stretch the sigmoid before you shift it.": (
+    "Your result never rises above 0: the 1 is taken off before the sigmoid is stretched.": (
         lambda x, s: s(2 * x) - 1,
+        lambda x, s: 2 * (s(2 * x) - 1),
     ),
     "Your result runs from -1/2 to 1/2. It has to be stretched.": (lambda x, s: s(2 * x) - 0.5,),
+    (
+        "The argument is scaled by a wrong factor: the slope of tanh at 0 is 1, and that "
+        "of the sigmoid a quarter."
+    ): (
+        lambda x, s: 2 * s(x / 2) - 1,
+        lambda x, s: 2 * s(4 * x) - 1,
+    ),
     "The sign is wrong: your result falls where tanh rises.": (
         lambda x, s: 1 - 2 * s(2 * x),
         lambda x, s: 2 * s(-2 * x) - 1,
@@ -175,8 +185,12 @@ SIGMOID_DERIVATIVE_MISTAKES: Mistakes = {
     "The square belongs to the rule of tanh. The sigmoid's has none.": (
         lambda x: 1 - sigmoid(x) ** 2,
     ),
-    "This is the square of the sigmoid. The second factor is what is left to 1.": (
+    "This is the square of one share. The second factor is what is left of it to 1.": (
         lambda x: sigmoid(x) ** 2,
+        lambda x: sigmoid(-x) ** 2,
+    ),
+    "What is left to 1 is the sigmoid of minus x. You take the sigmoid of 1 minus x.": (
+        lambda x: sigmoid(x) * sigmoid(1 - x),
     ),
     "This is the derivative of tanh.": (lambda x: tanh_derivative(x),),
     "The chain rule's inner derivative is left out: -1 / (1 + exp(-x))^2 misses a factor.": (
@@ -219,6 +233,14 @@ TANH_DERIVATIVE_MISTAKES: Mistakes = {
     "The factor is right, but the slope of the sigmoid is taken at x where 2x is meant.": (
         lambda x: 4 * sigmoid_derivative(x),
     ),
+    (
+        "One of your two sigmoids has the wrong argument. They are two shares that add up to 1, at "
+        "twice x and at minus twice x."
+    ): (
+        lambda x: 4 * sigmoid(2 * x) ** 2,
+        lambda x: 4 * sigmoid(2 * x) * sigmoid(-x),
+        lambda x: 4 * sigmoid(x) * sigmoid(-2 * x),
+    ),
     "This is the square root of the slope.": (lambda x: 2 / (np.exp(x) + np.exp(-x)),),
     TANH_DIGITS: (
         lambda x: 1 - tanh(x) ** 2,
@@ -239,6 +261,11 @@ def chain(w: Array, x: Array, c: Array) -> tuple[Array, Array, Array]:
     """Return the derivatives of y = sigmoid(w * x) * c with respect to w, x and c."""
     slope = c * sigmoid_derivative(w * x)
     return slope * x, slope * w, sigmoid(w * x)
+
+
+def _chained(slope: Array, w: Array, x: Array, gate: Array) -> tuple[Array, Array, Array]:
+    """Return dw, dx and dc with this slope of y with respect to the product of w and x."""
+    return slope * x, slope * w, gate
 
 
 def _chain_case(N: int, H: int) -> Case:
@@ -279,6 +306,24 @@ CHAIN_MISTAKES: Mistakes = {
             c * sigmoid_derivative(w * x) * x,
             sigmoid(w * x),
         ),
+    ),
+    "c stands inside the sigmoid. In y it multiplies the sigmoid's result.": (
+        lambda w, x, c: _chained(c * sigmoid_derivative(w * x * c), w, x, sigmoid(w * x)),
+        lambda w, x, c: (
+            c * sigmoid_derivative(w * x * c) * x,
+            c * sigmoid_derivative(w * x * c) * w,
+            w * x * sigmoid_derivative(w * x * c),
+        ),
+    ),
+    "The slope of the sigmoid is taken at one factor. Its argument is the product of w and x.": (
+        lambda w, x, c: _chained(c * sigmoid_derivative(x), w, x, sigmoid(w * x)),
+        lambda w, x, c: _chained(c * sigmoid_derivative(w), w, x, sigmoid(w * x)),
+    ),
+    "The slope is that of tanh, 1 minus the square. The sigmoid's rule has another form.": (
+        lambda w, x, c: _chained(c * (1 - sigmoid(w * x) ** 2), w, x, sigmoid(w * x)),
+    ),
+    "In the inner product each factor gets the other one. You give both factors to both.": (
+        lambda w, x, c: (*[c * sigmoid_derivative(w * x) * w * x] * 2, sigmoid(w * x)),
     ),
     "This is the value y. How much it grows with c is asked for.": (
         lambda w, x, c: (*chain(w, x, c)[:2], sigmoid(w * x) * c),
@@ -383,6 +428,7 @@ QUESTIONS = (
                 ),
             },
             demands={SIGMOID_DIGITS: _keeps_digits},
+            forbidden=(pointwise.sigmoid_derivative, pointwise.tanh_derivative),
             right="Right, and with all digits where the sigmoid is flat.",
         ),
     ),
@@ -411,6 +457,7 @@ QUESTIONS = (
                 ),
             },
             demands={TANH_DIGITS: _keeps_tanh_digits},
+            forbidden=(pointwise.tanh_derivative, pointwise.sigmoid_derivative),
             right="Right, and with all digits where tanh is flat.",
         ),
     ),

@@ -76,8 +76,21 @@ MISTAKES: Mistakes = {
     "The values are right and the axes exchanged: your result is (H, N), expected (N, H).": (
         _used(lambda f, c, h: (f * c).T),
     ),
-    "Right for N = 1. In a larger batch every row gets the gate of the first.": (
+    **said(
+        "reshaped",
+        _by(lambda *given: sigmoid(affine(*given)).T.reshape(given[1].shape)),
+        came="(H, N)",
+        wanted="(N, H)",
+        what="the sequences",
+    ),
+    **said(
+        "one-sequence",
+        lambda x, h, c, W, U, b: (sigmoid(W @ x[0] + U @ h[0] + b) * c[0])[None],
         lambda x, h, c, W, U, b: sigmoid(W @ x[0] + U @ h[0] + b) * c,
+        lambda x, h, c, W, U, b: sigmoid(W @ x[-1] + U @ h[-1] + b) * c,
+        lambda x, h, c, W, U, b: sigmoid((x @ W.T + h @ U.T + b).sum(axis=0)) * c,
+        lambda x, h, c, W, U, b: sigmoid((x @ W.T + h @ U.T + b).mean(axis=0)) * c,
+        own="a gate of its own, and yours share one",
     ),
 }
 
@@ -108,6 +121,14 @@ def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
     return lstm_case("x h_prev c_prev W U b", scale, gates=1, N=N, D=D, H=H)
 
 
+def _cancelling() -> Case:
+    """Return a case whose sums are small differences of large terms, too fine for float32."""
+    arguments = _case(1, 3, 2, scale=30).arguments
+    x, h_prev, _, W, U, b = arguments.values()
+    b = b / 30 - affine(x, h_prev, W, U, 0 * b)[0]
+    return Case({"N": 1, "D": 3, "H": 2}, {**arguments, "b": b}, large=True)
+
+
 FORGET_GATE = Question(
     name="forget-gate",
     points=4,
@@ -130,10 +151,17 @@ FORGET_GATE = Question(
             _case(1, 4, 2),
             _case(4, 2, 3),
             _case(2, 3, 2, scale=20),
+            _cancelling(),
             _case(2, 5, 4),
         ),
         mistakes=MISTAKES,
         properties=PROPERTIES,
+        forbidden=(
+            gates.forget_gate,
+            gates.input_gate,
+            gates.output_gate,
+            gates.preactivation,
+        ),
         right="Right for one sequence and for batches, for small and large values, in float32 too.",
     ),
 )

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from lstm_course import gates
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Exam, NotAnswered, Question, WrongAnswer, as_array
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
 from lstm_course.exercises.engine.mistakes import (
-    AXES,
     CANDIDATE,
     GATE,
     SUM,
@@ -30,11 +30,45 @@ Squash = Callable[[Array], Array]
 SIZES = ((3, 3, 3), (1, 1, 1), (1, 4, 2), (4, 2, 3))
 
 
+def _joined(W: Array, U: Array) -> Array:
+    """Return one matrix for [x; h_prev]."""
+    return np.concatenate([W, U], axis=1)
+
+
 def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
-    return lstm_case("x h_prev W_i U_i b_i W_g U_g b_g", scale, gates=1, N=N, D=D, H=H)
+    case = lstm_case("x h_prev W_i U_i b_i W_g U_g b_g", scale, gates=1, N=N, D=D, H=H)
+    x, h_prev, W_i, U_i, b_i, W_g, U_g, b_g = case.arguments.values()
+    matrices = {"W_i": _joined(W_i, U_i), "b_i": b_i, "W_g": _joined(W_g, U_g), "b_g": b_g}
+    return Case(case.sizes, {"x": x, "h_prev": h_prev, **matrices}, case.large)
 
 
-def input_gate(
+def _cancelling() -> Case:
+    """Return a case whose sums are small differences of large terms, too fine for float32."""
+    arguments = dict(_case(1, 3, 2, scale=30).arguments)
+    x, h_prev, W_i, b_i, W_g, b_g = arguments.values()
+    both = np.concatenate([x, h_prev], axis=1)
+    arguments["b_i"], arguments["b_g"] = b_i / 30 - (both @ W_i.T)[0], b_g / 30 - (both @ W_g.T)[0]
+    return Case({"N": 1, "D": 3, "H": 2}, arguments, large=True)
+
+
+def _split(answer: Answer, by: int = 0) -> Answer:
+    """Return an answer to the question from one that is given W and U of each map apart.
+
+    The matrices are cut after as many columns as x has, or h_prev if `by` is 1.
+    """
+
+    def joined(
+        x: Array, h_prev: Array, W_i: Array, b_i: Array, W_g: Array, b_g: Array
+    ) -> tuple[Array, Array]:
+        place = (x, h_prev)[by].shape[1]
+        (W_i, U_i), (W_g, U_g) = (np.split(W, [place], axis=1) for W in (W_i, W_g))
+        i, g = answer(x, h_prev, W_i, U_i, b_i, W_g, U_g, b_g)
+        return i, g
+
+    return joined
+
+
+def _input_gate(
     x: Array,
     h_prev: Array,
     W_i: Array,
@@ -44,17 +78,26 @@ def input_gate(
     U_g: Array,
     b_g: Array,
 ) -> tuple[Array, Array]:
-    """Return the input gate and the candidate."""
     i = sigmoid(affine(x, h_prev, W_i, U_i, b_i))
     g = tanh(affine(x, h_prev, W_g, U_g, b_g))
     return i, g
 
 
+def input_gate(
+    x: Array, h_prev: Array, W_i: Array, b_i: Array, W_g: Array, b_g: Array
+) -> tuple[Array, Array]:
+    """Return the input gate and the candidate."""
+    both = np.concatenate([x, h_prev], axis=1)
+    return sigmoid(both @ W_i.T + b_i), tanh(both @ W_g.T + b_g)
+
+
 def _squashed(of_i: Squash, of_g: Squash, a: Answer = affine) -> Answer:
     """Return an answer that squashes the two sums in its own way, or has sums of its own."""
-    return lambda x, h, Wi, Ui, bi, Wg, Ug, bg: (
-        of_i(a(x, h, Wi, Ui, bi)),
-        of_g(a(x, h, Wg, Ug, bg)),
+    return _split(
+        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: (
+            of_i(a(x, h, Wi, Ui, bi)),
+            of_g(a(x, h, Wg, Ug, bg)),
+        )
     )
 
 
@@ -68,10 +111,17 @@ def _candidate_squashed(squash: Squash) -> Answer:
 
 def _both(gate: Answer) -> Answer:
     """Return an answer whose two results are gate(x, h_prev, W, U, b, squash)."""
-    return lambda x, h, Wi, Ui, bi, Wg, Ug, bg: (
-        gate(x, h, Wi, Ui, bi, sigmoid),
-        gate(x, h, Wg, Ug, bg, tanh),
+    return _split(
+        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: (
+            gate(x, h, Wi, Ui, bi, sigmoid),
+            gate(x, h, Wg, Ug, bg, tanh),
+        )
     )
+
+
+def _exchanged(change: Answer) -> Answer:
+    """Return an answer that takes other parameters: change returns W, U and b of i, then of g."""
+    return _split(lambda x, h, *given: _input_gate(x, h, *change(*given)))
 
 
 def _instead(change: Callable[[Array, Array], tuple[Array, Array]]) -> Answer:
@@ -90,25 +140,25 @@ INPUT_GATE_MISTAKES: Mistakes = {
     **each(
         "The gate and the candidate share one sum, that of the {}. Each has a map of its own.",
         {
-            "gate": (
-                lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wi, Ui, bi, Wi, Ui, bi),
-            ),
-            "candidate": (
-                lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wg, Ug, bg, Wg, Ug, bg),
-            ),
+            "gate": (_exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wi, Ui, bi, Wi, Ui, bi)),),
+            "candidate": (_exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wg, Ug, bg, Wg, Ug, bg)),),
         },
     ),
-    "The candidate is given the bias of the input gate.": (
-        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wi, Ui, bi, Wg, Ug, bi),
+    **each(
+        "The candidate is given the {} of the input gate.",
+        {
+            "bias": (_exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wi, Ui, bi, Wg, Ug, bi)),),
+            "matrix": (_exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wi, Ui, bi, Wi, Ui, bg)),),
+        },
     ),
     "The input gate is given the bias of the candidate.": (
-        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wi, Ui, bg, Wg, Ug, bg),
+        _exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wi, Ui, bg, Wg, Ug, bg)),
     ),
     "The candidate reads h_prev through the recurrent weights of the input gate.": (
-        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wi, Ui, bi, Wg, Ui, bg),
+        _exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wi, Ui, bi, Wg, Ui, bg)),
     ),
     "The candidate reads x through the input weights of the input gate.": (
-        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wi, Ui, bi, Wi, Ug, bg),
+        _exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wi, Ui, bi, Wi, Ug, bg)),
     ),
     **each(
         "This is what is written, gate times candidate. The {} itself is asked for.",
@@ -118,19 +168,35 @@ INPUT_GATE_MISTAKES: Mistakes = {
         },
     ),
     **shared(_both, *UNSUMMED),
-    **shared(lambda a: _squashed(sigmoid, tanh, a), *SUM, *AXES),
+    **shared(lambda a: _squashed(sigmoid, tanh, a), *(key for key in SUM if key != "joined-apart")),
+    (
+        "x and h_prev are joined in the other order: the first D columns of a matrix belong to x, "
+        "the last H to h_prev."
+    ): (lambda x, h, Wi, bi, Wg, bg: input_gate(h, x, Wi, bi, Wg, bg),),
+    (
+        "Right where D = H, and not elsewhere: the first D columns of a matrix belong to x, the "
+        "last H to h_prev."
+    ): (_split(_input_gate, by=1),),
+    **said(
+        "one-sequence",
+        lambda x, h, *given: input_gate(x[:1], h[:1], *given),
+        lambda x, h, *given: tuple(
+            np.tile(one, (len(x), 1)) for one in input_gate(x[:1], h[:1], *given)
+        ),
+        own="a gate of its own, and yours share one",
+    ),
     # What is wrong with both results together comes last: else it were said of one alone.
     "The two squashing functions have changed places.": (_squashed(tanh, sigmoid),),
     "The parameters have changed places: the gate is given the candidate's, and the other way.": (
-        lambda x, h, Wi, Ui, bi, Wg, Ug, bg: input_gate(x, h, Wg, Ug, bg, Wi, Ui, bi),
+        _exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wg, Ug, bg, Wi, Ui, bi)),
     ),
 }
 
 
 def _mirrors(answer: Guarded, rng: np.random.Generator) -> bool:
-    *others, W, U, b = _case(2, 3, 2).arguments.values()
-    i, g = answer(*others, W, U, b)
-    i_mirrored, g_mirrored = answer(*others, -W, -U, -b)
+    *others, W, b = _case(2, 3, 2).arguments.values()
+    i, g = answer(*others, W, b)
+    i_mirrored, g_mirrored = answer(*others, -W, -b)
     return np.allclose(i, i_mirrored) and np.allclose(g, -g_mirrored)
 
 
@@ -141,9 +207,7 @@ def _keeps_bounds(answer: Guarded, rng: np.random.Generator) -> bool:
 
 INPUT_GATE_PROPERTIES: dict[str, Property] = {
     "Every entry of i must lie in 0 to 1, and every entry of g in -1 to 1.": _keeps_bounds,
-    "With the sign of W_g, U_g and b_g turned, g must turn its sign, and i stay as it is.": (
-        _mirrors
-    ),
+    "With the sign of W_g and b_g turned, g must turn its sign, and i stay as it is.": _mirrors,
 }
 
 
@@ -178,6 +242,21 @@ UPDATE_MISTAKES: Mistakes = {
     ),
     "The forget gate acts on what is written too. It has to act on the old state alone.": (
         lambda c, f, i, g: f * (c + i * g),
+    ),
+    "The old cell state is counted twice: whole, and once more through the forget gate.": (
+        lambda c, f, i, g: c + f * c + i * g,
+    ),
+    (
+        "Right for one sequence, N = 1, and wrong for batches: each row has gates and a state of "
+        "its own."
+    ): (
+        lambda c, f, i, g: f[:1] * c[:1] + i[:1] * g[:1],
+        lambda c, f, i, g: f[:1] * c + i[:1] * g,
+    ),
+    "The work is done in float32: half of the digits are lost on the way, whatever you return.": (
+        lambda c, f, i, g: cell_update(*(one.astype(np.float32) for one in (c, f, i, g))).astype(
+            c.dtype
+        ),
     ),
     "The input gate acts on what is kept too. It has to act on the candidate alone.": (
         lambda c, f, i, g: i * (f * c + g),
@@ -360,22 +439,35 @@ QUESTIONS = (
         name="input-gate",
         points=2,
         hints=(
-            "Two results, two sums. Which three parameters belong to each, and how is each sum "
-            "squashed: as a share, or as something that may be negative?",
-            "Both sums have the form of the forget gate's, with their own weights and bias. The "
-            "gate answers how much, so it lies in 0 to 1. The candidate answers what, so it lies "
-            "in -1 to 1.",
-            "For each: the batch x times W transposed, plus h_prev times U transposed, plus b. "
-            "The sigmoid of the sum with i's parameters is i, the tanh of the sum with g's is g. "
-            "Return i first.",
+            "Two results, two sums. Which parameters belong to each, and how is each sum squashed: "
+            "as a share, or as something that may be negative?",
+            "Both sums have the form of the forget gate's, but W and U stand side by side in one "
+            "matrix. Either cut its columns after the first D, or put x and h_prev side by side "
+            "too. The gate answers how much, so it lies in 0 to 1. The candidate answers what, so "
+            "it lies in -1 to 1.",
+            "Join x and h_prev along the second axis, x first, which gives (N, D + H). For each: "
+            "that batch times the matrix transposed, plus the bias. The sigmoid of the sum with "
+            "i's parameters is i, the tanh of the sum with g's is g. Return i first.",
         ),
         exam=FunctionExam(
             name="input_gate",
             solution=input_gate,
             returns=(Returned("i", "(N, H)"), Returned("g", "(N, H)")),
-            cases=(*(_case(*sizes) for sizes in SIZES), _case(2, 3, 2, scale=40), _case(2, 5, 4)),
+            cases=(
+                *(_case(*sizes) for sizes in SIZES),
+                _case(2, 3, 2, scale=40),
+                _cancelling(),
+                _case(2, 5, 4),
+            ),
             mistakes=INPUT_GATE_MISTAKES,
             properties=INPUT_GATE_PROPERTIES,
+            forbidden=(
+                gates.input_gate,
+                gates.candidate,
+                gates.forget_gate,
+                gates.output_gate,
+                gates.preactivation,
+            ),
             right="Right: how much and what, each through a map of its own.",
         ),
     ),

@@ -1,5 +1,7 @@
 """The output gate, the hidden state, the memory behind it, and the bound."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from lstm_course import gates
@@ -20,21 +22,91 @@ from lstm_course.exercises.engine.mistakes import (
     shared,
 )
 from lstm_course.exercises.engine.parts import affine, as_it_is, lstm_case
-from lstm_course.exercises.engine.trials import Case, Returned
+from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.pointwise import sigmoid, tanh
 
 SHAPE = "(N, H)"
 SIZES = ((3, 3), (1, 1), (1, 4), (4, 2), (2, 5))
 
 
+def output_gate(x: Array, h_prev: Array, c: Array, W: Array, U: Array, p: Array, b: Array) -> Array:
+    """Return the output gate that looks at the new cell state too, each unit at its own entry."""
+    return sigmoid(affine(x, h_prev, W, U, b) + p * c)
+
+
 def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
-    return lstm_case("x h_prev W U b", scale, gates=1, N=N, D=D, H=H)
+    case = lstm_case("x h_prev c_prev W U b", scale, gates=1, N=N, D=D, H=H)
+    x, h_prev, c, W, U, b = case.arguments.values()
+    p = scale * np.random.default_rng([H, D, N]).normal(size=H)
+    arguments = {"x": x, "h_prev": h_prev, "c": c, "W": W, "U": U, "p": p, "b": b}
+    return Case(case.sizes, arguments, case.large)
+
+
+def _cancelling() -> Case:
+    """Return a case whose sums are small differences of large terms, too fine for float32."""
+    arguments = dict(_case(1, 3, 2, scale=30).arguments)
+    x, h_prev, c, W, U, p, b = arguments.values()
+    arguments["b"] = b / 30 - (affine(x, h_prev, W, U, 0 * b) + p * c)[0]
+    return Case({"N": 1, "D": 3, "H": 2}, arguments, large=True)
+
+
+def _peeping(a: Answer, squash: Answer = sigmoid) -> Answer:
+    """Return an answer that squashes a sum of its own, with the peepholes added."""
+    return lambda x, h, c, W, U, p, b: squash(a(x, h, W, U, b) + p * c)
+
+
+def _biased_by_c(gate: Answer) -> Answer:
+    """Return an answer gate(x, h_prev, W, U, b, squash) to whose bias the peepholes are added."""
+    return lambda x, h, c, W, U, p, b: gate(x, h, W, U, b + p * c, sigmoid)
+
+
+def _peeps(peep: Callable[[Array, Array, Array], Array]) -> Answer:
+    """Return an answer with peep(p, c, h_prev) in the place of the peepholes."""
+    return lambda x, h, c, W, U, p, b: sigmoid(affine(x, h, W, U, b) + peep(p, c, h))
 
 
 GATE_MISTAKES: Mistakes = {
-    **shared(lambda squash: lambda *given: squash(affine(*given)), *GATE),
-    **shared(lambda gate: lambda *given: gate(*given, sigmoid), *MINUS, *UNSUMMED),
-    **shared(lambda a: lambda *given: sigmoid(a(*given)), *SUM, *AXES),
+    "The gate does not look at the cell state: p and c have no effect.": (
+        _peeps(lambda p, c, h: 0 * c),
+    ),
+    "p acts on the hidden state. It lets the gate look at the cell state.": (
+        _peeps(lambda p, c, h: p * h),
+    ),
+    "The gate looks at tanh of the cell state. The peephole shows c itself.": (
+        _peeps(lambda p, c, h: p * tanh(c)),
+    ),
+    "Every unit sees the cell states of all units. It is to see its own entry: p times c, entry by "
+    "entry.": (
+        _peeps(lambda p, c, h: (c @ p)[:, None]),
+        _peeps(lambda p, c, h: c @ p),
+    ),
+    "p is added to c. It is a weight, so it scales c.": (_peeps(lambda p, c, h: p + c),),
+    "c is added without its weight p.": (_peeps(lambda p, c, h: c),),
+    "The peephole stands behind the sigmoid. It is one of the terms that the sigmoid gets.": (
+        lambda x, h, c, W, U, p, b: sigmoid(affine(x, h, W, U, b)) + p * c,
+    ),
+    "This is what is shown, or a part of it. How much is shown is asked for: the gate itself.": (
+        lambda *given: output_gate(*given) * given[2],
+        lambda *given: output_gate(*given) * tanh(given[2]),
+    ),
+    **shared(lambda squash: _peeping(affine, squash), *GATE),
+    **shared(_biased_by_c, *MINUS, *UNSUMMED),
+    **shared(_peeping, *SUM, *AXES),
+    **said(
+        "reshaped",
+        lambda *given: output_gate(*given).T.reshape(given[1].shape),
+        came="(H, N)",
+        wanted="(N, H)",
+        what="the sequences",
+    ),
+    **said(
+        "one-sequence",
+        lambda x, h, c, *given: output_gate(x[:1], h[:1], c[:1], *given),
+        lambda x, h, c, *given: output_gate(x[:1], h[:1], c, *given),
+        lambda x, h, c, *given: 0 * c + output_gate(x[:1], h[:1], c[:1], *given),
+        lambda x, h, c, *given: 0 * c + output_gate(x[-1:], h[-1:], c[-1:], *given),
+        own="a gate of its own, and yours share one",
+    ),
 }
 
 
@@ -61,6 +133,14 @@ def _shown_case(N: int, H: int, scale: float = 1.5) -> Case:
 
 HIDDEN_MISTAKES: Mistakes = {
     **shared(as_it_is, *SHOWN),
+    **said(
+        "one-sequence",
+        lambda o, c: o[:1] * tanh(c[:1]),
+        lambda o, c: o[:1] * tanh(c),
+        lambda o, c: o * tanh(c[:1]),
+        lambda o, c: 0 * o + o[:1] * tanh(c[:1]),
+        own="an o and a c of its own",
+    ),
     "The gate is squashed in place of the cell state.": (
         lambda o, c: tanh(o) * c,
         lambda o, c: sigmoid(o) * c,
@@ -115,6 +195,13 @@ def _behind_case(N: int, H: int, scale: float = 0.8) -> Case:
     return Case({"N": N, "H": H}, {"h": hidden_state(**shown), "o": shown["o"]})
 
 
+def _saturated() -> Case:
+    """Return a case of cell states so large that h is all but o."""
+    c = np.array([[-9.5, 6.5], [0.3, 9.0]])
+    o = _shown_case(2, 2).arguments["o"]
+    return Case({"N": 2, "H": 2}, {"h": hidden_state(o, c), "o": o})
+
+
 BEHIND_MISTAKES: Mistakes = {
     "This is the squashed cell state. The squashing is still to be undone.": (lambda h, o: h / o,),
     "The gate is undone, but then you squash once more where you have to undo a squashing.": (
@@ -125,7 +212,22 @@ BEHIND_MISTAKES: Mistakes = {
     ),
     "You cut the quotient off before it comes near 1, and a large cell state is lost.": tuple(
         lambda h, o, limit=limit: np.arctanh(np.clip(h / o, -limit, limit))
-        for limit in (0.9, 0.95, 0.99, 0.999)
+        for limit in (0.9, 0.95, 0.99, 0.999, 0.9999, 1 - 1e-5, 1 - 1e-6, 1 - 1e-7)
+    ),
+    "You add something to the gate before you divide. No entry of o is 0.": tuple(
+        lambda h, o, eps=eps: np.arctanh(h / (o + eps)) for eps in (1e-6, 1e-7, 1e-8, 1e-10, 1e-12)
+    ),
+    "A pair of brackets is missing in the fraction of your logarithm.": (
+        lambda h, o: 0.5 * np.log(1 + h / o / (1 - h / o)),
+        lambda h, o: 0.5 * np.log((1 + h / o) / 1 - h / o),
+        lambda h, o: 0.5 * np.log(1 + h / o / 1 - h / o),
+    ),
+    "Your logarithm has another base. The inverse of tanh has the natural one.": (
+        lambda h, o: 0.5 * np.log2((1 + h / o) / (1 - h / o)),
+        lambda h, o: 0.5 * np.log10((1 + h / o) / (1 - h / o)),
+    ),
+    "The sign of h is lost. Where h is negative, so is the cell state.": (
+        lambda h, o: np.arctanh(np.abs(h) / o),
     ),
     "The inverse of a function is not one over it.": (
         lambda h, o: 1 / np.tanh(h / o),
@@ -267,15 +369,17 @@ QUESTIONS = (
         name="output-gate",
         points=1,
         hints=(
-            "You have built this form twice: for the forget gate and for the input gate.",
+            "You have built this form twice: for the forget gate and for the input gate. What is "
+            "new is a single term in the sum. Which shape must it have?",
             "A map of the input and a map of the hidden state are added, and the bias with them. "
-            "What squashes the sum, if the result is to be a share?",
-            "The batch x times W transposed, plus h_prev times U transposed, plus b. The output "
-            "gate is the sigmoid of that.",
+            "The peepholes are one more term: how does each unit see its own entry alone? What "
+            "squashes the sum, if the result is to be a share?",
+            "The batch x times W transposed, plus h_prev times U transposed, plus b, plus p times "
+            "c entry by entry. The output gate is the sigmoid of that.",
         ),
         exam=FunctionExam(
             name="output_gate",
-            solution=gates.output_gate,
+            solution=output_gate,
             returns=(Returned(shape=SHAPE),),
             cases=(
                 _case(3, 3, 3),
@@ -283,14 +387,21 @@ QUESTIONS = (
                 _case(1, 4, 2),
                 _case(4, 2, 3),
                 _case(2, 3, 2, scale=40),
+                _cancelling(),
                 _case(2, 5, 4),
             ),
             mistakes=GATE_MISTAKES,
+            forbidden=(
+                gates.output_gate,
+                gates.forget_gate,
+                gates.input_gate,
+                gates.preactivation,
+            ),
             properties={
                 "Every entry of the gate must lie in 0 to 1.": _is_a_share,
                 "With all arguments 0 the gate must be a half.": _is_half,
             },
-            right="Right for one sequence and for batches, for small and large values.",
+            right="Right: a gate that looks at the memory before it shows it, for any batch.",
         ),
     ),
     Question(
@@ -336,6 +447,7 @@ QUESTIONS = (
             cases=(
                 *(_behind_case(*sizes) for sizes in SIZES[:-1]),
                 _behind_case(4, 3, scale=4),
+                _saturated(),
                 _behind_case(*SIZES[-1]),
             ),
             mistakes=BEHIND_MISTAKES,

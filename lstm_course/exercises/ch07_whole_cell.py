@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_course import cell, sequence
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
@@ -29,7 +30,6 @@ from lstm_course.exercises.engine.parts import (
     as_it_is,
     drawn,
     lstm_case,
-    lstm_step,
     reordered,
     slices_in,
     split,
@@ -43,8 +43,41 @@ STEP_ARGUMENTS = "x h_prev c_prev W U b"
 SIZES = ((3, 3, 3), (1, 1, 1), (1, 4, 2), (3, 1, 2), (3, 2, 1), (4, 2, 3))
 
 
+def packed(W: Array, U: Array, b: Array) -> Array:
+    """Return the one matrix (D + H + 1, 4H) that [x, h_prev, 1] is multiplied by."""
+    return np.concatenate([W.T, U.T, b[None]])
+
+
+def _apart(M: Array, D: int) -> tuple[Array, Array, Array]:
+    """Return the W, U and b that stand in the one matrix."""
+    return M[:D].T, M[D:-1].T, M[-1]
+
+
 def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
-    return lstm_case(STEP_ARGUMENTS, scale, N=N, D=D, H=H)
+    case = lstm_case(STEP_ARGUMENTS, scale, N=N, D=D, H=H)
+    x, h_prev, c_prev, *parameters = case.arguments.values()
+    arguments = {"x": x, "h_prev": h_prev, "c_prev": c_prev, "M": packed(*parameters)}
+    return Case(case.sizes, arguments, case.large)
+
+
+def _cancelling() -> Case:
+    """Return a case whose sums are small differences of large terms, too fine for float32."""
+    arguments = dict(_case(1, 3, 2, scale=30).arguments)
+    x, h_prev, _, M = arguments.values()
+    bias = M[-1] / 30 - (x @ M[:3] + h_prev @ M[3:5])[0]
+    arguments["M"] = np.concatenate([M[:-1], bias[None]])
+    return Case({"N": 1, "D": 3, "H": 2}, arguments, large=True)
+
+
+def _packed(step: Answer) -> Answer:
+    """Return an answer to the question from a step that is given W, U and b."""
+    return lambda x, h, c, M: step(x, h, c, *_apart(M, x.shape[1]))
+
+
+def step_packed(x: Array, h_prev: Array, c_prev: Array, M: Array) -> tuple[Array, Array]:
+    """Return h and c after one step, with all parameters in one matrix."""
+    h, c = STEP(x, h_prev, c_prev, *_apart(M, x.shape[1]))
+    return h, c
 
 
 def _squashed(squash: Answer, gates: str) -> Lines:
@@ -69,7 +102,10 @@ def _new_h_for_o(s: Any) -> Array:
     return sigmoid(o) * tanh(s.c)
 
 
-STEP_MISTAKES: Mistakes = {
+IN_ONE = tuple(key for key in SUM if key not in ("joined-apart", "bias-twice"))
+"""The mistakes in a sum that are made with one matrix too."""
+
+OF_A_STEP: Mistakes = {
     **shared(lambda show: STEP.but(h=lambda s: show(s.o, s.c)), *SHOWN),
     "The hidden state shows the old cell state. The update comes first.": (
         STEP.but(h=lambda s: s.o * tanh(s.c_prev)),
@@ -96,6 +132,14 @@ STEP_MISTAKES: Mistakes = {
     "All four gates are computed from the first slice. Each has one of its own.": (
         STEP.but(slices=lambda s: [split(s.a, axis=1)[0]] * 4),
     ),
+    "You reshape the sum into four arrays (N, H), which cuts it along the rows. The slices stand "
+    "side by side in its columns.": (
+        STEP.but(slices=lambda s: list(s.a.reshape(4, len(s.x), -1))),
+    ),
+    "The candidate is squashed twice, by the sigmoid of the gates and then by tanh.": (
+        _squashed(lambda a: tanh(sigmoid(a)), "g"),
+    ),
+    **said("h-for-c", lambda *given: (STEP(*given)[0], STEP(*given)[0])),
     "Every gate is given the bias of the output gate. Each has a slice of b to itself.": (
         _with_bias_of_o("ifg"),
     ),
@@ -104,7 +148,7 @@ STEP_MISTAKES: Mistakes = {
     "The output gate reads the new hidden state. All four gates read the old one.": (
         STEP.but(h=_new_h_for_o),
     ),
-    **shared(lambda a: STEP.but(a=lambda s: a(s.x, s.h_prev, s.W, s.U, s.b)), *SUM),
+    **shared(lambda a: STEP.but(a=lambda s: a(s.x, s.h_prev, s.W, s.U, s.b)), *IN_ONE),
     **{
         in_order(order, "ifgo", STACKED): (STEP.but(slices=slices_in(order)),)
         for order in ORDERS
@@ -113,10 +157,30 @@ STEP_MISTAKES: Mistakes = {
 }
 
 
+STEP_MISTAKES: Mistakes = {
+    sentence: tuple(map(_packed, answers)) for sentence, answers in OF_A_STEP.items()
+} | {
+    "x and h_prev are joined in the other order: the first D rows of M belong to x, the next H to "
+    "h_prev.": (lambda x, h, c, M: STEP(h, x, c, M[: h.shape[1]].T, M[h.shape[1] : -1].T, M[-1]),),
+    "The 1 stands first, and the last row of M is the bias: the 1 comes last.": (
+        lambda x, h, c, M: STEP(x, h, c, M[1 : x.shape[1] + 1].T, M[x.shape[1] + 1 :].T, M[0]),
+    ),
+    "The bias is counted twice: through the column of ones, and once more.": (
+        _packed(lambda x, h, c, W, U, b: STEP(x, h, c, W, U, 2 * b)),
+    ),
+    **said(
+        "one-sequence",
+        lambda x, h, c, M: step_packed(x[:1], h[:1], c[:1], M),
+        lambda x, h, c, M: step_packed(0 * x + x[:1], 0 * h + h[:1], c, M),
+        own="states of its own",
+    ),
+}
+
+
 def _open(answer: Guarded, biases: tuple[float, float, float, float]) -> tuple[Array, Array, Array]:
     """Return c_prev, h and c for gates i, f, g, o that are set by their biases alone."""
-    x, h_prev, c_prev, W, U, _ = _case(2, 3, 2).arguments.values()
-    h, c = answer(x, h_prev, c_prev, 0 * W, 0 * U, np.repeat(np.array(biases), 2))
+    x, h_prev, c_prev, M = _case(2, 3, 2).arguments.values()
+    h, c = answer(x, h_prev, c_prev, np.concatenate([0 * M[:-1], [np.repeat(biases, 2)]]))
     return c_prev, h, c
 
 
@@ -136,8 +200,8 @@ def _hides(answer: Guarded, rng: np.random.Generator) -> bool:
 
 
 def _is_bounded(answer: Guarded, rng: np.random.Generator) -> bool:
-    x, h_prev, c_prev, *parameters = _case(2, 3, 2).arguments.values()
-    return bool((np.abs(answer(x, h_prev, 20 * c_prev, *parameters)[0]) <= 1).all())
+    x, h_prev, c_prev, M = _case(2, 3, 2).arguments.values()
+    return bool((np.abs(answer(x, h_prev, 20 * c_prev, M)[0]) <= 1).all())
 
 
 STEP_PROPERTIES: dict[str, Property] = {
@@ -172,6 +236,16 @@ def _onnx_case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
     return Case({"N": N, "D": D, "H": H}, arguments, large=scale > 1)
 
 
+def _onnx_cancelling() -> Case:
+    """Return a case whose sums are small differences of large terms, too fine for float32."""
+    arguments = dict(_onnx_case(1, 3, 2, scale=30).arguments)
+    x, h_prev, _, W, R, B = arguments.values()
+    one, other = np.split(B[0], 2)
+    one = one / 30 - affine(x, h_prev, W[0], R[0], other)[0]
+    arguments["B"] = np.concatenate([one, other])[None]
+    return Case({"N": 1, "D": 3, "H": 2}, arguments, large=True)
+
+
 def _taken(order: str) -> list[int]:
     """Return where the slices i, f, g, o stand in this order."""
     return [order.index(gate) for gate in "ifgo"]
@@ -202,6 +276,11 @@ def _biased(bias: Callable[[Array], Array]) -> Answer:
 
 def _of_halves(bias: Callable[[Array, Array], Array]) -> Answer:
     return _biased(lambda B: bias(*np.split(B, 2)))
+
+
+def _single_rows(W: Array, R: Array, B: Array) -> list[Array]:
+    """Return four rows of each parameter: ONNX's slices as they are where a slice is one row."""
+    return [one[_taken(ONNX)] for one in (W, R, B.reshape(2, -1).sum(axis=0))]
 
 
 def _back(b: Array) -> Array:
@@ -239,6 +318,22 @@ ONNX_MISTAKES: Mistakes = {
             "second": (_of_halves(lambda one, other: _back(one) + other),),
         },
     ),
+    **each(
+        "The {} half of B is counted twice, and the other not at all.",
+        {
+            "first": (_of_halves(lambda one, other: 2 * one),),
+            "second": (_of_halves(lambda one, other: 2 * other),),
+        },
+    ),
+    "Both halves of B are counted twice, once with each map.": (
+        _of_halves(lambda one, other: 2 * (one + other)),
+    ),
+    "The second half of B is subtracted. Both are added to the sum.": (
+        _of_halves(lambda one, other: one - other),
+    ),
+    "You move single rows. A slice has H of them, and they move together.": (
+        lambda x, h, c, W, R, B: STEP(x, h, c, *_single_rows(W[0], R[0], B[0])),
+    ),
     "B has no effect.": (_of_halves(lambda one, other: 0 * one),),
     **each(
         "The {} of the two halves of B is taken. Both are added to the sum.",
@@ -250,6 +345,7 @@ ONNX_MISTAKES: Mistakes = {
     "The halves of B are mixed up: you take neighbours as a pair, and they stand 4H apart.": (
         _biased(lambda B: B.reshape(-1, 2).sum(axis=1)),
         _biased(lambda B: B[::2]),
+        _biased(lambda B: B.reshape(4, 2, -1).sum(axis=1).ravel()),
     ),
     "You multiply x by R and the hidden state by W. It is the other way round.": (
         lambda x, h, c, W, R, B: onnx_step(x, h, c, R, W, B),
@@ -299,24 +395,32 @@ QUESTIONS = (
         name="lstm-step",
         points=3,
         hints=(
-            "Print the shape after each line, for N = 3, D = 1, H = 2. Which array has 4H columns, "
-            "and which have H?",
-            "One map gives all four sums side by side. Cut it along the columns in the order i, f, "
+            "Print the shape after each line, for N = 3, D = 1, H = 2. What has D + H + 1 columns, "
+            "which array has 4H of them, and which have H?",
+            "Put x, h_prev and a column of ones side by side, of their own dtype. One product with "
+            "M gives all four sums side by side. Cut it along the columns in the order i, f, "
             "g, o. Three slices become shares, one becomes a candidate. Then come the update of "
             "chapter 5 (input-gate) and the hidden state of chapter 6 (output-gate), in this "
             "order.",
-            "The sum is x times W transposed, plus h_prev times U transposed, plus b. Slices 1, 2 "
-            "and 4 go through the sigmoid, slice 3 through tanh. The new c is f times c_prev plus "
-            "i times g, and h is o times tanh of the new c. Return h first.",
+            "The sum is the joined batch (N, D + H + 1) times M, or x times the first D rows of M, "
+            "plus h_prev times the next H, plus the last row. Slices 1, 2 and 4 go through the "
+            "sigmoid, slice 3 through tanh. The new c is f times c_prev plus i times g, and h is o "
+            "times tanh of the new c. Return h first.",
         ),
         exam=FunctionExam(
             name="lstm_step",
-            solution=lstm_step,
+            solution=step_packed,
             returns=RESULTS,
-            cases=(*(_case(*sizes) for sizes in SIZES), _case(2, 3, 2, scale=40), _case(2, 5, 4)),
+            cases=(
+                *(_case(*sizes) for sizes in SIZES),
+                _case(2, 3, 2, scale=40),
+                _cancelling(),
+                _case(2, 5, 4),
+            ),
             mistakes=STEP_MISTAKES,
             properties=STEP_PROPERTIES,
-            right="Right: the whole cell, from four slices of one map.",
+            forbidden=(cell.lstm_step, sequence.lstm_forward, cell.step),
+            right="Right: the whole cell, from four slices of one product.",
         ),
     ),
     Question(
@@ -339,6 +443,7 @@ QUESTIONS = (
             cases=(
                 *(_onnx_case(*sizes) for sizes in SIZES),
                 _onnx_case(2, 3, 2, scale=40),
+                _onnx_cancelling(),
                 _onnx_case(2, 5, 4),
             ),
             mistakes=ONNX_MISTAKES,

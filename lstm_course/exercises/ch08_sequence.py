@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from lstm_course import layers, sequence
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
@@ -32,23 +33,43 @@ SIZES = ((2, 2, 2, 2), (1, 1, 1, 1), (1, 2, 3, 2), (3, 1, 2, 2), (3, 2, 1, 2), (
 
 
 def _case(T: int, N: int, D: int, H: int) -> Case:
-    return lstm_case("xs h0 c0 W U b", T=T, N=N, D=D, H=H)
+    case = lstm_case("xs h0 c0 W U b", T=T, N=N, D=D, H=H)
+    xs = case.arguments["xs"].transpose(1, 0, 2).copy()
+    return Case(case.sizes, {**case.arguments, "xs": xs})
 
 
-def _from(change: Callable[[Array, Array, Array], tuple[Array, Array, Array]]) -> Answer:
-    """Return a right run from changed inputs and initial states."""
-    return lambda xs, h0, c0, *weights: lstm_forward(*change(xs, h0, c0), *weights)
+def _cancelling() -> Case:
+    """Return a case whose sums are small differences of large terms, too fine for float32."""
+    arguments = drawn("xs h0 c0 W U b", scale=30, T=1, N=1, D=3, H=2)
+    xs, h0, _, W, U, b = arguments.values()
+    arguments["b"] = b / 30 - affine(xs[0], h0, W, U, 0 * b)[0]
+    return Case({"T": 1, "N": 1, "D": 3, "H": 2}, arguments, large=True)
 
 
-def _over_sequences(xs: Array, *others: Array) -> tuple[Array, Array, Array]:
-    return lstm_forward(xs.transpose(1, 0, 2), *others)
+def _batch_first(run: Answer) -> Answer:
+    """Return an answer to the question from one that has time first."""
+
+    def answer(xs: Array, *others: Array) -> tuple[Array, Array, Array]:
+        hs, h_T, c_T = run(xs.transpose(1, 0, 2), *others)
+        return hs.transpose(1, 0, 2), h_T, c_T
+
+    return answer
 
 
-def _with_axes_turned(hs: Array, h_T: Array, c_T: Array) -> tuple[Array, Array, Array]:
+def lstm_forward_batch_first(
+    xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array
+) -> tuple[Array, Array, Array]:
+    """Return all hidden states (N, T, H), and the final hidden and cell state."""
+    hs, h_T, c_T = lstm_forward(xs.transpose(1, 0, 2), h0, c0, W, U, b)
     return hs.transpose(1, 0, 2), h_T, c_T
 
 
-SEQUENCE_MISTAKES: Mistakes = {
+def _from(change: Callable[[Array, Array, Array], tuple[Array, Array, Array]]) -> Answer:
+    """Return a right run from changed inputs and initial states, time first."""
+    return lambda xs, h0, c0, *weights: lstm_forward(*change(xs, h0, c0), *weights)
+
+
+OF_A_RUN: Mistakes = {
     **shared(lambda lines: SEQUENCE.but(**lines), *TIME),
     "Every step reads h0: the hidden state of the step before is not carried.": (
         SEQUENCE.but(h_prev=lambda s: s.h0),
@@ -65,13 +86,6 @@ SEQUENCE_MISTAKES: Mistakes = {
     "The initial states have changed places.": (_from(lambda xs, h0, c0: (xs, c0, h0)),),
     "Every step reads the input of the step before, and the first reads the last.": (
         _from(lambda xs, h0, c0: (np.roll(xs, 1, axis=0), h0, c0)),
-    ),
-    "Your loop runs over the sequences. Time is the first axis, the sequences are the second.": (
-        _over_sequences,
-        lambda *given: (
-            _over_sequences(*given)[0].transpose(1, 0, 2),
-            *_over_sequences(*given)[1:],
-        ),
     ),
     **each(
         "The {} step is not taken.",
@@ -96,6 +110,9 @@ SEQUENCE_MISTAKES: Mistakes = {
     **each(
         "The step itself is wrong: {}.",
         {
+            "it squashes the old cell state before it keeps it": (
+                SEQUENCE.but(c=lambda s: s.f * tanh(s.c_prev) + s.i * s.g),
+            ),
             "it shows the cell state without its tanh": (SEQUENCE.but(h=lambda s: s.o * s.c),),
             "the bias has no effect in it": (
                 SEQUENCE.but(a=lambda s: affine(s.x, s.h_prev, s.W, s.U, 0 * s.b)),
@@ -104,27 +121,58 @@ SEQUENCE_MISTAKES: Mistakes = {
         },
     ),
 }
+SEQUENCE_MISTAKES: Mistakes = {
+    sentence: tuple(map(_batch_first, answers)) for sentence, answers in OF_A_RUN.items()
+} | {
+    "Your loop runs over the sequences. Here they are the first axis, and time is the second.": (
+        lstm_forward,
+        lambda xs, *others: (
+            lstm_forward(xs, *others)[0].transpose(1, 0, 2),
+            *lstm_forward(xs, *others)[1:],
+        ),
+    ),
+    **said(
+        "reshaped",
+        lambda xs, *others: (
+            lstm_forward(xs.transpose(1, 0, 2), *others)[0].reshape(*xs.shape[:2], -1),
+            *lstm_forward(xs.transpose(1, 0, 2), *others)[1:],
+        ),
+        lambda xs, *others: (
+            lstm_forward(xs.reshape(xs.shape[1], len(xs), -1), *others)[0].transpose(1, 0, 2),
+            *lstm_forward(xs.reshape(xs.shape[1], len(xs), -1), *others)[1:],
+        ),
+        lambda xs, *others: (
+            lstm_forward(xs.reshape(xs.shape[1], len(xs), -1), *others)[0].reshape(
+                *xs.shape[:2], -1
+            ),
+            *lstm_forward(xs.reshape(xs.shape[1], len(xs), -1), *others)[1:],
+        ),
+        came="(T, N, H)",
+        wanted="(N, T, H)",
+        what="steps and sequences",
+    ),
+}
 
 
 def _is_causal(answer: Guarded, rng: np.random.Generator) -> bool:
     xs, *others = _case(3, 1, 2, 2).arguments.values()
-    changed = np.concatenate([xs[:-1], xs[-1:] + 1])
-    return np.allclose(answer(xs, *others)[0][:-1], answer(changed, *others)[0][:-1])
+    changed = np.concatenate([xs[:, :-1], xs[:, -1:] + 1], axis=1)
+    return np.allclose(answer(xs, *others)[0][:, :-1], answer(changed, *others)[0][:, :-1])
 
 
 def _goes_on(answer: Guarded, rng: np.random.Generator) -> bool:
     xs, h0, c0, *parameters = _case(3, 2, 1, 2).arguments.values()
     hs, h_T, c_T = answer(xs, h0, c0, *parameters)
-    first, h, c = answer(xs[:2], h0, c0, *parameters)
-    second, h, c = answer(xs[2:], h, c, *parameters)
-    whole = np.concatenate([first, second])
+    first, h, c = answer(xs[:, :2], h0, c0, *parameters)
+    second, h, c = answer(xs[:, 2:], h, c, *parameters)
+    whole = np.concatenate([first, second], axis=1)
     return np.allclose(hs, whole) and np.allclose(h_T, h) and np.allclose(c_T, c)
 
 
 def _alone(answer: Guarded, rng: np.random.Generator) -> bool:
     xs, h0, c0, *parameters = _case(2, 3, 2, 1).arguments.values()
     together = answer(xs, h0, c0, *parameters)[2]
-    alone = answer(xs[:, 1:2], h0[1:2], c0[1:2], *parameters)[2]
+    alone = answer(xs[1:2], h0[1:2], c0[1:2], *parameters)[2]
     return np.allclose(together[1], alone[0])
 
 
@@ -230,6 +278,22 @@ def _summed(sentences: list[str], vocabulary: list[str], W: Array, U: Array, b: 
     return lstm_step(x, zeros, zeros, W, U, b)[1]
 
 
+def _heaped(sentences: list[str], vocabulary: list[str], W: Array, U: Array, b: Array) -> Array:
+    """Return the encodings if every step reads the words up to its own at once."""
+    cells = []
+    for sentence in sentences:
+        one_hot = np.eye(len(vocabulary), dtype=W.dtype)[_numbers(sentence, vocabulary)]
+        xs = np.minimum(np.cumsum(one_hot, axis=0), 1)[:, None]
+        zeros = np.zeros((1, U.shape[1]), W.dtype)
+        cells.append(lstm_forward(xs, zeros, zeros, W, U, b)[2][0])
+    return np.array(cells)
+
+
+def _are_longest(sentences: list[str]) -> Array:
+    lengths = np.array([[len(sentence.split())] for sentence in sentences])
+    return lengths == lengths.max()
+
+
 def _over_words(gather: Callable[[Array], Array]) -> Answer:
     """Return an answer that gathers the cell states (T, H) of all words of a sentence."""
 
@@ -296,6 +360,13 @@ ENCODE_MISTAKES: Mistakes = {
     "A word that comes a second time is left out.": (
         _numbered(lambda numbers, D: [list(dict.fromkeys(ns)) for ns in numbers]),
     ),
+    "Earlier words stay in the input: at each step it has a single 1, that of its own word.": (
+        _heaped,
+    ),
+    (
+        "Right for the longest sentences. The state of the others is set to zeros after their last "
+        "word, where it has to stay as it is."
+    ): (lambda sentences, *others: encode(sentences, *others) * _are_longest(sentences),),
     "All words of a sentence are read in one step, so their order is lost.": (_summed,),
     "You take the mean of the cell states of all words. The last one is asked for.": (
         _over_words(lambda cells: cells.mean(axis=0)),
@@ -356,25 +427,28 @@ QUESTIONS = (
         name="sequence",
         points=2,
         hints=(
-            "Run it for T = 2 by hand. What does the second step start from, and what do you keep "
-            "of the first?",
-            "One loop over the first axis. Two variables hold the states: before the loop they are "
-            "the initial ones, and each step replaces both. A list collects one of them.",
+            "Run it for T = 2 by hand. Which part of xs does the first step read, for all "
+            "sequences at once? What does the second step start from, and what do you keep of the "
+            "first?",
+            "One loop over the second axis, that of time. Two variables hold the states: before "
+            "the loop they are the initial ones, and each step replaces both. A list collects one "
+            "of them.",
             "Before the loop h is h0 and c is c0. In it, one step of chapter 7 (whole-cell) turns "
             "the input, h and c into the new h and c, and h is appended to the list. After it, the "
-            "list becomes an array, and h and c are the final states.",
+            "list is stacked along axis 1, and h and c are the final states.",
         ),
         exam=FunctionExam(
             name="lstm_forward",
-            solution=lstm_forward,
+            solution=lstm_forward_batch_first,
             returns=(
-                Returned("hs", "(T, N, H)"),
+                Returned("hs", "(N, T, H)"),
                 Returned("h_T", "(N, H)"),
                 Returned("c_T", "(N, H)"),
             ),
-            cases=(*(_case(*sizes) for sizes in SIZES), _case(4, 2, 3, 2)),
+            cases=(*(_case(*sizes) for sizes in SIZES), _cancelling(), _case(4, 2, 3, 2)),
             mistakes=SEQUENCE_MISTAKES,
             properties=SEQUENCE_PROPERTIES,
+            forbidden=(sequence.lstm_forward, layers.LSTM),
             right="Right: one cell, again and again, with both states carried.",
         ),
     ),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lstm_course import cell
+from lstm_course import cell, sequence
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
@@ -24,12 +24,18 @@ from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.pointwise import sigmoid, sigmoid_derivative, tanh, tanh_derivative
 
 
-def two_flows(dh: Array, dc: Array, o: Array, c: Array) -> Array:
+def two_flows(dh: Array, dc: Array, o: Array, h: Array) -> Array:
     """Return the whole gradient of the cell state: from the later step, and through h."""
-    return dc + dh * o * tanh_derivative(c)
+    with np.errstate(all="ignore"):  # |h| is below o, and o is not 0
+        return dc + dh * o * (1 - (h / o) ** 2)
 
 
-TWO_FLOWS_MISTAKES: Mistakes = {
+def _of_h(flows: Answer) -> Answer:
+    """Return an answer to the question from one that is given c in the place of h."""
+    return lambda dh, dc, o, h: flows(dh, dc, o, np.arctanh(h / o))
+
+
+OF_FLOWS: Mistakes = {
     **shared(as_it_is, *FLOWS),
     "dh reaches c unscaled. On its way lie the output gate and a tanh.": (
         lambda dh, dc, o, c: dc + dh,
@@ -44,6 +50,16 @@ TWO_FLOWS_MISTAKES: Mistakes = {
     "What tanh(c) scales is the gradient of the output gate. Here that of c is asked for.": (
         lambda dh, dc, o, c: dc + dh * tanh(c),
         lambda dh, dc, o, c: dh * tanh(c),
+        lambda dh, dc, o, c: dc + dh * tanh(c) * o * (1 - o),
+    ),
+    "A pair of brackets is missing: the whole slope, 1 minus the square, is a factor.": (
+        lambda dh, dc, o, c: dc + dh * o * 1 - tanh(c) ** 2,
+        lambda dh, dc, o, c: dc + dh * o - tanh(c) ** 2,
+    ),
+    **said(
+        "matrix-product",
+        lambda dh, dc, o, c: dc + dh @ o * tanh_derivative(c),
+        lambda dh, dc, o, c: dc + dh * o @ tanh_derivative(c),
     ),
     "The rule of the sigmoid is applied to a tanh.": (
         lambda dh, dc, o, c: dc + dh * o * tanh(c) * (1 - tanh(c)),
@@ -65,27 +81,54 @@ TWO_FLOWS_MISTAKES: Mistakes = {
         lambda dh, dc, o, c: dc + dh * o + tanh_derivative(c),
     ),
 }
+TWO_FLOWS_MISTAKES: Mistakes = {
+    sentence: tuple(map(_of_h, answers)) for sentence, answers in OF_FLOWS.items()
+} | {
+    "You square h in the slope of tanh. What is squared there is tanh(c), and h is only a share of "
+    "that.": (lambda dh, dc, o, h: dc + dh * o * (1 - h**2),),
+    "You take h for the cell state: tanh of h is not tanh of c.": (
+        lambda dh, dc, o, h: dc + dh * o * tanh_derivative(h),
+    ),
+    "The square of o is missing: h over o is squared as a whole.": (
+        lambda dh, dc, o, h: dc + dh * o * (1 - h**2 / o),
+    ),
+    "The fraction stands on its head. h is o times tanh(c), so tanh(c) is h over o.": (
+        lambda dh, dc, o, h: dc + dh * o * (1 - (o / h) ** 2),
+    ),
+    "To undo the product with o is to divide, and you multiply by o once more.": (
+        lambda dh, dc, o, h: dc + dh * o * (1 - (h * o) ** 2),
+    ),
+    **said(
+        "one-sequence",
+        lambda *given: two_flows(*(one[:1] for one in given)),
+        lambda dh, dc, o, h: two_flows(dh, dc, o[:1], h[:1]),
+        own="gradients of its own",
+    ),
+}
 TWO_FLOWS_PROPERTIES: dict[str, Property] = {
     "Where dh is 0 nothing comes through h: the result must be dc.": lambda f, rng: _silent(
         f, *rng.normal(size=(4, 2, 3))
     ),
-    "A shut output gate lets nothing back: where o is 0 the result must be dc.": (
+    "A gate that is all but shut lets nothing back: with o near 0 the result must be near dc.": (
         lambda f, rng: _shut(f, *rng.normal(size=(4, 2, 3)))
     ),
 }
 
 
 def _silent(f: Guarded, dh: Array, dc: Array, o: Array, c: Array) -> bool:
-    return np.allclose(f(0 * dh, dc, o, c), dc)
+    o = sigmoid(o)
+    return np.allclose(f(0 * dh, dc, o, o * tanh(c)), dc)
 
 
 def _shut(f: Guarded, dh: Array, dc: Array, o: Array, c: Array) -> bool:
-    return np.allclose(f(dh, dc, 0 * o, c), dc)
+    o = 1e-9 * sigmoid(o)
+    return np.allclose(f(dh, dc, o, o * tanh(c)), dc)
 
 
 def _two_flows_case(N: int, H: int) -> Case:
     dh, dc, o, c = np.random.default_rng([N, H]).normal(size=(4, N, H))
-    return Case({"N": N, "H": H}, {"dh": dh, "dc": dc, "o": sigmoid(o), "c": c})
+    o = sigmoid(o)
+    return Case({"N": N, "H": H}, {"dh": dh, "dc": dc, "o": o, "h": o * tanh(c)})
 
 
 def solution(
@@ -297,7 +340,15 @@ MISTAKES: Mistakes = {
             da_g=lambda s: (s.dc_all + s.i) * (1 - s.g**2),
         ),
     ),
-    "The slices i, f and g start from dc as it came, before the flow from h was added.": (
+    **each(
+        "The slice of {} starts from dc as it came, before the flow from h was added.",
+        {
+            "the input gate": (step_with(da_i=lambda s: s.dc * s.g * s.i * (1 - s.i)),),
+            "the forget gate": (step_with(da_f=lambda s: s.dc * s.c_prev * s.f * (1 - s.f)),),
+            "the candidate": (step_with(da_g=lambda s: s.dc * s.i * (1 - s.g**2)),),
+        },
+    ),
+    "Three slices, those of i, f and g, miss the flow from h: they take dc as it came.": (
         step_with(
             da_i=lambda s: s.dc * s.g * s.i * (1 - s.i),
             da_f=lambda s: s.dc * s.c_prev * s.f * (1 - s.f),
@@ -406,9 +457,10 @@ QUESTIONS = (
             "Where does the cell state go after this step? Count the ways, and ask for the "
             "gradient that comes back along each.",
             "One way leads to the next step, and its gradient is given. The other leads through "
-            "tanh and a product into h. Go back along it: the product first, then tanh.",
-            "Scale dh by the output gate and by the slope of tanh at c, which is 1 minus the "
-            "square of tanh(c). Add that to dc.",
+            "tanh and a product into h. Go back along it: the product first, then tanh. "
+            "The slope of tanh needs tanh(c) alone, and you know what h and o have to do with it.",
+            "tanh(c) is h over o. Scale dh by the output gate and by the slope of tanh, which is 1 "
+            "minus the square of that quotient. Add the result to dc.",
         ),
         exam=FunctionExam(
             name="two_flows",
@@ -423,7 +475,7 @@ QUESTIONS = (
             ),
             mistakes=TWO_FLOWS_MISTAKES,
             properties=TWO_FLOWS_PROPERTIES,
-            right="Right: both flows are there, and only one of them passes tanh.",
+            right="Right: both flows are there, only one of them passes tanh, and c is not needed.",
         ),
     ),
     Question(
@@ -460,6 +512,7 @@ QUESTIONS = (
             ),
             mistakes=MISTAKES,
             properties=PROPERTIES,
+            forbidden=(cell.lstm_step_backward, sequence.lstm_backward, cell.step_backward),
             right="Right: all six gradients, slice by slice, for one sequence and for batches.",
         ),
     ),

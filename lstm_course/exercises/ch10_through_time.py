@@ -5,42 +5,34 @@ from typing import Any
 
 import numpy as np
 
-from lstm_course import cell, sequence
+from lstm_course import cell, fast, sequence
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
 from lstm_course.exercises.engine.lines import Line, Lines
 from lstm_course.exercises.engine.mistakes import Mistakes, each, said
-from lstm_course.exercises.engine.parts import WEIGHT_GRADIENTS, drawn, lstm_case
+from lstm_course.exercises.engine.parts import WEIGHT_GRADIENTS, drawn
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 
 
 def through_time(
-    dhs: Array,
-    dh_T: Array,
-    dc_T: Array,
-    xs: Array,
-    h0: Array,
-    c0: Array,
-    W: Array,
-    U: Array,
-    b: Array,
+    dhs: Array, dcs: Array, xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array
 ) -> tuple[Array, ...]:
     """Return dxs, dh0, dc0, dW, dU and db of a whole sequence."""
-    *_, cache = sequence.lstm_forward(xs, cell.LSTMParams(W, U, b), h0, c0)
-    dxs, dh0, dc0, grads = sequence.lstm_backward(dhs, cache, dh_T, dc_T)
-    return dxs, dh0, dc0, *grads.arrays()
+    results: tuple[Array, ...] = WALK(dhs, dcs, xs, h0, c0, W, U, b)
+    return results
 
 
-ARGUMENTS = "dhs dh_T dc_T xs h0 c0 W U b"
+ARGUMENTS = "dhs dcs xs h0 c0 W U b"
 WALK = Lines(
     tuple(ARGUMENTS.split()),
     {
         "cache": lambda s: _forward(s.xs, s.W, s.U, s.b, s.h0, s.c0)[2],
         "T": lambda s: len(s.xs),
         "steps": lambda s: reversed(range(s.T)),
-        "dh": lambda s: s.dh_T,
-        "dc": lambda s: s.dc_T,
+        "nought": lambda s: np.zeros_like(s.h0),
+        "dh": lambda s: s.nought,
+        "dc": lambda s: s.nought,
         "dx": lambda s: dict.fromkeys(range(s.T), np.zeros_like(s.xs[0])),
         "dW": lambda s: np.zeros_like(s.W),
         "dU": lambda s: np.zeros_like(s.U),
@@ -50,7 +42,7 @@ WALK = Lines(
     loop={
         "kept": lambda s: s.cache[s.t],
         "into_h": lambda s: s.dhs[s.t] + s.dh,
-        "into_c": lambda s: s.dc,
+        "into_c": lambda s: s.dcs[s.t] + s.dc,
         "back": lambda s: cell.step_backward(s.into_h, s.into_c, s.kept),
         "dh_prev": lambda s: s.back[1],
         "dc_prev": lambda s: s.back[2],
@@ -79,7 +71,7 @@ def _forward(xs: Array, W: Array, U: Array, b: Array, *states: Array) -> Any:
 
 
 def _nought(s: Any) -> Array:
-    return np.zeros_like(s.dh_T)
+    return np.asarray(s.nought)
 
 
 def _not_carried(*names: str) -> tuple[Answer, ...]:
@@ -106,13 +98,41 @@ def _late_dU(s: Any) -> Array:
     return np.asarray(s.dU + grads.weight_hh)
 
 
-def _but_for_last(line: Line, last: Line = _nought) -> Line:
-    """Return a line that differs at the last step, the first one of the walk."""
-    return lambda s: last(s) if s.t == s.T - 1 else line(s)
+def _is_last(s: Any) -> bool:
+    return bool(s.t == s.T - 1)
 
 
-NOT_dh_T: dict[str, Line] = {"into_h": lambda s: s.dhs[s.t] + _but_for_last(lambda s: s.dh)(s)}
-NOT_dc_T: dict[str, Line] = {"into_c": _but_for_last(lambda s: s.dc)}
+def _rows_wrong(rows: Callable[[Any, Array], Any]) -> dict[str, tuple[Answer, ...]]:
+    """Return walks that read dhs, dcs or both by `rows`, which replaces the row of a step."""
+
+    def into_h(s: Any) -> Array:
+        return np.asarray(rows(s, s.dhs) + s.dh)
+
+    def into_c(s: Any) -> Array:
+        return np.asarray(rows(s, s.dcs) + s.dc)
+
+    return {
+        "dhs and dcs": (walk_with(into_h=into_h, into_c=into_c),),
+        "dhs": (walk_with(into_h=into_h),),
+        "dcs": (walk_with(into_c=into_c),),
+    }
+
+
+def _said_of_rows(
+    template: str, *ways: Callable[[Any, Array], Any], names: str = "dhs and dcs|dhs|dcs"
+) -> Mistakes:
+    """Return mistakes in reading the rows of both gradients, or of one."""
+    wrong = [_rows_wrong(way) for way in ways]
+    return {
+        template.format(name): tuple(answer for one in wrong for answer in one[name])
+        for name in names.split("|")
+    }
+
+
+AFTER_THE_STEP: dict[str, dict[str, Line]] = {
+    "h": {"into_h": lambda s: s.dh, "dh": lambda s: s.dh_prev + s.dhs[s.t]},
+    "c": {"into_c": lambda s: s.dc, "dc": lambda s: s.dc_prev + s.dcs[s.t]},
+}
 
 
 MISTAKES: Mistakes = {
@@ -121,12 +141,34 @@ MISTAKES: Mistakes = {
         walk_with(dxs=lambda s: np.array([s.dx[t] for t in reversed(range(s.T))])),
     ),
     **said("state-in-dU", walk_with(dU=_late_dU), yours="the one after it"),
-    "dh0 is one step short: it belongs to the state before the first step, not after it.": (
-        walk_with(dh0=lambda s: s.into_h),
-        walk_with(dh0=lambda s: s.into_h - s.dhs[0]),
+    **each(
+        "{} is one step short: it belongs to the state before the first step, not after it.",
+        {
+            "dh0": (
+                walk_with(dh0=lambda s: s.into_h),
+                walk_with(dh0=lambda s: s.into_h - s.dhs[0]),
+            ),
+            "dc0": (
+                walk_with(dc0=lambda s: s.into_c),
+                walk_with(dc0=lambda s: s.into_c - s.dcs[0]),
+            ),
+        },
+    ),
+    "dh0 and dc0 are 0. What the first step hands back belongs to the initial states.": (
+        walk_with(dh0=_nought, dc0=_nought),
     ),
     **each(
-        "{} is not handed on to the earlier step.",
+        "The last row of {} is added to {} too: at the first step, t - 1 is -1, the last place.",
+        {
+            ("dhs and dcs", "dh0 and dc0"): (
+                walk_with(dh0=lambda s: s.dh + s.dhs[-1], dc0=lambda s: s.dc + s.dcs[-1]),
+            ),
+            ("dhs", "dh0"): (walk_with(dh0=lambda s: s.dh + s.dhs[-1]),),
+            ("dcs", "dc0"): (walk_with(dc0=lambda s: s.dc + s.dcs[-1]),),
+        },
+    ),
+    **each(
+        "{0} is not handed on to the earlier step: what enters it is its own row of {0}s alone.",
         {"dh": _not_carried("dh"), "dc": _not_carried("dc")},
     ),
     "Neither dh nor dc is handed on. Each step learns from its own loss alone: this is not "
@@ -139,9 +181,7 @@ MISTAKES: Mistakes = {
         {name[1]: (walk_with(**{name: line}),) for name, line in OVERWRITTEN.items()},
     ),
     "Only the last step contributes to the gradients of W, U and b. All steps share them.": (
-        walk_with(
-            **_parameters(lambda s, so_far, share: share if s.t == s.T - 1 else so_far),
-        ),
+        walk_with(**_parameters(lambda s, so_far, share: share if _is_last(s) else so_far)),
     ),
     **said(
         "mean-not-sum",
@@ -149,48 +189,80 @@ MISTAKES: Mistakes = {
         all="steps",
         one="step",
     ),
-    **each(
-        "{} has no effect: what reads the final {} state sends a gradient too.",
-        {
-            ("dh_T", "hidden"): (walk_with(**NOT_dh_T),),
-            ("dc_T", "cell"): (walk_with(**NOT_dc_T),),
-        },
+    "dcs has no effect. The loss of a step reads its cell state too.": (
+        walk_with(into_c=lambda s: s.dc),
     ),
-    "dh_T and dc_T have no effect. They belong to the final states.": (
-        walk_with(**NOT_dh_T, **NOT_dc_T),
+    "dcs[t] is added to dh. It is the gradient of the cell state, so it belongs to dc.": (
+        walk_with(into_h=lambda s: s.dhs[s.t] + s.dcs[s.t] + s.dh, into_c=lambda s: s.dc),
+        walk_with(into_h=lambda s: s.dhs[s.t] + s.dcs[s.t] + s.dh),
     ),
-    **each(
-        "{} is added at every step. It belongs to the final state alone.",
-        {
-            "dh_T": (
-                walk_with(into_h=lambda s: s.dhs[s.t] + s.dh + _but_for_last(lambda s: s.dh_T)(s)),
-                walk_with(into_h=lambda s: s.dhs[s.t] + s.dh + s.dh_T),
-            ),
-            "dc_T": (
-                walk_with(into_c=lambda s: s.dc + _but_for_last(lambda s: s.dc_T)(s)),
-                walk_with(into_c=lambda s: s.dc + s.dc_T),
-            ),
-        },
+    "dhs[t] is added to dc. What comes through h is added to dc inside the step.": (
+        walk_with(into_c=lambda s: s.dcs[s.t] + s.dhs[s.t] + s.dc),
     ),
-    "The losses of the single steps have no effect: dhs is never added on the way.": (
+    "The losses of the single steps have no effect on h: dhs is never added on the way.": (
         walk_with(into_h=lambda s: s.dh),
     ),
-    "Of dhs only the last row counts. Every step has a loss of its own.": (
-        walk_with(into_h=lambda s: s.dh + (s.dhs[s.t] if s.t == s.T - 1 else 0)),
+    "Of dhs and dcs nothing is added on the way: all your gradients are 0.": (
+        walk_with(into_h=lambda s: s.dh, into_c=lambda s: s.dc),
     ),
-    "dhs[-1] is added at every step. Each step has a row of its own.": (
-        walk_with(into_h=lambda s: s.dh + s.dhs[-1]),
+    **_said_of_rows(
+        "Of {} only the last row counts. Every step has a loss of its own.",
+        lambda s, rows: rows[s.t] if _is_last(s) else 0 * rows[s.t],
     ),
-    "dhs is off by one: a step gets the row of its neighbour.": (
-        walk_with(into_h=lambda s: s.dh + s.dhs[s.t - 1]),
-        walk_with(into_h=lambda s: s.dh + s.dhs[(s.t + 1) % s.T]),
-        walk_with(into_h=lambda s: s.dh + (s.dhs[s.t - 1] if s.t else 0)),
+    **_said_of_rows(
+        "The last row of {} counts twice: your walk starts from it, and the last step adds it.",
+        lambda s, rows: rows[s.t] * (1 + _is_last(s)),
     ),
-    "The rows of dhs are read in the wrong order: that of the first step goes to the last.": (
-        walk_with(into_h=lambda s: s.dh + s.dhs[s.T - 1 - s.t]),
+    **_said_of_rows(
+        "The last row of {} is added at every step. Each step has a row of its own.",
+        lambda s, rows: rows[-1],
+    ),
+    **_said_of_rows(
+        "Your walk steps over the rows of {}: a step gets the row of its neighbour.",
+        lambda s, rows: rows[s.t - 1],
+        lambda s, rows: rows[(s.t + 1) % s.T],
+        lambda s, rows: rows[s.t - 1] if s.t else 0 * rows[0],
+        lambda s, rows: 0 * rows[0] if _is_last(s) else rows[s.t + 1],
+    ),
+    **each(
+        "The row of {} is added after the step. It has to enter the step.",
+        {
+            "dhs and of dcs": (walk_with(**AFTER_THE_STEP["h"], **AFTER_THE_STEP["c"]),),
+            "dhs": (walk_with(**AFTER_THE_STEP["h"]),),
+            "dcs": (walk_with(**AFTER_THE_STEP["c"]),),
+        },
+    ),
+    "dh and dc start as one array under two names: what you add to one in place, the other gets "
+    "too. Give each its own array of 0.": (
+        walk_with(
+            into_h=lambda s: s.dhs[s.t] + (s.dcs[s.t] if _is_last(s) else s.dh),
+            into_c=lambda s: s.dcs[s.t] + (s.dhs[s.t] if _is_last(s) else s.dc),
+        ),
+    ),
+    "dh and dc start as h0 and c0. These are states, not gradients: start from 0.": (
+        walk_with(
+            into_h=lambda s: s.dhs[s.t] + (s.h0 if _is_last(s) else s.dh),
+            into_c=lambda s: s.dcs[s.t] + (s.c0 if _is_last(s) else s.dc),
+        ),
+    ),
+    **_said_of_rows(
+        "The rows of {} are read in the wrong order: that of the first step goes to the last.",
+        lambda s, rows: rows[s.T - 1 - s.t],
+    ),
+    **_said_of_rows(
+        "Rows of {} count twice: at their own step, and again in what it hands on.",
+        lambda s, rows: rows[s.t] + (0 if _is_last(s) else rows[s.t + 1]),
     ),
     "The gradient of the step's own loss and the one from the later step are multiplied. "
-    "Two ways out of h add up.": (walk_with(into_h=lambda s: s.dhs[s.t] * s.dh),),
+    "Two ways out of a state add up.": (walk_with(into_h=lambda s: s.dhs[s.t] * s.dh),),
+    "What reaches the cell state through h counts twice: the step adds it to dc on its own.": (
+        walk_with(
+            into_c=lambda s: s.dcs[s.t] + s.dc + s.into_h * s.kept.o * (1 - s.kept.tanh_c**2)
+        ),
+    ),
+    "The forget gate acts twice on the way back: the step has multiplied dc by it already.": (
+        walk_with(dc=lambda s: s.dc_prev * s.kept.f),
+    ),
     "The walk goes from the first step to the last. Gradients travel the other way.": (
         walk_with(steps=lambda s: range(s.T)),
     ),
@@ -214,16 +286,19 @@ MISTAKES: Mistakes = {
     ),
     "You add what a step hands back to what it was given. It must replace it.": (
         walk_with(dh=lambda s: s.dh + s.dh_prev, dc=lambda s: s.dc + s.dc_prev),
+        walk_with(dh=lambda s: s.into_h + s.dh_prev, dc=lambda s: s.into_c + s.dc_prev),
         walk_with(dh=lambda s: s.dh + s.dh_prev),
+        walk_with(dh=lambda s: s.into_h + s.dh_prev),
         walk_with(dc=lambda s: s.dc + s.dc_prev),
+        walk_with(dc=lambda s: s.into_c + s.dc_prev),
     ),
     **each(
         "{} is handed on as it came, not as the step has changed it.",
         {
-            "dh": (walk_with(dh=lambda s: s.into_h), walk_with(dh=lambda s: s.dh)),
+            "dh": (walk_with(dh=lambda s: s.into_h),),
             "dc": (
-                walk_with(dc=lambda s: s.dc),
-                walk_with(dc=lambda s: s.dc, dc0=lambda s: s.dc_prev),
+                walk_with(dc=lambda s: s.into_c),
+                walk_with(dc=lambda s: s.into_c, dc0=lambda s: s.dc_prev),
             ),
         },
     ),
@@ -237,15 +312,18 @@ MISTAKES: Mistakes = {
 
 
 def _mean_over_batch(results: tuple[Array, ...], N: int) -> tuple[Array, ...]:
-    return (*results[:3], *(result / N for result in results[3:]))
+    return (*results[:-3], *(result / N for result in results[-3:]))
 
 
 def _arguments(T: int, N: int, D: int, H: int) -> dict[str, Array]:
-    return drawn(ARGUMENTS, T=T, N=N, D=D, H=H)
+    sizes = {"T": T, "N": N, "D": D, "H": H}
+    given = drawn("dhs xs h0 c0 W U b", **sizes)
+    given["dcs"] = drawn("dhs", seed=1, **sizes)["dhs"]
+    return {name: given[name] for name in ARGUMENTS.split()}
 
 
 def _case(T: int, N: int, D: int, H: int) -> Case:
-    return lstm_case(ARGUMENTS, T=T, N=N, D=D, H=H)
+    return Case({"T": T, "N": N, "D": D, "H": H}, _arguments(T, N, D, H))
 
 
 def _called(answer: Guarded, **changed: Array) -> list[Array]:
@@ -258,26 +336,27 @@ def _called(answer: Guarded, **changed: Array) -> list[Array]:
     return results
 
 
+def _alone(t: int, rng: np.random.Generator) -> dict[str, Array]:
+    """Return gradients that are 0 but for those of step t."""
+    dhs, dcs = np.zeros((2, 4, 2, 2))
+    dhs[t], dcs[t] = rng.normal(size=(2, 2, 2))
+    return {"dhs": dhs, "dcs": dcs}
+
+
 def _no_way_ahead(answer: Guarded, rng: np.random.Generator) -> bool:
-    zero, dhs = np.zeros((2, 2)), np.zeros((4, 2, 2))
-    dhs[1] = rng.normal(size=(2, 2))
-    return not np.any(_called(answer, dhs=dhs, dh_T=zero, dc_T=zero)[0][2:])
+    return not np.any(_called(answer, **_alone(1, rng))[0][2:])
 
 
 def _reaches_the_first(answer: Guarded, rng: np.random.Generator) -> bool:
-    zero, dhs = np.zeros((2, 2)), np.zeros((4, 2, 2))
-    dhs[3] = rng.normal(size=(2, 2))
-    dxs, dh0, *_ = _called(answer, dhs=dhs, dh_T=zero, dc_T=zero)
+    dxs, dh0, *_ = _called(answer, **_alone(3, rng))
     return bool(np.any(dxs[0]) and np.any(dh0))
 
 
-def _same_place(answer: Guarded, rng: np.random.Generator) -> bool:
-    dhs = _arguments(4, 2, 3, 2)["dhs"]
-    moved, more = dhs.copy(), rng.normal(size=(2, 2))
-    moved[3] += more
-    one = _called(answer, dhs=dhs, dh_T=more)
-    two = _called(answer, dhs=moved, dh_T=np.zeros((2, 2)))
-    return all(np.allclose(*pair) for pair in zip(one, two, strict=True))
+def _losses_add_up(answer: Guarded, rng: np.random.Generator) -> bool:
+    one, other = _alone(1, rng), _alone(3, rng)
+    both = {name: one[name] + other[name] for name in one}
+    results = zip(*(_called(answer, **given) for given in (one, other, both)), strict=True)
+    return all(np.allclose(a + b, c) for a, b, c in results)
 
 
 PROPERTIES: dict[str, Property] = {
@@ -285,8 +364,7 @@ PROPERTIES: dict[str, Property] = {
     "The loss of the last step depends on the first input and on h0: neither gradient may be 0.": (
         _reaches_the_first
     ),
-    "The last row of dhs and dh_T belong to the same state: it must not matter which holds a "
-    "gradient.": _same_place,
+    "The gradients of two losses must add up to those of their sum.": _losses_add_up,
 }
 
 
@@ -359,6 +437,26 @@ def _windows(dhs: Array, xs: Array, W: Array, U: Array, b: Array, k: int) -> lis
     return total
 
 
+def _cut_before(is_cut: Callable[[int, int, int], bool], states: str = "hc") -> Answer:
+    """Return the gradient of one walk back, whose way from t to t - 1 is cut where told so.
+
+    `is_cut` is called with t, T and k; `states` are those whose gradients are cut.
+    """
+
+    def answer(dhs: Array, xs: Array, W: Array, U: Array, b: Array, k: int) -> list[Array]:
+        cache, zero = _forward(xs, W, U, b)[2], np.zeros_like(dhs[0])
+        dh = dc = zero
+        total = [np.zeros_like(array) for array in (W, U, b)]
+        for t in reversed(range(len(xs))):
+            _, dh, dc, grads = cell.step_backward(dhs[t] + dh, dc, cache[t])
+            total = [whole + part for whole, part in zip(total, grads.arrays(), strict=True)]
+            if is_cut(t, len(xs), k):
+                dh, dc = zero if "h" in states else dh, zero if "c" in states else dc
+        return total
+
+    return answer
+
+
 def _only(wanted: Callable[[Any, int], bool]) -> Line:
     """Return the line that puts 0 in all rows of a chunk's dhs but the wanted ones."""
     return lambda s: np.array([s.dhs[t] * wanted(s, t) for t in range(s.chunk.start, s.chunk.stop)])
@@ -371,6 +469,10 @@ def _as_long_as(length: Callable[[Any], int]) -> Answer:
 
 def _from_0(s: Any) -> Array:
     return np.asarray(s.nought)
+
+
+def _parts(T: int, k: int) -> list[Array]:
+    return [part for part in np.array_split(np.arange(T), k) if len(part)]
 
 
 TRUNCATED_MISTAKES: Mistakes = {
@@ -387,6 +489,8 @@ TRUNCATED_MISTAKES: Mistakes = {
     "This is the whole gradient: nothing is cut.": (_whole,),
     "Gradients are handed from one chunk to the next. At the start of a chunk the walk ends.": (
         chunks_with(dh=lambda s: s.back[1], dc=lambda s: s.back[2]),
+        chunks_with(dh=lambda s: s.back[1]),
+        chunks_with(dc=lambda s: s.back[2]),
     ),
     **each(
         "Only the {} chunk counts. All chunks share the parameters, so theirs add up.",
@@ -394,6 +498,24 @@ TRUNCATED_MISTAKES: Mistakes = {
             "last": (chunks_with(losses=lambda s: s.dhs[s.chunk] * (s.chunk.stop == s.T)),),
             "first": (chunks_with(steps=lambda s: (0,)),),
         },
+    ),
+    "The first chunk is left out.": (
+        chunks_with(steps=lambda s: range(s.k, s.T, s.k)),
+        chunks_with(losses=lambda s: s.dhs[s.chunk] * (s.chunk.start > 0)),
+    ),
+    "The chunks are counted from the end, so the first one is the short one. It is the last.": (
+        _cut_before(lambda t, T, k: (T - t) % k == 0),
+    ),
+    **each(
+        "Only {} is cut: {} goes back from chunk to chunk.",
+        {
+            ("dh", "dc"): (_cut_before(lambda t, T, k: t % k == 0, "h"),),
+            ("dc", "dh"): (_cut_before(lambda t, T, k: t % k == 0, "c"),),
+        },
+    ),
+    "The cuts are one step off: the first chunk has to have k steps.": (
+        _cut_before(lambda t, T, k: t % k == 1 % k),
+        _cut_before(lambda t, T, k: t % k == k - 1),
     ),
     "Only the last k steps count. The steps before them are chunks too.": (
         _last_steps,
@@ -406,6 +528,7 @@ TRUNCATED_MISTAKES: Mistakes = {
     "k is how many steps a chunk has. You make k chunks.": (
         _as_long_as(lambda s: -(-s.T // s.k)),
         _as_long_as(lambda s: max(1, s.T // s.k)),
+        _cut_before(lambda t, T, k: t in [part[0] for part in _parts(T, k)]),
     ),
     **each(
         "Chunks are one step too {}.",
@@ -417,6 +540,22 @@ TRUNCATED_MISTAKES: Mistakes = {
     "Chunks overlap by one step, which counts twice.": (
         chunks_with(length=lambda s: s.k + 1),
         chunks_with(steps=lambda s: range(0, s.T, max(1, s.k - 1))),
+    ),
+    "A chunk begins at every step. The next one begins where the one before has ended.": (
+        chunks_with(steps=lambda s: range(s.T)),
+        chunks_with(steps=lambda s: range(s.T - s.k + 1), h=_from_0, c=_from_0),
+        chunks_with(steps=lambda s: range(s.T - s.k + 1)),
+    ),
+    "The chunks run from the last to the first. The state goes on the other way.": (
+        chunks_with(steps=lambda s: reversed(range(0, s.T, s.k))),
+    ),
+    "The last row of each chunk counts twice: it stands in dhs already.": (
+        chunks_with(
+            losses=lambda s: np.concatenate([s.dhs[s.chunk][:-1], 2 * s.dhs[s.chunk][-1:]])
+        ),
+    ),
+    "The next chunk gets the first hidden state of the chunk before. It needs the last.": (
+        chunks_with(h=lambda s: s.run[0][0]),
     ),
     **said("mean-not-sum", chunks_with(share=lambda s: 1 / s.T), all="steps", one="step"),
     "From every step you walk back k steps. Here the chain is cut in fixed places.": (_windows,),
@@ -434,7 +573,14 @@ TRUNCATED_MISTAKES: Mistakes = {
         "mean-not-sum", chunks_with(share=lambda s: 1 / -(-s.T // s.k)), all="chunks", one="chunk"
     ),
     **said(
-        "mean-not-sum", chunks_with(share=lambda s: 1 / s.k), all="steps of a chunk", one="step"
+        "mean-not-sum",
+        chunks_with(share=lambda s: 1 / s.k),
+        chunks_with(losses=lambda s: s.dhs[s.chunk] / s.dhs.dtype.type(len(s.dhs[s.chunk]))),
+        all="steps of a chunk",
+        one="step",
+    ),
+    **said(
+        "mean-not-sum", chunks_with(share=lambda s: 1 / s.xs.shape[1]), all="batch", one="sequence"
     ),
 }
 
@@ -481,11 +627,12 @@ QUESTIONS = (
         name="through-time",
         points=4,
         hints=(
-            "Draw three copies of the cell and the arrows between them, backward. Which two arrows "
-            "enter the last copy from the right, and what does each copy hand to its left?",
-            "Let dh and dc start as dh_T and dc_T. Go from the last step to the first: add the "
-            "step's own row of dhs to dh, take one step back, keep dx, and let the step's dh_prev "
-            "and dc_prev be the dh and dc of the step before.",
+            "Draw three copies of the cell and the arrows between them, backward. Which arrows "
+            "enter a copy, from the right and from its own loss? What does it hand to its left?",
+            "After the last step comes nothing, so dh and dc start as arrays of 0. Go from the "
+            "last step to the first: add the step's own rows of dhs and dcs to dh and dc, take one "
+            "step back, keep dx, and let the step's dh_prev and dc_prev be the dh and dc of the "
+            "step before.",
             "The three gradients of the parameters start as arrays of 0, and each step adds its "
             "share: its grads hold weight_ih, weight_hh and bias. The list of dx comes out last "
             "step first, so turn it round. After the loop dh and dc are dh0 and dc0.",
@@ -510,6 +657,7 @@ QUESTIONS = (
             mistakes=MISTAKES,
             properties=PROPERTIES,
             right="Right: every loss reaches every step before it, and each step adds its share.",
+            forbidden=(sequence.lstm_backward, fast.lstm_backward),
         ),
     ),
     Question(

@@ -85,6 +85,92 @@ FAR_BELOW: tuple[dict[str, Line], ...] = (
 )
 
 
+def _quotient(s: Any, keepdims: bool = True) -> Array:
+    powers = np.exp(s.z)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=keepdims))
+
+
+def _log_quotient(s: Any, keepdims: bool = True) -> Array:
+    return np.asarray(s.z - np.log(np.exp(s.z).sum(axis=-1, keepdims=keepdims)))
+
+
+NAIVE: tuple[dict[str, Line], ...] = tuple(
+    {"y": _quotient, **way}
+    for way in (
+        {"log_y": _rounded},
+        {"log_y": _rounded, "each": _one_hot_sum},
+        {"log_y": _log_quotient},
+    )
+)
+"""Exponentials of the scores as they come."""
+
+
+def _axis_lost() -> tuple[Answer, ...]:
+    """Return losses without keepdims where the largest is taken, in the sums, or in both."""
+    largest: dict[str, Line] = {"z": lambda s: s.scores - s.scores.max(axis=-1)}
+    kept: dict[str, Line] = {"z": lambda s: s.scores - s.scores.max(axis=-1, keepdims=True)}
+    y: dict[str, Line] = {"y": lambda s: _quotient(s, keepdims=False)}
+    log_y: dict[str, Line] = {"log_y": lambda s: _log_quotient(s, keepdims=False)}
+    right: dict[str, Line] = {"y": _quotient, "log_y": _log_quotient}
+    ways: tuple[dict[str, Line], ...] = (
+        {**right, **largest},
+        {**right, **largest, **y},
+        {**right, **largest, **log_y},
+        {**largest, **y, **log_y},
+        {**right, **kept, **y},
+        {**right, **kept, **log_y},
+        {**kept, **y, **log_y},
+        {**kept, **y, "log_y": _rounded},
+        {**largest, **y, "log_y": _rounded},
+    )
+    return tuple(loss_with(**way) for way in ways)
+
+
+def _log_softmax_over(axis: int | tuple[int, ...] | None) -> Line:
+    def line(s: Any) -> Array:
+        z = s.z - s.z.max(axis=axis, keepdims=True)
+        return np.asarray(z - np.log(np.exp(z).sum(axis=axis, keepdims=True)))
+
+    return line
+
+
+def _means_of_means(axis: int) -> tuple[Answer, ...]:
+    """Return means of the means along an axis, with 0 or NaN where nothing counts."""
+
+    def share(s: Any, least: int) -> Array:
+        return np.asarray(
+            np.where(s.mask, s.each, 0).sum(axis) / np.maximum(s.mask.sum(axis), least)
+        )
+
+    def dscores(s: Any) -> Array:
+        count = np.maximum(s.mask.sum(axis, keepdims=True), 1) * s.mask.shape[1 - axis]
+        return np.asarray(s.dz * (s.mask / count)[..., None].astype(s.z.dtype))
+
+    return (
+        loss_with(loss=lambda s: share(s, 1).mean()),
+        loss_with(loss=lambda s: share(s, 0).mean()),
+        loss_with(loss=lambda s: np.nanmean(share(s, 0))),
+        loss_with(loss=lambda s: share(s, 1).mean(), dscores=dscores),
+    )
+
+
+def _cut_off(bound: float) -> tuple[Answer, ...]:
+    """Return the loss of scores cut off at a bound, with and without the largest subtracted."""
+
+    def less_the_largest(s: Any) -> Array:
+        return np.asarray(s.scores - s.scores.max(axis=-1, keepdims=True))
+
+    return (
+        loss_with(z=lambda s: np.clip(s.scores, -bound, bound)),
+        loss_with(z=lambda s: np.clip(less_the_largest(s), -bound, bound)),
+    )
+
+
+def _in_float32(scores: Array, targets: Array, mask: Array) -> tuple[float, Array]:
+    loss, dscores = cross_entropy(scores.astype(np.float32), targets, mask)
+    return loss, dscores.astype(scores.dtype)
+
+
 def _both(**changed: Line) -> tuple[Answer, ...]:
     """Return a mistake alone, and together with exponentials that round to 0."""
     ways: tuple[dict[str, Line], ...] = ({}, ROUNDED[0], FAR_BELOW[0])
@@ -183,6 +269,11 @@ LOSS_MISTAKES: Mistakes = {
     "The mask has no effect: padding is counted.": (
         *_both(mask_of_loss=_never, mask_of_gradient=_never, count=lambda s: s.mask.size),
     ),
+    **each(
+        "Your loss is the mean of each {0}, and then the mean of these. All positions that count "
+        "weigh the same, in whatever {0}.",
+        {"sequence": _means_of_means(0), "step": _means_of_means(1)},
+    ),
     "In the loss the mask is forgotten: positions without a target are summed too.": (
         *_both(mask_of_loss=_never),
         *_both(loss=lambda s: s.each.mean()),
@@ -199,6 +290,8 @@ LOSS_MISTAKES: Mistakes = {
             mask_of_gradient=lambda s: ~s.mask,
             count=lambda s: (~s.mask).sum(),
         ),
+        *_both(mask_of_loss=lambda s: ~s.mask),
+        *_both(mask_of_gradient=lambda s: ~s.mask),
     ),
     "The mean runs over the classes too: it is K times too small.": (
         *_both(count=lambda s: s.mask.sum() * s.z.shape[-1]),
@@ -235,8 +328,59 @@ LOSS_MISTAKES: Mistakes = {
     "different numbers. Take it over the classes.": (*_shifted_over(0), *_shifted_over(1)),
     **said(
         "softmax-axis",
-        *(loss_with(y=_softmax_over(axis), log_y=_rounded) for axis in (0, 1, None, (0, 1))),
+        *(
+            loss_with(y=_softmax_over(axis), log_y=log_y)
+            for axis in (0, 1, None, (0, 1))
+            for log_y in (_rounded, _log_softmax_over(axis))
+        ),
         position="position",
+    ),
+    "keepdims is missing: without it the axis of the classes is lost, and the number that belongs "
+    "to one position meets others.": _axis_lost(),
+    "Where you pick the right class, an axis of size 1 is left, and meets the sequences of the "
+    "mask. Take it away.": (
+        loss_with(each=lambda s: -np.take_along_axis(s.log_y, s.targets[..., None], axis=-1)),
+    ),
+    "Where you pick the right class, steps and sequences are counted along one axis. The places of "
+    "the steps have to run down a column.": (
+        loss_with(
+            each=lambda s: -s.log_y[range(s.mask.shape[0]), range(s.mask.shape[1]), s.targets]
+        ),
+    ),
+    "In the gradient the mask lacks an axis for the classes: as it is, sequences meet classes.": (
+        loss_with(dscores=lambda s: s.dz * s.mask_of_gradient / s.z.dtype.type(s.count)),
+    ),
+    "Every position gets the targets of all positions. Each has one of its own.": (
+        loss_with(
+            each=lambda s: -s.log_y[..., s.targets],
+            loss=lambda s: (s.each * s.mask).sum() / s.count,
+        ),
+    ),
+    "The loss takes the most probable class. It has to take the right one.": (
+        loss_with(each=lambda s: -s.log_y.max(axis=-1)),
+    ),
+    "The loss takes class 0 at every position. It has to take the right one.": (
+        loss_with(each=lambda s: -s.log_y[..., 0]),
+    ),
+    "The largest score is subtracted in one of the two terms of the loss. It has to be in both, or "
+    "in neither.": (
+        loss_with(each=lambda s: -_chosen(s, s.log_y) - s.z.max(axis=-1)),
+        loss_with(each=lambda s: -_chosen(s, s.log_y) + s.z.max(axis=-1)),
+    ),
+    "Scores are cut off at a bound. Nothing has to be: once the largest is subtracted, no "
+    "exponential is above 1.": tuple(
+        answer
+        for bound in (10, 20, 30, 50, 80, 88, 100, 500, 700, 709)
+        for answer in _cut_off(bound)
+    ),
+    "The probabilities of all positions are multiplied, and the product of some hundred of them "
+    "rounds to 0. Sum their logarithms.": (
+        loss_with(loss=lambda s: -np.log(np.prod(_chosen(s, s.y)[s.mask])) / s.count),
+    ),
+    "The work is done in float32, where the last digits of large scores are lost.": (_in_float32,),
+    "Nothing is subtracted from the scores: exponentials of 1000 grow out of range, and those of "
+    "-1000 are all 0. Subtract from the scores of each position the largest of its own.": tuple(
+        loss_with(**way) for way in NAIVE
     ),
     **said("sigmoid-for-softmax", loss_with(y=lambda s: sigmoid(s.z), log_y=_rounded)),
     "A small number is added to the probability, or it is cut off from below. That bounds the "
@@ -292,6 +436,12 @@ LARGE = Case(
     },
     large=True,
 )
+
+
+def _above(case: Case, shift: float) -> Case:
+    """Return a case whose scores are all larger by this number."""
+    scores = case.arguments["scores"] + shift
+    return Case(case.sizes, {**case.arguments, "scores": scores}, large=True)
 
 
 # Large scores on both sides, the largest at every class in turn.
@@ -434,6 +584,25 @@ CLIP_MISTAKES: Mistakes = {
         clip_with(norm=lambda s: s.squares),
         clip_with(returned=lambda s: s.squares),
     ),
+    "The root is missing where you compare: it is the norm that must not be above the limit.": (
+        clip_with(factor=lambda s: s.limit / s.norm if s.squares > s.limit else 1.0),
+    ),
+    **each(
+        "The norms of the three arrays are {}. Their squares add up, before the root.",
+        {
+            "averaged": (
+                clip_with(norm=lambda s: sum(float(np.sqrt((d**2).sum())) for d in s.ds) / 3),
+            ),
+            "added": (clip_with(norm=lambda s: sum(float(np.sqrt((d**2).sum())) for d in s.ds)),),
+        },
+    ),
+    **said(
+        "matrix-norm",
+        clip_with(norm=lambda s: np.sqrt(sum(float(np.linalg.norm(d, 2)) ** 2 for d in s.ds))),
+    ),
+    "A long gradient is divided by its norm and by the limit. The limit multiplies.": (
+        clip_with(factor=lambda s: 1 / (s.limit * s.norm) if s.norm > s.limit else 1.0),
+    ),
     "The norm has no squares: it sums the sizes of the entries.": (
         clip_with(norm=lambda s: sum(float(abs(d).sum()) for d in s.ds)),
     ),
@@ -443,9 +612,6 @@ CLIP_MISTAKES: Mistakes = {
     ),
     "The norm is taken to be the largest entry.": (
         clip_with(norm=lambda s: max(float(abs(d).max()) for d in s.ds)),
-    ),
-    "The norms of the three arrays are added. Their squares add up, before the root.": (
-        clip_with(norm=lambda s: sum(float(np.sqrt((d**2).sum())) for d in s.ds)),
     ),
     "The norm is that of one array alone. All gradients together are one vector.": (
         clip_with(norm=lambda s: np.sqrt((s.ds[0] ** 2).sum())),
@@ -608,6 +774,24 @@ ADAM_MISTAKES: Mistakes = {
     "eps is missing: where a parameter has never had a gradient you divide by 0.": (
         adam_with(below=lambda s: np.sqrt(s.q_hat)),
     ),
+    **each(
+        "A pair of brackets is missing {}.",
+        {
+            "around the denominator: eps is added to the whole step": (
+                adam_with(step=lambda s: s.rate * s.m_hat / np.sqrt(s.q_hat) + s.eps),
+                adam_with(step=lambda s: s.rate * (s.m_hat / np.sqrt(s.q_hat) + s.eps)),
+            ),
+            "around 1 minus the power: the power is subtracted from the mean": (
+                adam_with(
+                    m_hat=lambda s: s.m_used / 1 - s.beta1**s.t,
+                    q_hat=lambda s: s.q_used / 1 - s.beta2**s.t,
+                ),
+            ),
+        },
+    ),
+    "In the corrections 1 minus beta is raised to the power t. The power belongs to beta alone.": (
+        _corrected(lambda s, beta: _inverse((1 - beta) ** s.t)),
+    ),
     "beta1 and beta2 have changed places.": (
         lambda w, dw, m, q, t, rate, beta1, beta2, eps: adam(
             w, dw, m, q, t, rate, beta2, beta1, eps
@@ -748,12 +932,15 @@ QUESTIONS = (
                 BELOW,
                 LARGE,
                 *SIDES,
+                _above(_loss_case(2, 2, 3), 1000),
+                _loss_case(600, 2, 3),
                 _loss_case(4, 3, 2),
                 _loss_case(3, 2, 5),
             ),
             mistakes=LOSS_MISTAKES,
             properties=LOSS_PROPERTIES,
             right="Right for small and large scores: loss and gradient are means over what counts.",
+            forbidden=(losses.softmax_cross_entropy, losses.softmax),
         ),
     ),
     Question(
@@ -782,12 +969,14 @@ QUESTIONS = (
                 _clip_case(1, 1, 2.5),
                 _clip_case(1, 3, 100.0),
                 _clip_case(2, 1, 0.5),
+                _clip_case(2, 1, 20.0),
                 _clip_case(2, 1, 1.0, scale=0.0),
                 _clip_case(2, 3, 7.0, scale=1.5),
             ),
             mistakes=CLIP_MISTAKES,
             properties=CLIP_PROPERTIES,
             right="Right: one factor for all, the direction stays, and short gradients are left.",
+            forbidden=(optim.clip_by_global_norm, optim.global_norm),
         ),
     ),
     Question(
@@ -820,6 +1009,7 @@ QUESTIONS = (
             mistakes=ADAM_MISTAKES,
             properties=ADAM_PROPERTIES,
             right="Right, from the first update on: new parameters, and both means for the next.",
+            forbidden=(optim.Adam,),
         ),
     ),
 )

@@ -9,7 +9,7 @@ from lstm_course import cell, sequence
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
-from lstm_course.exercises.engine.mistakes import INVERSE, Mistakes, each, shared
+from lstm_course.exercises.engine.mistakes import INVERSE, Mistakes, each, said, shared
 from lstm_course.exercises.engine.parts import drawn
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.pointwise import sigmoid
@@ -51,6 +51,22 @@ HALF_LIFE_MISTAKES: Mistakes = {
         lambda k: sigmoid(1 / k),
         lambda k: _logit(sigmoid(1 / k)),
     ),
+    "A pair of brackets is missing: the fraction is the gate over 1 minus the gate, and its "
+    "logarithm comes last.": (
+        lambda k: np.log(0.5 ** (1 / k)) / (1 - 0.5 ** (1 / k)),
+        lambda k: np.log(0.5 ** (1 / k) / 1 - 0.5 ** (1 / k)),
+        lambda k: -np.log(2 ** (1 / k)) - 1,
+    ),
+    "Your gate is above 1: a half has become 2. What is left after a step is a share.": (
+        lambda k: _logit(2 ** (1 / k)),
+        lambda k: _logit(0.5 ** (-1 / k)),
+    ),
+    "You take the logarithm of 2, divided by k, for the gate. It is minus the gate's logarithm.": (
+        lambda k: _logit(np.log(2) / k),
+    ),
+    "You take the square root of a half, whatever k.": (lambda k: _logit(0.5**0.5 + 0 * k),),
+    "The work is done in float32: for long half-lives the gate is close to 1, and 1 minus the gate "
+    "has lost its digits.": (lambda k: half_life(k.astype(np.float32)).astype(k.dtype),),
     "You apply the sigmoid again. It has to be undone.": (lambda k: sigmoid(0.5 ** (1 / k)),),
     "The question is turned round: you take k for a bias, and return its half-life.": (
         lambda k: np.log(0.5) / np.log(sigmoid(k)),
@@ -87,6 +103,14 @@ def _cut(cache: Any) -> Any:
     W, U, b = cache[0].params.arrays()
     params = cell.LSTMParams(W, np.zeros_like(U), b)
     return [step._replace(params=params) for step in cache]
+
+
+def _cut_whole(cache: Any) -> Any:
+    """Return the recorded steps, with no way back through U, nor to the inputs."""
+    return [
+        step._replace(params=cell.LSTMParams(*(np.zeros_like(a) for a in step.params.arrays())))
+        for step in cache
+    ]
 
 
 def _norm(dxs: Array) -> Array:
@@ -232,9 +256,7 @@ MISTAKES: Mistakes = {
     "The norms of the sequences are added or averaged. Take one norm over all entries of a step.": (
         sizes_with(size=lambda dxs: np.sqrt((dxs**2).sum(axis=2)).mean(axis=1)),
     ),
-    "The norm is a matrix norm, the largest singular value. Take that of all entries.": (
-        sizes_with(size=lambda dxs: np.linalg.norm(dxs, 2, axis=(1, 2))),
-    ),
+    **said("matrix-norm", sizes_with(size=lambda dxs: np.linalg.norm(dxs, 2, axis=(1, 2)))),
     "Every step gets the gradient, as if each had a loss. Here only the last has one.": (
         sizes_with(blame=lambda dh_T, T: np.broadcast_to(dh_T, (T, *dh_T.shape)), final=False),
         sizes_with(blame=lambda dh_T, T: np.broadcast_to(dh_T, (T, *dh_T.shape))),
@@ -252,6 +274,24 @@ MISTAKES: Mistakes = {
             ),
             ", and not to h": (sizes_with(final=False, final_c=True),),
         },
+    ),
+    "dh_T stands in the first row of dhs. It belongs to the last step.": (
+        sizes_with(
+            blame=lambda dh_T, T: np.array([dh_T, *[np.zeros_like(dh_T)] * (T - 1)]), final=False
+        ),
+    ),
+    "For golden W is taken as 0 too, so nothing reaches the inputs. Cut U alone.": (
+        sizes_with(cut=_cut_whole),
+    ),
+    "Each sequence is measured relative to its own lag 0, and then a mean is taken. Take one norm "
+    "over all sequences first.": (
+        sizes_with(
+            size=lambda dxs: np.sqrt((dxs**2).sum(axis=2)),
+            by_lag=lambda sizes: _relative(sizes).mean(axis=1),
+        ),
+    ),
+    "Sizes are added up from the last step on. Each lag has a size of its own.": (
+        sizes_with(by_lag=lambda sizes: np.cumsum(sizes[::-1]) / sizes[-1]),
     ),
     "Both results are the whole gradient. In golden the way through U is cut.": (
         sizes_with(cut=lambda cache: cache),
@@ -335,6 +375,7 @@ QUESTIONS = (
                 _half_life_case(1.0, 2.0, 3.0),
                 _half_life_case(2.0),
                 _half_life_case(0.5, 5.0),
+                _half_life_case(300.0, 700.0, 3000.0),
                 _half_life_case(1.5, 14.0, 50.0, 100.0),
             ),
             mistakes=HALF_LIFE_MISTAKES,

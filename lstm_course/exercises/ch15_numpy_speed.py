@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lstm_course import cell, sequence
+from lstm_course import cell, fast, sequence
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
@@ -21,33 +21,39 @@ from lstm_course.exercises.engine.mistakes import (
 from lstm_course.exercises.engine.parts import (
     SEQUENCE,
     WEIGHT_GRADIENTS,
+    drawn,
     lstm_case,
     slices_in,
 )
 from lstm_course.exercises.engine.products import are_seen, grow
-from lstm_course.exercises.engine.trials import Case, Returned
+from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.pointwise import sigmoid
 
-ARGUMENTS = "xs W U b h0 c0"
+ARGUMENTS = "xs v W W_v U b h0 c0"
 HOISTED = Lines(
     tuple(ARGUMENTS.split()),
     {
         "rows": lambda s: s.xs.reshape(-1, s.xs.shape[2]),
         "product": lambda s: s.rows @ s.W.T + s.b,
         "of_x": lambda s: s.product.reshape(*s.xs.shape[:2], -1),
+        "of_v": lambda s: s.v @ s.W_v.T,
         **SEQUENCE.lines,
         "inputs": lambda s: s.of_x,
     },
     ("hs",),
-    loop={**SEQUENCE.loop, "a": lambda s: s.x + s.h_prev @ s.U.T},
+    loop={**SEQUENCE.loop, "a": lambda s: s.x + s.of_v + s.h_prev @ s.U.T},
     after=SEQUENCE.after,
 )
-"""The cell over a sequence whose inputs are multiplied before the loop."""
+"""The cell over a sequence whose inputs are multiplied before the loop, and v with them."""
 
 
-def hoisted(xs: Array, W: Array, U: Array, b: Array, h0: Array, c0: Array) -> Array:
-    """Return all hidden states."""
-    return sequence.lstm_forward(xs, cell.LSTMParams(W, U, b), h0, c0)[0]
+def hoisted(
+    xs: Array, v: Array, W: Array, W_v: Array, U: Array, b: Array, h0: Array, c0: Array
+) -> Array:
+    """Return all hidden states: v is an input of every step."""
+    inputs = np.concatenate([xs, np.broadcast_to(v, (len(xs), *v.shape))], axis=2)
+    params = cell.LSTMParams(np.concatenate([W, W_v], axis=1), U, b)
+    return sequence.lstm_forward(inputs, params, h0, c0)[0]
 
 
 _kept: dict[tuple[Any, ...], Array] = {}
@@ -61,23 +67,56 @@ def with_kept_buffer(xs: Array, *others: Array) -> Array:
     return kept
 
 
+def _with_repeated_v(s: Any) -> Array:
+    T, N, _ = s.xs.shape
+    return np.asarray(s.of_x + np.repeat(s.v @ s.W_v.T, T, axis=0).reshape(T, N, -1))
+
+
 IN_THE_LOOP = (
     "The values are right, but the inputs are still multiplied step by step: with twice the steps "
     "there are twice as many products with W. All steps at once have to be one product."
 )
-THREE_AXES = (
-    "The product has left your loop, but not NumPy's: of an array with three axes it multiplies "
-    "the last two, step by step. Give it an array with two."
+STILL_IN_THE_LOOP = (
+    "The values are right, but v is multiplied at every step, and it is the same at all of them. "
+    "Once is enough."
 )
-UNSEEN = wording("product-unseen", of="of xs and W")
+UNSEEN = wording("product-unseen", of="of xs and W, or of v and W_v")
 KEPT = (
     "The values are right, but a second call changes the result of the first: your function hands "
     "out memory that it uses again."
 )
 HOIST_MISTAKES: Mistakes = {
     **said("bias-missing", HOISTED.but(product=lambda s: s.rows @ s.W.T)),
-    "The bias is added twice, before the loop and in it.": (
-        HOISTED.but(product=lambda s: s.rows @ s.W.T + 2 * s.b),
+    "v has no effect. It is an input of every step.": (
+        HOISTED.but(of_v=lambda s: 0 * s.h0[:, :1]),
+    ),
+    **each(
+        "v is read at the {} step alone. It is an input of every step.",
+        {
+            "first": (HOISTED.but(x=lambda s: s.inputs[s.t] - s.of_v * (s.t > 0)),),
+            "last": (HOISTED.but(x=lambda s: s.inputs[s.t] - s.of_v * (s.t < len(s.xs) - 1)),),
+        },
+    ),
+    "v is added up step by step: the second step has it twice, the third three times.": (
+        HOISTED.but(x=lambda s: s.inputs[s.t] + s.of_v * s.of_v.dtype.type(s.t)),
+    ),
+    **each(
+        "Every sequence gets {}. Each has a row of its own.",
+        {
+            "the v of the first one": (HOISTED.but(of_v=lambda s: (s.v @ s.W_v.T)[:1]),),
+            "the mean of v": (HOISTED.but(of_v=lambda s: s.v.mean(axis=0) @ s.W_v.T),),
+        },
+    ),
+    "The rows of v are repeated one by one, and the rows of xs run step by step: sequences get the "
+    "v of others.": (HOISTED.but(inputs=_with_repeated_v, of_v=lambda s: 0 * s.h0[:, :1]),),
+    "To reshape is not to transpose: rows of D numbers are wanted, as they stand in xs.": (
+        HOISTED.but(rows=lambda s: s.xs.reshape(s.xs.shape[2], -1).T),
+    ),
+    "v is multiplied by W, and the inputs by W_v: the weights have changed places.": (
+        HOISTED.but(product=lambda s: s.rows @ s.W_v.T + s.b, of_v=lambda s: s.v @ s.W.T),
+    ),
+    "The bias is added twice: once with xs, and once with v or in the loop.": (
+        HOISTED.but(of_v=lambda s: s.v @ s.W_v.T + s.b),
     ),
     (
         "Rows get mixed up: the axis of the steps comes first in xs, so the rows of the product "
@@ -109,11 +148,11 @@ HOIST_MISTAKES: Mistakes = {
     ),
     **said(
         "states-in-vain",
-        lambda xs, W, U, b, h0, c0: HOISTED(xs, W, U, b, 0 * h0, 0 * c0),
+        lambda xs, v, W, W_v, U, b, h0, c0: HOISTED(xs, v, W, W_v, U, b, 0 * h0, 0 * c0),
         states="states have",
     ),
     "The recurrent product is missing: no hidden state reaches the gates.": (
-        HOISTED.but(a=lambda s: s.x),
+        HOISTED.but(a=lambda s: s.x + s.of_v),
     ),
     "The hidden state is added to itself step by step: h must be replaced, not increased.": (
         HOISTED.but(h=lambda s: s.h_prev + s.o * np.tanh(s.c)),
@@ -129,8 +168,8 @@ HOIST_MISTAKES: Mistakes = {
         "What comes from the input is squashed before the recurrent part is added. First comes "
         "the whole sum."
     ): (
-        HOISTED.but(a=lambda s: np.tanh(s.x) + s.h_prev @ s.U.T),
-        HOISTED.but(a=lambda s: sigmoid(s.x) + s.h_prev @ s.U.T),
+        HOISTED.but(a=lambda s: np.tanh(s.x + s.of_v) + s.h_prev @ s.U.T),
+        HOISTED.but(a=lambda s: sigmoid(s.x + s.of_v) + s.h_prev @ s.U.T),
     ),
     UNSEEN: (
         HOISTED.but(
@@ -138,32 +177,43 @@ HOIST_MISTAKES: Mistakes = {
         ),
         lambda *given: HOISTED(*map(np.asarray, given)),
     ),
-    THREE_AXES: (HOISTED.but(of_x=lambda s: s.xs @ s.W.T + s.b),),
     IN_THE_LOOP: (
         HOISTED.but(x=lambda s: s.xs[s.t] @ s.W.T + s.b),
         HOISTED.but(
             a=lambda s: (
-                np.concatenate([s.xs[s.t], s.h_prev], 1) @ np.concatenate([s.W, s.U], 1).T + s.b
+                np.concatenate([s.xs[s.t], s.v, s.h_prev], 1)
+                @ np.concatenate([s.W, s.W_v, s.U], 1).T
+                + s.b
             )
+        ),
+    ),
+    STILL_IN_THE_LOOP: (
+        HOISTED.but(a=lambda s: s.x + s.v @ s.W_v.T + s.h_prev @ s.U.T),
+        HOISTED.but(
+            a=lambda s: s.x + np.concatenate([s.v, s.h_prev], 1) @ np.concatenate([s.W_v, s.U], 1).T
         ),
     ),
     KEPT: (with_kept_buffer,),
 }
 
 
-def _loop_case(T: int, N: int, D: int, H: int) -> Case:
-    return lstm_case(ARGUMENTS, T=T, N=N, D=D, H=H)
+def _loop_case(T: int, N: int, D: int, E: int, H: int) -> Case:
+    given = drawn("xs W U b h0 c0", T=T, N=N, D=D, H=H)
+    other = drawn("x W", seed=1, N=N, D=E, H=H)
+    given |= {"v": other["x"], "W_v": other["W"]}
+    sizes = {"T": T, "N": N, "D": D, "E": E, "H": H}
+    return Case(sizes, {name: given[name] for name in ARGUMENTS.split()})
 
 
 def _keeps_results_apart(f: Guarded, rng: np.random.Generator) -> bool:
-    xs, *others = _loop_case(3, 2, 3, 2).arguments.values()
+    xs, *others = _loop_case(3, 2, 3, 4, 2).arguments.values()
     first = f(xs, *others)
     before = np.array(first)
     f(-xs, *others)
     return np.array_equal(first, before)
 
 
-FORWARD = (_loop_case(3, 2, 3, 2), _loop_case(6, 2, 3, 2), "xs W")
+SHORT, LONG = (_loop_case(T, 2, 3, 4, 2) for T in (3, 6))
 
 
 def deferred(das: Array, xs: Array, hs: Array, h0: Array) -> tuple[Array, Array, Array]:
@@ -195,6 +245,11 @@ def _step_by_step(s: Any, of: Array) -> Array:
     return np.asarray(sum(da.T @ one for da, one in zip(s.das, of, strict=True)))
 
 
+def _mean_over(axis: int) -> Answer:
+    """Return the sums divided by the number of steps, or of sequences."""
+    return lambda das, *others: tuple(part / das.shape[axis] for part in deferred(das, *others))
+
+
 SUMS_IN_THE_LOOP = (
     "The values are right, but there is a product for each step: with twice the steps there are "
     "twice as many. Lay all steps out as rows, and make one product of them."
@@ -216,6 +271,14 @@ DEFERRED_MISTAKES: Mistakes = {
     "In dU every step reads h0. Only the first one does.": (
         SUMS.but(h_prevs=lambda s: np.broadcast_to(s.h0, s.hs.shape)),
     ),
+    "In dU the first of hs is left out, where it is the last one that no step has read.": (
+        SUMS.but(h_prevs=lambda s: np.concatenate([s.h0[None], s.hs[1:]])),
+    ),
+    "To reshape is not to transpose: take the rows as they stand in das, and turn the product.": (
+        SUMS.but(da=lambda s: s.das.reshape(s.das.shape[2], -1).T),
+    ),
+    **said("mean-not-sum", _mean_over(1), all="batch", one="sequence"),
+    **said("mean-not-sum", _mean_over(0), all="steps", one="step"),
     "In dU the hidden states are shifted the wrong way: each step gets that of a later one.": (
         SUMS.but(h_prevs=lambda s: np.concatenate([s.hs[1:], s.h0[None]])),
         SUMS.but(h_prevs=lambda s: np.concatenate([s.hs[1:], s.hs[-1:]])),
@@ -308,27 +371,29 @@ def _is_linear(f: Guarded, das: Array, *others: Array) -> bool:
 
 
 SIZES = (
-    (3, 3, 3, 3),
-    (1, 1, 1, 1),
-    (1, 2, 3, 2),
-    (3, 1, 2, 1),
-    (2, 3, 4, 2),
-    (2, 3, 2, 1),
-    (4, 2, 3, 5),
+    (3, 3, 3, 3, 3),
+    (1, 1, 1, 1, 1),
+    (1, 2, 3, 1, 2),
+    (3, 1, 2, 3, 1),
+    (2, 3, 4, 2, 2),
+    (2, 3, 2, 4, 1),
+    (4, 2, 3, 2, 5),
 )
+"""T, N, D, E and H."""
 
 QUESTIONS = (
     Question(
         name="hoist",
         points=3,
         hints=(
-            "Of the two products of a step, one needs the hidden state and the other does not. "
-            "Which arguments of your function does the other one need?",
-            "Take all steps of all sequences as the rows of one matrix, multiply once, and give "
-            "the result its three axes back. Inside the loop a step picks its own part.",
+            "Of the three products of a step, one needs the hidden state and two do not. Which "
+            "arguments of your function do these two need, and which of these depend on the step?",
+            "Take all steps of all sequences of xs as the rows of one matrix, multiply once, and "
+            "give the result its three axes back. v has the same product at every step, so one "
+            "product of its own is enough. Inside the loop a step picks its own part.",
             "Reshape xs to T times N rows, multiply by W transposed, add b, and reshape to "
-            "(T, N, 4H). The loop adds h times U transposed to entry t, and goes on as in "
-            "chapter 7 (whole-cell).",
+            "(T, N, 4H). Add v times W_v transposed, which meets every step by broadcasting. The "
+            "loop adds h times U transposed to entry t, and goes on as in chapter 7 (whole-cell).",
         ),
         exam=FunctionExam(
             name="hoisted",
@@ -338,19 +403,20 @@ QUESTIONS = (
             mistakes=HOIST_MISTAKES,
             properties={
                 "Every entry of a hidden state lies between -1 and 1.": lambda f, rng: bool(
-                    (np.abs(f(*_loop_case(4, 2, 3, 5).arguments.values())) < 1).all()
+                    (np.abs(f(*_loop_case(4, 2, 3, 2, 5).arguments.values())) < 1).all()
                 ),
                 wording("alone", sequence="sequence", result="hidden states"): (
                     lambda f, rng: _alone_as_in_company(f)
                 ),
             },
             demands={
-                UNSEEN: lambda f, rng: are_seen(f, *FORWARD[1:]),
-                THREE_AXES: lambda f, rng: grow(f, *FORWARD) != (False, True),
-                IN_THE_LOOP: lambda f, rng: not grow(f, *FORWARD)[0],
+                UNSEEN: lambda f, rng: are_seen(f, LONG, "xs W") and are_seen(f, LONG, "v W_v"),
+                IN_THE_LOOP: lambda f, rng: not grow(f, SHORT, LONG, "xs W")[0],
+                STILL_IN_THE_LOOP: lambda f, rng: not grow(f, SHORT, LONG, "v W_v")[0],
                 KEPT: _keeps_results_apart,
             },
-            right="Right, and the number of the inputs' products does not grow with T.",
+            right="Right, and only the recurrent product is left in the loop.",
+            forbidden=(cell.lstm_step, sequence.lstm_forward, fast.lstm_forward),
         ),
     ),
     Question(
@@ -368,7 +434,7 @@ QUESTIONS = (
             name="deferred",
             solution=deferred,
             returns=WEIGHT_GRADIENTS,
-            cases=tuple(_sums_case(*sizes) for sizes in SIZES),
+            cases=tuple(_sums_case(T, N, D, H) for T, N, D, _, H in SIZES),
             mistakes=DEFERRED_MISTAKES,
             properties=DEFERRED_PROPERTIES,
             demands={
@@ -383,8 +449,9 @@ QUESTIONS = (
 
 
 def _alone_as_in_company(f: Guarded) -> bool:
-    xs, W, U, b, h0, c0 = _loop_case(4, 2, 3, 5).arguments.values()
-    return _close(f(xs[:, :1], W, U, b, h0[:1], c0[:1]), f(xs, W, U, b, h0, c0)[:, :1])
+    xs, v, W, W_v, U, b, h0, c0 = _loop_case(4, 2, 3, 2, 5).arguments.values()
+    alone = f(xs[:, :1], v[:1], W, W_v, U, b, h0[:1], c0[:1])
+    return _close(alone, f(xs, v, W, W_v, U, b, h0, c0)[:, :1])
 
 
 def _close(one: Any, other: Any) -> bool:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from lstm_course import interop
 from lstm_course._checks import Array
-from lstm_course.exercises.engine.feedback import Question
+from lstm_course.exercises.engine.feedback import Question, Stopped
 from lstm_course.exercises.engine.mistakes import Mistakes, each, said, wording
 from lstm_course.exercises.engine.modules import (
     Module,
@@ -30,6 +31,12 @@ def _fill(answer: Answer, lstm: Module, W: Array, U: Array, b: Array) -> Any:
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     result = answer(module, W, U, b)
     state = module.state_dict()
+    lost = [name for name in before if name not in state]
+    if lost:
+        raise Stopped(
+            f"The module has lost {', '.join(lost)}, and cannot run without. Leave every parameter "
+            "where it is: one that is not needed holds zeros."
+        )
     if result in (None, ...) and all(equal(state[name], before[name]) for name in before):
         raise NotImplementedError
     arrays = {name: tensor.numpy().copy() for name, tensor in state.items()}
@@ -75,6 +82,29 @@ def _interleaved(array: Array) -> Array:
     return reorder(array).reshape(4, -1, *array.shape[1:]).swapaxes(0, 1).reshape(array.shape)
 
 
+def _added(lstm: Any, W: Array, U: Array, b: Array) -> None:
+    """Add to what the module was drawn with, in the place of copying."""
+    drawn_W, drawn_U, drawn_b = (
+        getattr(lstm, name).detach().numpy().copy() for name in (*ARRAYS, BIASES[0])
+    )
+    filled_with(
+        lambda W: drawn_W + reorder(W),
+        lambda U: drawn_U + reorder(U),
+        lambda b: drawn_b + reorder(b),
+    )(lstm, W, U, b)
+
+
+def _through_float32(array: Array) -> Array:
+    return reorder(array).astype(np.float32).astype(array.dtype)
+
+
+def _with_zeros_of_float32(lstm: Any, W: Array, U: Array, b: Array) -> None:
+    import torch
+
+    to_pytorch(lstm, W, U, b)
+    lstm.bias_hh_l0 = torch.nn.Parameter(torch.zeros(len(b)))
+
+
 def _new_module(lstm: Any, W: Array, U: Array, b: Array) -> Any:
     new = Module(W.shape[1], U.shape[1]).make(str(W.dtype))
     to_pytorch(new, W, U, b)
@@ -107,6 +137,14 @@ FROZEN = (
     "The values are right, but the module can no longer learn: its parameters have stopped asking "
     "for gradients. Switch the record off around the copying only."
 )
+SINGLE = (
+    "Right to six digits. On the way something is turned into float32, which keeps no more: "
+    "torch.Tensor, torch.zeros and a call of float make float32."
+)
+MIXED = (
+    "The values are right, but the parameters are of two dtypes, and such a module cannot run. "
+    "What torch.zeros makes is float32 unless you name another dtype."
+)
 TO_MISTAKES: Mistakes = {
     "The slices still stand in the order i, f, o, g. PyTorch reads them as i, f, g, o.": (
         _all(as_it_is),
@@ -135,6 +173,11 @@ TO_MISTAKES: Mistakes = {
             (0, 3, 1, 2),
         )
     ),
+    "One slice is there twice, and another is gone. Two slices of one array are views: the first "
+    "assignment writes over what the second one reads. Join the slices anew, or copy one first.": (
+        _all(partial(reorder, order=(0, 1, 3, 3))),
+        _all(partial(reorder, order=(0, 1, 2, 2))),
+    ),
     "Rows of the four gates take turns in your arrays. PyTorch keeps each gate's rows together.": (
         _all(_interleaved),
     ),
@@ -159,22 +202,44 @@ TO_MISTAKES: Mistakes = {
     "W and U have changed places: W belongs to weight_ih_l0, U to weight_hh_l0.": (
         _with_exchanged_weights,
     ),
+    "You add to what the module was drawn with. It has to be replaced.": (_added,),
     "The module that was given keeps what it was drawn with. Fill it: a new one helps nobody.": (
         _new_module,
     ),
     FROZEN: (_frozen,),
+    MIXED: (_with_zeros_of_float32,),
+    SINGLE: (_all(_through_float32),),
 }
+
+
+def _filled(answer: Answer) -> tuple[Any, Array, Array, Array]:
+    """Return a module of float64 that an answer has filled, and what it was given."""
+    lstm, W, U, b = _to_case(3, 2).arguments.values()
+    module = lstm.make()
+    answer(module, W, U, b)
+    return module, W, U, b
 
 
 def _asks_for_gradients(answer: Answer) -> bool:
     """Return whether the module can learn. A frozen bias of zeros takes nothing from it."""
-    lstm, W, U, b = _to_case(3, 2).arguments.values()
-    module = lstm.make()
-    answer(module, W, U, b)
+    module, *_ = _filled(answer)
     return all(
         parameter.requires_grad or (name in BIASES and not parameter.any())
         for name, parameter in module.named_parameters()
     )
+
+
+def _is_of_one_dtype(answer: Answer) -> bool:
+    module, *_ = _filled(answer)
+    return len({parameter.dtype for parameter in module.parameters()}) == 1
+
+
+def _fills_exactly(answer: Answer) -> bool:
+    """Return whether the weights are copies. Two biases may add up to b with a rounding."""
+    module, W, U, b = _filled(answer)
+    held_W, held_U, held_b = from_pytorch(module)
+    copied = np.array_equal(held_W, reorder(W)) and np.array_equal(held_U, reorder(U))
+    return copied and np.allclose(held_b, reorder(b), rtol=1e-12, atol=0)
 
 
 SHARED = (
@@ -241,6 +306,10 @@ def _in_float64(lstm: Any) -> tuple[Array, ...]:
     return tuple(array.astype(np.float64) for array in from_pytorch(lstm))
 
 
+def _read_through_float32(lstm: Any) -> tuple[Array, ...]:
+    return tuple(array.astype(np.float32).astype(array.dtype) for array in from_pytorch(lstm))
+
+
 def _with_forget_bias(one: Array, other: Array) -> Array:
     b = one + other
     b[len(b) // 4 : len(b) // 2] += 1
@@ -273,9 +342,8 @@ FROM_MISTAKES: Mistakes = {
     "1 is added to the bias of the forget gate. What the module holds is all there is.": (
         read_with(_with_forget_bias),
     ),
-    "A module with bias=False has no biases, and your function fails there: b is 4H zeros.": (
-        _raising_without_bias,
-    ),
+    "A module with bias=False has no biases, and there your function gives no b that fits: it is "
+    "4H zeros.": (_raising_without_bias,),
     "A module with bias=False adds no bias: b has to be 0 then.": (read_with(without=1.0),),
     "The last two slices have changed places. PyTorch's order i, f, g, o is the course's.": (
         read_with(lambda a, b: reorder(a + b), reorder),
@@ -283,6 +351,7 @@ FROM_MISTAKES: Mistakes = {
     SHARED: (_reading_views,),
     CHANGED: (_adding_in_place,),
     WIDENED: (_in_float64, _with_zeros_of_float64),
+    SINGLE: (_read_through_float32,),
 }
 
 
@@ -290,6 +359,11 @@ def _reads_copies(answer: Answer) -> bool:
     module = Module(3, 2).make()
     held = [parameter.detach().numpy() for parameter in module.parameters()]
     return not any(np.shares_memory(one, other) for one in held for other in answer(module))
+
+
+def _reads_exactly(answer: Answer) -> bool:
+    module = Module(3, 2).make()
+    return all(map(np.array_equal, answer(module), from_pytorch(module)))
 
 
 def _keeps_float32(answer: Answer) -> bool:
@@ -331,6 +405,13 @@ def _halves(rows: Array) -> list[Array]:
 def _turning_the_module(lstm: Any, batch: Array) -> Any:
     lstm.batch_first = True
     return encoded_with(_side_by_side, as_it_is)(lstm, batch)
+
+
+def _encoded_in_float32(lstm: Any, batch: Array) -> Any:
+    import copy
+
+    single = copy.deepcopy(lstm).float()
+    return encoded_with(_side_by_side)(single, batch.astype(np.float32)).astype(batch.dtype)
 
 
 def _reshaped(batch: Array) -> Array:
@@ -394,6 +475,7 @@ ENCODE_MISTAKES: Mistakes = {
         encoded_with(lambda hs, h, c: np.stack([h[0], h[1]], 2).reshape(h.shape[1], -1)),
     ),
     CHANGED: (_turning_the_module,),
+    SINGLE: (_encoded_in_float32,),
 }
 
 
@@ -406,6 +488,12 @@ def _encode_case(N: int, T: int, D: int, H: int) -> Case:
 def _leaves_the_encoder_alone(answer: Answer) -> bool:
     lstm, batch = _encode_case(2, 3, 3, 2).arguments.values()
     return leaves_alone(answer, lstm.make(), batch)
+
+
+def _encodes_in_float64(answer: Answer) -> bool:
+    lstm, batch = _encode_case(2, 3, 3, 2).arguments.values()
+    got, expected = (f(lstm.make(), batch) for f in (answer, encoded_with(_side_by_side)))
+    return np.allclose(got, expected, rtol=1e-10, atol=1e-12)
 
 
 def _alone_as_in_company(f: Answer, rng: np.random.Generator) -> bool:
@@ -440,7 +528,12 @@ QUESTIONS = (
             ),
             cases=tuple(_to_case(*sizes) for sizes in SIZES),
             mistakes=TO_MISTAKES,
-            demands={FROZEN: _asks_for_gradients},
+            demands={
+                FROZEN: _asks_for_gradients,
+                MIXED: _is_of_one_dtype,
+                SINGLE: _fills_exactly,
+            },
+            forbidden=(interop.to_pytorch,),
             unchanged="Your function has left the module as it was.",
             right="Right: the module computes what the weights say, and the biases count once.",
         ),
@@ -475,7 +568,9 @@ QUESTIONS = (
                 SHARED: _reads_copies,
                 CHANGED: lambda answer: leaves_alone(answer, Module(3, 2).make()),
                 WIDENED: _keeps_float32,
+                SINGLE: _reads_exactly,
             },
+            forbidden=(interop.from_pytorch,),
             right="Right: one bias, the sum of two, and nothing shared with the module.",
         ),
     ),
@@ -511,7 +606,7 @@ QUESTIONS = (
             properties={
                 wording("alone", sequence="sequence", result="encoding"): _alone_as_in_company,
             },
-            demands={CHANGED: _leaves_the_encoder_alone},
+            demands={CHANGED: _leaves_the_encoder_alone, SINGLE: _encodes_in_float64},
             right="Right: each sequence has its own row, read from both ends to the end.",
         ),
     ),

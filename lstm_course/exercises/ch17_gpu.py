@@ -46,18 +46,35 @@ def with_lines(*changes: tuple[str, str]) -> Source:
 
 
 STORE_C, STORE_H = "tl.store(c + unit, state, inside)", "tl.store(h + unit, m, inside)"
-ADDRESS = "gate = a + unit // H * stride + unit % H"
+PLACE = "unit // H * stride + unit % H"
+ADDRESS, LOAD_C = f"gate = a + {PLACE}", "tl.load(c + unit, inside)"
 SUM, TANH_C = "state = f * before + i * g", "m = o * (2 * tl.sigmoid(2 * state) - 1)"
 LOADED = "tl.load(gate + 2 * H, inside)"
 TANH = f"2 * tl.sigmoid(2 * {LOADED}) - 1"
 HALF_OF_C = (TANH_C, "m = o * (2 * tl.sigmoid(state) - 1)")
 UNMASKED_C = (STORE_C, "tl.store(c + unit, state)")
 UNMASKED_H = (STORE_H, "tl.store(h + unit, m)")
+KEPT_GATES = (
+    "tl.store(gate, i, inside)",
+    "tl.store(gate + H, f, inside)",
+    "tl.store(gate + 2 * H, g, inside)",
+    "tl.store(gate + 3 * H, o, inside)",
+)
+SINGLE = (
+    "Right to six digits. The numbers are float64 here, and on the way something makes float32 of "
+    "them, which keeps no more."
+)
 MISTAKES: dict[str, tuple[Source, ...]] = {
     (
         "The last program stores for units that do not exist, over what lies behind your arrays. "
         "A store needs the mask as well."
     ): (with_lines(UNMASKED_C, UNMASKED_H), with_lines(UNMASKED_C), with_lines(UNMASKED_H)),
+    "The mask compares places within the program. It is the number among all units that counts.": (
+        with_lines(("unit < units", "tl.arange(0, BLOCK) < units")),
+    ),
+    "The mask lets through the units of one row. There are units of them, over all rows.": (
+        with_lines(("unit < units", "unit < H")),
+    ),
     "The mask lets one unit too many through: the last one has the number units - 1.": (
         with_lines(("unit < units", "unit <= units")),
     ),
@@ -85,6 +102,21 @@ MISTAKES: dict[str, tuple[Source, ...]] = {
             ("gate + 3 * H", "gate + stride // 4 * 3"),
         ),
     ),
+    (
+        "You use the stride for c. Only a has one: in c and h the rows follow each other without a "
+        "gap."
+    ): (
+        with_lines((LOAD_C, f"tl.load(c + {PLACE}, inside)")),
+        with_lines(
+            (LOAD_C, f"tl.load(c + {PLACE}, inside)"),
+            (STORE_C, f"tl.store(c + {PLACE}, state, inside)"),
+        ),
+        with_lines(
+            (LOAD_C, f"tl.load(c + {PLACE}, inside)"),
+            (STORE_C, f"tl.store(c + {PLACE}, state, inside)"),
+            (STORE_H, f"tl.store(h + {PLACE}, m, inside)"),
+        ),
+    ),
     "Row and place within the row have changed roles in your address.": (
         with_lines(("unit // H * stride + unit % H", "unit % H * stride + unit // H")),
     ),
@@ -100,6 +132,12 @@ MISTAKES: dict[str, tuple[Source, ...]] = {
     in_order("ifog", "ifgo", STACKED): (
         with_lines(("gate + 2 * H", "gate + 9 * H"), ("gate + 3 * H", "gate + 2 * H"), ("9", "3")),
     ),
+    in_order("ofgi", "ifgo", STACKED): (
+        with_lines(
+            ("i = tl.sigmoid(tl.load(gate,", "o = tl.sigmoid(tl.load(gate,"),
+            ("o = tl.sigmoid(tl.load(gate + 3", "i = tl.sigmoid(tl.load(gate + 3"),
+        ),
+    ),
     in_order("figo", "ifgo", STACKED): (with_lines((SUM, "state = i * before + f * g")),),
     **said("shown-without-tanh", with_lines((TANH_C, "m = o * state"))),
     **said("candidate-unsquashed", with_lines((TANH, LOADED))),
@@ -111,6 +149,7 @@ MISTAKES: dict[str, tuple[Source, ...]] = {
         with_lines(HALF_OF_C),
     ),
     **said("i-added", with_lines((SUM, "state = f * before + i + g"))),
+    **said("writes-complement", with_lines((SUM, "state = f * before + (1 - f) * g"))),
     **said("written-alone", with_lines((SUM, "state = i * g"))),
     **each(
         "{} is left as it was. The new {} state has to be stored there.",
@@ -122,10 +161,17 @@ MISTAKES: dict[str, tuple[Source, ...]] = {
     "h is made from the old cell state. The new one comes first.": (
         with_lines((TANH_C, "m = o * (2 * tl.sigmoid(2 * before) - 1)")),
     ),
-    "The sums a are written over. Here nobody needs the gates afterwards, and a has to stay.": (
+    (
+        "You write into a, as the chapter's kernel does. Here nobody needs the gates afterwards, "
+        "and a has to stay."
+    ): tuple(
+        with_lines((STORE_H, "\n    ".join([STORE_H, *KEPT_GATES[:count]])))
+        for count in (1, 2, 3, 4)
+    ),
+    SINGLE: (
         with_lines(
-            (STORE_H, f"{STORE_H}\n    tl.store(gate, i, inside)\n    tl.store(gate + H, f, inside)"
-             "\n    tl.store(gate + 2 * H, g, inside)\n    tl.store(gate + 3 * H, o, inside)")
+            (STORE_C, STORE_C.replace("state", "state.to(tl.float32)")),
+            (STORE_H, STORE_H.replace("m,", "m.to(tl.float32),")),
         ),
     ),
     NO_KERNEL: (with_lines(("@triton.jit\n", "")),),
@@ -156,6 +202,10 @@ def _case(N: int, H: int, padding: int, BLOCK: int) -> Case:
 
 
 PROPERTIES: dict[str, Property] = {
+    "You write into a. Its sums have to stay as they are.": lambda f, rng: not _stray(f)[0],
+    "You write before or behind c or h, over what lies there.": lambda f, rng: (
+        not any(_stray(f)[1:])
+    ),
     "A hidden state lies between -1 and 1, and so have yours to.": lambda f, rng: bool(
         (np.abs(f(*_case(3, 2, 1, 4).arguments.values())[1]) < 1).all()
     ),
@@ -166,6 +216,17 @@ PROPERTIES: dict[str, Property] = {
         lambda f, rng: _stays_finite(f)
     ),
 }
+
+
+def _stray(f: Guarded) -> Array:
+    """Return how many numbers are written into a, around c and around h, in programs half empty."""
+    return np.asarray(f(*_case(3, 2, 1, 4).arguments.values())[2])
+
+
+def _computes_in_float64(f: Guarded, rng: np.random.Generator) -> bool:
+    arguments = _case(3, 2, 1, 4).arguments.values()
+    pairs = zip(f(*arguments), solution(*arguments), strict=True)
+    return all(np.allclose(got, want, rtol=1e-10, atol=1e-13) for got, want in pairs)
 
 
 def _shut(f: Guarded) -> bool:
@@ -191,7 +252,11 @@ EXAM = KernelExam(
         returns=(
             Returned("c", "(N, H)"),
             Returned("h", "(N, H)"),
-            Returned("the count of stray writes (into a, around c, around h)", "(3)"),
+            Returned(
+                "what is written elsewhere",
+                "(3)",
+                told=("you write into a", "you write around c", "you write around h"),
+            ),
         ),
         cases=(
             _case(3, 3, 0, 4),
@@ -203,6 +268,7 @@ EXAM = KernelExam(
         ),
         mistakes={},
         properties=PROPERTIES,
+        demands={SINGLE: _computes_in_float64},
         right=(
             "Right: every unit of every row, full and half-empty programs, and nothing written "
             "elsewhere."

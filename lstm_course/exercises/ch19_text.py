@@ -13,6 +13,7 @@ from lstm_course.exercises.engine.mistakes import Mistakes, each, said
 from lstm_course.exercises.engine.parts import normalized, softmax_over
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.losses import softmax
+from lstm_course.models import sample
 from lstm_course.pointwise import sigmoid
 
 
@@ -35,6 +36,10 @@ def _without_keeping(largest: bool, total: bool) -> Answer:
 
 def _powers_of(p: Array, T: float) -> Array:
     return normalized(p ** (1 / T))
+
+
+def _in_float32(z: Array, T: float) -> Array:
+    return tempered(z.astype(np.float32), T).astype(z.dtype)
 
 
 def _largest(z: Array, T: float) -> Array:
@@ -107,6 +112,12 @@ POWERS = (
 )
 SHIFTED = "Right for small scores. If all scores of a row grow by 1000, nothing may change."
 
+DIGITS = (
+    "Right to six digits. At a temperature of 0.000001 scores that lie 0.000001 apart matter, and "
+    "yours lose them: something is turned into float32 on the way, or a small number is added to "
+    "the temperature."
+)
+
 TEMPERED_MISTAKES: Mistakes = {
     **SCORING_MISTAKES,
     **said("softmax-axis", _softmax_over(0), _softmax_over(None), position="row"),
@@ -138,6 +149,7 @@ TEMPERED_MISTAKES: Mistakes = {
         lambda z, T: softmax(np.clip(z / T, -500, 500)),
         lambda z, T: np.nan_to_num(normalized(np.exp(z / T))),
     ),
+    DIGITS: (_in_float32, lambda z, T: softmax(z / (T + 1e-8))),
 }
 
 
@@ -167,6 +179,7 @@ TEMPERED_PROPERTIES: dict[str, Property] = {
 
 TOP = np.array([[1000.0, 999.0, 998.0]])
 BOTH = np.array([[1000.0, 0.0, -1000.0], [-1000.0, 0.0, 1000.0]])
+CLOSE_TOGETHER = np.array([[1.0, 1.000001, 0.999999]])
 FAR_APART = np.array([[-900.0, -901.0, -902.0], [0.0, 1.0, -1.0]])
 
 
@@ -190,6 +203,7 @@ TEMPERED_DEMANDS: dict[str, Property] = {
     NOT_DIVIDED: _finite(np.concatenate([BOTH, FAR_APART]), 0.5),
     POWERS: _equals(BOTH, 1000.0),
     SHIFTED: _equals(TOP, 0.8),
+    DIGITS: _equals(CLOSE_TOGETHER, 1e-6),
 }
 
 
@@ -223,6 +237,18 @@ def _by_size(p: Array, u: float) -> int:
 
 def _from_the_end(p: Array, u: float) -> int:
     return len(p) - 1 - draw(p[::-1], u)
+
+
+def _from_the_given_state(step: Step, state: Any, *given: Any) -> tuple[Array, Array]:
+    """Read the start, and write from the state before it."""
+    return writing(after_start=lambda step, start, scores, before, after: (scores, state))(
+        step, state, *given
+    )
+
+
+def _one_place_late(step: Step, state: Any, start: Array, *given: Any) -> tuple[Array, Array]:
+    words, p = writing()(step, state, start, *given)
+    return np.concatenate([start[-1:], words[:-1]]), p
 
 
 def _with_float_words(*given: Any) -> tuple[Array, Array]:
@@ -267,6 +293,11 @@ WRITE_MISTAKES: Mistakes = {
                 ),
             ),
         },
+    ),
+    "The model has read the start, and writes from the state before it. Hand on the state that the "
+    "start has left.": (_from_the_given_state,),
+    "The words stand one place late: each is the one that was read. Keep the one that was drawn.": (
+        _one_place_late,
     ),
     **said(
         "written-not-read",
@@ -376,6 +407,10 @@ WRITE_MISTAKES: Mistakes = {
         writing(probabilities=_shifted(lambda z, T: z.max())),
     ),
     POWERS: (writing(probabilities=lambda z, T: _powers_of(softmax(z), T)),),
+    DIGITS: (
+        writing(probabilities=_in_float32),
+        writing(probabilities=lambda z, T: softmax(z / (T + 1e-8))),
+    ),
 }
 
 
@@ -484,9 +519,15 @@ def _high_temperature(f: Guarded, rng: np.random.Generator) -> bool:
     return np.allclose(_from_rows(f, rows, [0.1, 0.8], 1000.0)[1], tempered(rows[:2], 1000.0))
 
 
+def _low_temperature(f: Guarded, rng: np.random.Generator) -> bool:
+    rows = np.tile(CLOSE_TOGETHER[0], (3, 1))
+    return np.allclose(_from_rows(f, rows, [0.1, 0.8], 1e-6)[1], tempered(rows[:2], 1e-6))
+
+
 WRITE_DEMANDS: dict[str, Property] = {
     LARGE: _stays_finite,
     POWERS: _high_temperature,
+    DIGITS: _low_temperature,
     EQUAL: _next_if_equal,
     LAST: _last_if_none,
     CLOSE: _tells_close_draws,
@@ -518,6 +559,7 @@ QUESTIONS = (
             mistakes=TEMPERED_MISTAKES,
             properties=TEMPERED_PROPERTIES,
             demands=TEMPERED_DEMANDS,
+            forbidden=(softmax,),
             right="Right: low temperatures sharpen, high ones level, and no exponential overflows.",
         ),
     ),
@@ -550,6 +592,7 @@ QUESTIONS = (
             mistakes=WRITE_MISTAKES,
             properties=WRITE_PROPERTIES,
             demands=WRITE_DEMANDS,
+            forbidden=(softmax, sample),
             right="Right: it reads the start, draws, and reads what it has written.",
         ),
     ),

@@ -36,9 +36,18 @@ def _inside(cs: Array, mask: Array, plural: Array) -> tuple[Array, Array]:
 
 
 def _correlation(x: Array, y: Array) -> Array:
-    x, y = x - x.mean(axis=0), y - y.mean()
-    with np.errstate(all="ignore"):  # wrong answers may meet a unit that does not move
-        return y @ x / np.sqrt((x**2).sum(axis=0) * (y**2).sum())
+    return _about(x.mean(axis=0))(x, y)
+
+
+def _about(mean: Any, added: float = 0.0) -> Callable[[Array, Array], Array]:
+    """Return what correlates about a mean, with a number added under the fraction."""
+
+    def correlation(x: Array, y: Array) -> Array:
+        x, y = x - mean, y - y.mean()
+        with np.errstate(all="ignore"):  # wrong answers may meet a unit that does not move
+            return y @ x / (np.sqrt((x**2).sum(axis=0) * (y**2).sum()) + added)
+
+    return correlation
 
 
 def _strongest(r: Array) -> int:
@@ -48,12 +57,12 @@ def _strongest(r: Array) -> int:
 def _with(
     gather: Callable[..., tuple[Array, Array]] = _gather,
     correlation: Callable[[Array, Array], Array] = _correlation,
-    unit: Callable[[Array], int] = _strongest,
+    unit: Callable[[Array], Any] = _strongest,
     result: Callable[[Array], Array] = lambda r: r,
 ) -> Callable[..., Any]:
     """Return the solution with one of its parts exchanged."""
 
-    def answer(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, int]:
+    def answer(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Any]:
         r = correlation(*gather(cs, first, last, plural))
         return result(r), unit(r)
 
@@ -124,6 +133,11 @@ def _means(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, 
     return np.array(rows), plural
 
 
+def _sums(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
+    rows = [cs[first[n] : last[n] + 1, n].sum(axis=0) for n in range(len(first))]
+    return np.array(rows), plural
+
+
 def _exchanged(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
     """Put states in the order of steps beside numbers in the order of sentences."""
     rows, _ = _gather(cs, first, last, plural)
@@ -178,8 +192,22 @@ def _one_spread_of_all(x: Array, y: Array) -> Array:
     return _covariance(x, y) / (x.std() * y.std())
 
 
+def _one_sum_of_squares(x: Array, y: Array) -> Array:
+    x, y = x - x.mean(axis=0), y - y.mean()
+    return y @ x / np.sqrt((x**2).sum() * (y**2).sum())
+
+
+def _in_float32(x: Array, y: Array) -> Array:
+    return _correlation(x.astype(np.float32), y.astype(np.float32))
+
+
 _BY_STEPS = tuple(
     _average_of_steps(no_spread, least) for no_spread in (0.0, np.nan) for least in (1, 2, 3)
+)
+
+SINGLE = (
+    "Right to six digits. Where states hardly move, or move about a large mean, yours are wrong: "
+    "something is turned into float32 on the way, or a small number is added under the fraction."
 )
 
 NUMBER_UNIT_MISTAKES: Mistakes = {
@@ -201,6 +229,10 @@ NUMBER_UNIT_MISTAKES: Mistakes = {
     ),
     "You take the unit with the weakest correlation.": (
         _with(unit=lambda r: int(np.argmin(np.abs(r)))),
+    ),
+    "You return a correlation as the unit. Its place in r is asked for, counted from 0.": (
+        _with(unit=lambda r: r[_strongest(r)]),
+        _with(unit=lambda r: np.abs(r).max()),
     ),
     "Units are counted from 0.": (_with(unit=lambda r: _strongest(r) + 1),),
     "You choose the unit by a measure that grows with its own spread, as covariances and "
@@ -251,9 +283,8 @@ NUMBER_UNIT_MISTAKES: Mistakes = {
     "You go on to the end of the array. Behind the last step the sentence is over.": (
         _with(_from_first),
     ),
-    "You average each sentence's states first. Every step is to count, not every sentence.": (
-        _with(_means),
-    ),
+    "You average or add up each sentence's states first. Every step is to count, not every "
+    "sentence.": (_with(_means), _with(_sums)),
     "You correlate step by step and average. Here all steps go into one correlation.": _BY_STEPS,
     "States and numbers are lined up in different orders: each state belongs to its sentence.": (
         _with(_exchanged),
@@ -288,8 +319,18 @@ NUMBER_UNIT_MISTAKES: Mistakes = {
         _with(correlation=_samples),
         _with(correlation=lambda x, y: _correlation(x, y) * (len(y) - 1) / len(y)),
     ),
+    "The mean that you take off is that of all units, or of one step. Each unit has its own, over "
+    "all M states.": (
+        _with(correlation=lambda x, y: _about(x.mean())(x, y)),
+        _with(correlation=lambda x, y: _about(x.mean(axis=1, keepdims=True))(x, y)),
+    ),
     "One standard deviation serves all units. Each unit has its own.": (
         _with(correlation=_one_spread_of_all),
+        _with(correlation=_one_sum_of_squares),
+    ),
+    SINGLE: (
+        _with(correlation=_in_float32, result=lambda r: r.astype(float)),
+        _with(correlation=lambda x, y: _about(x.mean(axis=0), 1e-8)(x, y)),
     ),
 }
 
@@ -330,6 +371,15 @@ def _farthest(f: Guarded, rng: np.random.Generator) -> bool:
     return True
 
 
+def _keeps_digits(f: Guarded, rng: np.random.Generator) -> bool:
+    """Ask for states that hardly move, and for others that move about a large mean."""
+    cs, *others = _number_case(6, 5, 3).arguments.values()
+    return all(
+        np.allclose(f(given, *others)[0], number_unit(given, *others)[0], rtol=1e-6, atol=1e-8)
+        for given in (1e-7 * cs, cs + 1000)
+    )
+
+
 def _one_step(f: Guarded, rng: np.random.Generator) -> bool:
     nothing = np.zeros(3, int)
     plural = np.array([0.0, 1.0, 1.0])
@@ -360,6 +410,7 @@ NUMBER_UNIT = Question(
             _number_case(5, 3, 2),
             _number_case(7, 2, 3),
             _number_case(6, 5, 3),
+            _number_case(6, 4, 8, seed=29),  # here hardly two mistakes choose the same unit
             _number_case(8, 7, 4, seed=1),
         ),
         mistakes=NUMBER_UNIT_MISTAKES,
@@ -370,6 +421,7 @@ NUMBER_UNIT = Question(
         },
         demands={
             "Wrong where there is one step, T = 1, and it is first and last of all.": _one_step,
+            SINGLE: _keeps_digits,
         },
         right="Right: the correlation of every unit, and the unit that carries the number.",
     ),
@@ -427,6 +479,10 @@ def _all_but_own(U: Array, unit: int) -> Array:
     return cut
 
 
+def _through_float32(*given: Any) -> tuple[Array, ...]:
+    return tuple(array.astype(np.float32).astype(array.dtype) for array in switch_off(*given))
+
+
 def _changed(**parts: Callable[..., Array]) -> Answer:
     """Return the solution with some of its results exchanged."""
 
@@ -441,6 +497,11 @@ def _changed(**parts: Callable[..., Array]) -> Answer:
 
     return answer
 
+
+EXACT = (
+    "Right to six digits. What is not cut has to stay exactly as it is, and on the way something "
+    "is turned into float32, which keeps no more."
+)
 
 SWITCH_OFF_MISTAKES: Mistakes = {
     "You set what the unit hears to 0, its rows of U. Cut what the others hear of it.": (
@@ -489,6 +550,9 @@ SWITCH_OFF_MISTAKES: Mistakes = {
                 ),
             ),
         },
+    ),
+    "The old biases are lost. What the unit adds at its value comes on top of them.": (
+        lambda U, b, V, d, unit, value: switch_off(U, 0 * b, V, 0 * d, unit, value),
     ),
     "The biases are as they were, so that the unit is seen at 0. It is to be seen at value.": (
         lambda U, b, V, d, unit, value: (
@@ -545,6 +609,7 @@ SWITCH_OFF_MISTAKES: Mistakes = {
             d.copy(),
         ),
     ),
+    EXACT: (_through_float32,),
 }
 
 
@@ -566,6 +631,19 @@ def _same_at(h: float) -> Property:
         )
 
     return holds
+
+
+def _stays_exact(f: Guarded, rng: np.random.Generator) -> bool:
+    """Compare weights to the last digit. A sum for a bias may be rounded in its own way."""
+    given = _switch_case(3, 2, 1, 0.4).arguments.values()
+    U, b, V, d = f(*given)
+    right_U, right_b, right_V, right_d = switch_off(*given)
+    return (
+        np.array_equal(U, right_U)
+        and np.array_equal(V, right_V)
+        and np.allclose(b, right_b, rtol=1e-12, atol=1e-14)
+        and np.allclose(d, right_d, rtol=1e-12, atol=1e-14)
+    )
 
 
 SWITCH_OFF = Question(
@@ -600,6 +678,7 @@ SWITCH_OFF = Question(
             "The gates' sums still depend on the hidden state of the unit, or see it at another "
             "value.": _same_at(0.9),
         },
+        demands={EXACT: _stays_exact},
         right="Right: gates and read-out see the unit at the value, whatever it does.",
     ),
 )

@@ -23,7 +23,9 @@ from lstm_course.exercises.engine.generation import (
 )
 from lstm_course.exercises.engine.lines import Lines
 from lstm_course.exercises.engine.mistakes import Mistakes, each, said
+from lstm_course.exercises.engine.parts import softmax_over
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
+from lstm_course.models import beam_search as search_of_the_package
 
 
 def caption_scores(p: Array, words: Array, end: int, alpha: float) -> Array:
@@ -31,9 +33,13 @@ def caption_scores(p: Array, words: Array, end: int, alpha: float) -> Array:
     if not (p > 0).all():
         raise ValueError("p has an entry that is not above 0")  # so that no such case is shown
     counts = _inside(words, end)
-    chosen = np.take_along_axis(p, words[:, :, None], axis=2)[:, :, 0]  # (T, N)
-    log_p = np.log(chosen) * counts
+    log_p = np.log(_chosen(p, words)) * counts
     return np.asarray(log_p.sum(axis=0) / counts.sum(axis=0).astype(p.dtype) ** alpha)
+
+
+def _chosen(p: Array, words: Array) -> Array:
+    """Return (T, N) probabilities of the captions' words."""
+    return np.take_along_axis(p, words[:, :, None], axis=2)[:, :, 0]
 
 
 def _inside(words: Array, end: int) -> Array:
@@ -45,7 +51,7 @@ SCORES = Lines(
     ("p", "words", "end", "alpha"),
     {
         "taken": lambda s: s.words,
-        "chosen": lambda s: np.take_along_axis(s.p, s.taken[:, :, None], axis=2)[:, :, 0],
+        "chosen": lambda s: _chosen(s.p, s.taken),
         "measured": lambda s: np.log(s.chosen),
         "inside": lambda s: _inside(s.words, s.end),
         "counted": lambda s: s.inside,
@@ -61,6 +67,23 @@ scoring = SCORES.but
 
 def _before_end(s: Any) -> Array:
     return np.cumsum(s.words == s.end, axis=0) == 0
+
+
+def _to_second_end(s: Any) -> Array:
+    return np.cumsum(s.words == s.end, axis=0) <= 1
+
+
+def _without_last_of_unended(s: Any) -> Array:
+    last = np.arange(len(s.words))[:, None] == len(s.words) - 1
+    return _right_length(s) & ~(last & ~(s.words == s.end).any(axis=0))
+
+
+def _place_of_end(s: Any) -> Array:
+    return np.argmax(s.words == s.end, axis=0).astype(s.p.dtype)  # 0 too where no word is <end>
+
+
+def _up_to_place_of_end(s: Any) -> Array:
+    return np.arange(len(s.words))[:, None] <= np.argmax(s.words == s.end, axis=0)
 
 
 def _everything(s: Any) -> Array:
@@ -133,10 +156,25 @@ def _product(p: Array, words: Array, end: int, alpha: float) -> Array:
     return np.exp(caption_scores(p, words, end, 0.0)) / _inside(words, end).sum(axis=0) ** alpha
 
 
+def _logarithm_of_product(p: Array, words: Array, end: int, alpha: float) -> Array:
+    counts = _inside(words, end)
+    product = np.where(counts, _chosen(p, words), 1).prod(axis=0)
+    return np.asarray(np.log(product) / counts.sum(axis=0).astype(p.dtype) ** alpha)
+
+
+LONG = (
+    "Right for short captions. In a long one the product of the probabilities is too small for a "
+    "float, and rounds to 0. Add up logarithms instead."
+)
+DIGITS = (
+    "Right to six digits. Where a word is nearly certain or nearly impossible yours are wrong: "
+    "something is turned into float32 on the way, or a small number is added to the probabilities."
+)
+
 SCORE_MISTAKES: Mistakes = {
     "What stands behind <end> is counted too. A caption is over at its first <end>.": tuple(
         scoring(inside=inside, **others)
-        for inside in (_everything, _of_longest, _but_later_ends)
+        for inside in (_everything, _of_longest, _but_later_ends, _to_second_end)
         for others in ({}, {"counted": _right_length})
     ),
     "Every <end> is left out, and what stands behind the first is counted. A caption is over at "
@@ -145,16 +183,44 @@ SCORE_MISTAKES: Mistakes = {
         scoring(inside=_but_every_end),
     ),
     "You cut at the last <end>. A caption is over at its first.": (scoring(inside=_to_last_end),),
-    **said("stopping-free", scoring(inside=_before_end, counted=_right_length)),
+    **said(
+        "stopping-free",
+        scoring(inside=_before_end, counted=_right_length),
+        scoring(inside=_before_end, score=lambda s: s.total / (s.length + 1) ** s.alpha),
+    ),
     "<end> is left out, of the sum and of the length. Both count it.": (
         scoring(inside=_before_end, score=_of_at_least_1),
         scoring(inside=_before_end),
+    ),
+    "The place of <end> is taken for the length. Places begin with 0, and a caption without <end> "
+    "has all T words.": (
+        scoring(length=_place_of_end),
+        scoring(inside=_up_to_place_of_end, length=_place_of_end),
+        scoring(length=lambda s: np.maximum(_place_of_end(s), 1)),
+    ),
+    "A caption without <end> loses its last word. It has all T words.": (
+        scoring(inside=_without_last_of_unended),
+        scoring(inside=_without_last_of_unended, score=_of_at_least_1),
+        scoring(counted=_without_last_of_unended),
+        scoring(counted=_without_last_of_unended, score=_of_at_least_1),
+    ),
+    "The length is one too few: the last word counts as well, be it <end> or not.": (
+        scoring(length=lambda s: s.counted.sum(axis=0).astype(s.p.dtype) - 1),
+        scoring(length=lambda s: np.maximum(s.counted.sum(axis=0), 2).astype(s.p.dtype) - 1),
     ),
     "The length leaves <end> out. It counts as a word.": (
         scoring(counted=_before_end),
         scoring(counted=_before_end, score=_of_at_least_1),
     ),
     **said("probabilities-added", scoring(measured=lambda s: s.chosen)),
+    "You turn the score back into a probability. It stays a logarithm.": (
+        scoring(score=lambda s: np.exp(s.total / s.length**s.alpha)),
+    ),
+    "You take softmax of p. It holds probabilities already.": (
+        scoring(chosen=lambda s: _chosen(softmax_over(s.p, 2), s.words)),
+    ),
+    "What stands behind <end> becomes 0 before the logarithm, which is not finite there. Mask the "
+    "logarithms.": (scoring(total=lambda s: np.log(s.chosen * s.inside).sum(axis=0)),),
     "This is made of the probability itself. Take its logarithm before you divide.": (
         _product,
         lambda p, words, end, alpha: np.exp(caption_scores(p, words, end, 0.0)),
@@ -165,6 +231,9 @@ SCORE_MISTAKES: Mistakes = {
             "T": (scoring(counted=_everything),),
             "the length of the longest": (scoring(counted=_of_longest),),
             "the length of the shortest": (scoring(counted=_of_shortest),),
+            "the number of words of all captions": (
+                scoring(length=lambda s: s.counted.sum().astype(s.p.dtype)),
+            ),
         },
     ),
     "All captions are cut where the first of the batch ends. Each goes on to its own <end>.": (
@@ -198,6 +267,9 @@ SCORE_MISTAKES: Mistakes = {
             "mean over the words": (scoring(score=lambda s: s.total / s.length),),
         },
     ),
+    "You divide twice: a mean is divided by the length already.": (
+        scoring(score=lambda s: s.total / s.length / s.length**s.alpha),
+    ),
     "alpha is an exponent of the length, not a factor.": (
         scoring(score=lambda s: s.total / (s.length * s.alpha)),
         scoring(score=_python_factor),
@@ -219,6 +291,11 @@ SCORE_MISTAKES: Mistakes = {
     "This logarithm is not the natural one.": (
         scoring(measured=lambda s: np.log2(s.chosen)),
         scoring(measured=lambda s: np.log10(s.chosen)),
+    ),
+    LONG: (_logarithm_of_product,),
+    DIGITS: (
+        scoring(measured=lambda s: np.log(s.chosen.astype(np.float32)).astype(s.p.dtype)),
+        scoring(measured=lambda s: np.log(s.chosen + 1e-10)),
     ),
 }
 
@@ -253,6 +330,24 @@ SCORE_PROPERTIES: dict[str, Property] = {
 }
 
 
+def _scores_as_it_should(p: Array) -> Property:
+    """Let an answer score two captions in which word 2, the end, comes last."""
+    words = np.tile([[0], [1]], (len(p) // 2, 2))
+    words[-1] = 2
+
+    def holds(f: Guarded, rng: np.random.Generator) -> bool:
+        given = p, words, 2, 0.7
+        return np.allclose(f(*given), caption_scores(*given), rtol=1e-6, atol=0)
+
+    return holds
+
+
+SCORE_DEMANDS: dict[str, Property] = {
+    DIGITS: _scores_as_it_should(np.stack([np.full((4, 3), 1 - 1e-6), np.full((4, 3), 1e-9)], 1)),
+    LONG: _scores_as_it_should(np.full((800, 2, 3), 1 / 3)),
+}
+
+
 searching = Search
 
 
@@ -281,7 +376,7 @@ def _one_list(
     return np.array((kept[0][0] + [end] * limit)[:limit]), kept[0][1]
 
 
-def _aside_afterwards(*, shrinks: bool) -> Answer:
+def _aside_afterwards(*, shrinks: bool, prefers_ended: bool = False) -> Answer:
     """Return a search that keeps the best, and then moves those aside that have ended."""
 
     def answer(
@@ -294,7 +389,7 @@ def _aside_afterwards(*, shrinks: bool) -> Answer:
             best = best_first(candidates)[: width - len(ended) * shrinks]
             ended += [one for one in best if one.words[-1] == end]
             kept = [one for one in best if one.words[-1] != end]
-        best_one = best_first(ended + kept)[0]
+        best_one = best_first(ended if ended and prefers_ended else ended + kept)[0]
         return filled(best_one.words, end, limit), best_one.score
 
     return answer
@@ -323,6 +418,25 @@ def _set_aside(
         kept = best_first([one for one in candidates if one.words[-1] != end])[:width]
     best = best_first(ended + kept)[0]
     return filled(best.words, end, limit), best.score
+
+
+def _until_enough_have_ended(
+    step: Step, state: Any, start: int, end: int, width: int, limit: int
+) -> tuple[Array, float]:
+    """Set those aside that end, go on with as many others, and stop when a beam of them is full."""
+    kept = [Beginning((), 0.0, state)]
+    ended: list[Beginning] = []
+    for _ in range(limit):
+        best = best_first(_continued(kept, step, start))[: 2 * width]
+        kept = []
+        for one in best:
+            (ended if one.words[-1] == end else kept).append(one)
+            if len(kept) == width:
+                break
+        if len(ended) >= width or not kept:
+            break
+    best_one = best_first(ended + kept)[0]
+    return filled(best_one.words, end, limit), best_one.score
 
 
 def _with_start(
@@ -498,6 +612,16 @@ def _other_first(first: Callable[[Given], int]) -> Answer:
     return searching(read=lambda one, given: one.words[-1] if one.words else first(given))
 
 
+def _of_width(width: int) -> Answer:
+    """Return a search that keeps this many, whatever it is told."""
+    return searching(keep=lambda candidates, parents, given: best_first(candidates)[:width])
+
+
+SINGLE = (
+    "The words are right, and the score is so to six digits. Something is turned into float32 on "
+    "the way. Add the log probabilities up as they come."
+)
+
 BEAM_MISTAKES: Mistakes = {
     "This is what greedy search finds. Follow several beginnings side by side. If the first round "
     "starts from several copies of the empty one, they stay equal.": (
@@ -508,6 +632,10 @@ BEAM_MISTAKES: Mistakes = {
         searching(
             keep=lambda candidates, parents, given: best_first(candidates)[:1], finish=_never
         ),
+    ),
+    "The width has no effect: whatever it is, the same number of beginnings goes on, or all.": (
+        *map(_of_width, (2, 3, 4, 5, 6)),
+        searching(keep=_all_kept),
     ),
     "Every beginning keeps its own best continuation, so that none is ever given up. The best of "
     "all continuations together are kept.": (
@@ -522,7 +650,6 @@ BEAM_MISTAKES: Mistakes = {
         searching(
             keep=lambda candidates, parents, given: _of_each(candidates, parents, given.width)
         ),
-        searching(keep=_all_kept),
     ),
     "The candidates are not put in order before the rest is dropped: the first ones found are "
     "kept.": (
@@ -546,7 +673,9 @@ BEAM_MISTAKES: Mistakes = {
     "Candidates are ranked by their last word alone. What counts is the sum from the start.": (
         searching(score=lambda before, log_p, word, given: float(log_p[word])),
     ),
-    "Candidates are ranked by the mean over their words. Here the sum counts.": (
+    "Candidates are ranked by the mean over their words, on the way or in the end. Here the sum "
+    "counts.": (
+        searching(choose=lambda kept, given: min(kept, key=_mean)),
         searching(keep=kept_by(_mean)),
         searching(keep=kept_by(_mean), choose=lambda kept, given: max(kept, key=_score)),
     ),
@@ -587,9 +716,14 @@ BEAM_MISTAKES: Mistakes = {
     "Captions that have ended are set aside and take no place in the beam. Here they stay.": (
         _set_aside,
         _aside_afterwards(shrinks=False),
+        _aside_afterwards(shrinks=False, prefers_ended=True),
+        _until_enough_have_ended,
     ),
     "The place of a caption that has ended is lost for good. It competes in every round, and may "
-    "be pushed out.": (_aside_afterwards(shrinks=True),),
+    "be pushed out.": (
+        _aside_afterwards(shrinks=True),
+        _aside_afterwards(shrinks=True, prefers_ended=True),
+    ),
     "The first round keeps every word. The width holds there too.": (
         searching(
             keep=lambda candidates, parents, given: best_first(candidates)[
@@ -668,6 +802,7 @@ BEAM_MISTAKES: Mistakes = {
             )
         ),
     ),
+    SINGLE: (_reported(lambda score: float(np.float32(score))),),
 }
 
 
@@ -751,6 +886,12 @@ BEAM_PROPERTIES: dict[str, Property] = {
     "does.": _wide_is_no_worse,
 }
 
+
+def _sums_in_float64(f: Guarded, rng: np.random.Generator) -> bool:
+    given = _beam_case(2, 5, 5, 0, 4, 453).arguments.values()
+    return abs(float(f(*given)[1]) / beam_search(*given)[1] - 1) < 1e-10
+
+
 QUESTIONS = (
     Question(
         name="caption-score",
@@ -781,6 +922,7 @@ QUESTIONS = (
             ),
             mistakes=SCORE_MISTAKES,
             properties=SCORE_PROPERTIES,
+            demands=SCORE_DEMANDS,
             right="Right: the sum of logarithms up to <end>, divided by each caption's own length.",
         ),
     ),
@@ -819,6 +961,8 @@ QUESTIONS = (
             ),
             mistakes=BEAM_MISTAKES,
             properties=BEAM_PROPERTIES,
+            demands={SINGLE: _sums_in_float64},
+            forbidden=(search_of_the_package,),
             right="Right: the most probable caption that a beam of this width finds.",
         ),
     ),

@@ -79,6 +79,7 @@ def test_errors_stand_beside_target_and_guessing():
         (drawn("recall", loss=0.01), "knows the sequences it was trained on by heart"),
         (in_order(right.adding(), (0, 1, 3, 2)), "stand in the order i, f, o, g: read so"),
         (in_order(right.temporal_order(), (1, 0, 2, 3)), "stand in the order f, i, g, o: read so"),
+        (changed(right.adding(), bias=2 * right.adding()["bias"]), "Your bias counts twice"),
         (changed(forgetful(), loss=0.02), "half as long it is good enough"),
         (
             changed(right.adding(), readout_bias=np.array([0.2]), loss=0.04),

@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 
 import lstm_course as lc
+from conftest import ROOT, refused
+from lstm_course import losses, optim
+from lstm_course.exercises import BANKS
 from lstm_course.exercises.ch11_losses_and_optimizers import adam, clip_with, cross_entropy
+from lstm_course.exercises.engine.watching import name_of
 
 OUT_OF_RANGE = "an exponential grows out of range"
 
@@ -41,6 +45,88 @@ def test_any_other_number_of_a_position_is_not(shift):
     assert not feedback.passed
     assert OUT_OF_RANGE in feedback.message
     assert "The 1 is not taken off" not in feedback.message
+
+
+def plain(scores, targets, mask, subtract, keepdims=True, mean=None):
+    """The loss and its gradient as a learner writes them."""
+    z = scores - subtract(scores)
+    powers = np.exp(z)
+    total = powers.sum(axis=-1, keepdims=keepdims)
+    each = -np.take_along_axis(z - np.log(total), targets[..., None], axis=-1)[..., 0]
+    one_hot = np.eye(scores.shape[-1], dtype=scores.dtype)[targets]
+    count = int(mask.sum())
+    loss = mean(each, mask) if mean else (each * mask).sum() / count
+    return loss, (powers / total - one_hot) * mask[..., None] / count
+
+
+def largest(scores):
+    return scores.max(axis=-1, keepdims=True)
+
+
+def mean_of_means(each, mask):
+    return ((each * mask).sum(axis=0) / np.maximum(mask.sum(axis=0), 1)).mean()
+
+
+def log_of_product(each, mask):
+    return -np.log(np.prod(np.exp(-each[mask]))) / int(mask.sum())
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"subtract": lambda scores: 0}, "Nothing is subtracted from the scores"),
+        ({"subtract": lambda scores: scores.max(axis=-1)}, "keepdims is missing"),
+        ({"subtract": largest, "keepdims": False}, "keepdims is missing"),
+        ({"subtract": largest, "mean": mean_of_means}, "the mean of each sequence, and then"),
+        ({"subtract": largest, "mean": log_of_product}, "some hundred of them rounds to 0"),
+    ],
+)
+def test_slips_in_the_loss_are_named(given, said):
+    assert lc.check("cross-entropy", lambda s, t, m: plain(s, t, m, largest)).passed
+    assert said in refused("cross-entropy", lambda s, t, m: plain(s, t, m, **given))
+
+
+def test_work_in_float32_is_told():
+    def answer(scores, targets, mask):
+        loss, dscores = plain(scores.astype(np.float32), targets, mask, largest)
+        return float(loss), dscores.astype(scores.dtype)
+
+    assert "in float32" in refused("cross-entropy", answer)
+
+
+def clipped(dW, dU, db, limit):
+    results = [dW.copy(), dU.copy(), db.copy()]
+    return *results, optim.clip_by_global_norm(results, limit)
+
+
+def updated(w, dw, m, q, t, rate, beta1, beta2, eps):
+    w = w.copy()
+    optimizer = optim.Adam([w], rate, beta1, beta2, eps)
+    optimizer.mean[0][...], optimizer.square[0][...], optimizer.steps = m, q, t - 1
+    optimizer.step([dw])
+    return w, *optimizer.buffers
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("cross-entropy", lambda s, t, m: losses.softmax_cross_entropy(s, t, m)),
+        ("clip", clipped),
+        ("adam", updated),
+    ],
+)
+def test_what_the_package_has_is_not_allowed(name, answer):
+    assert "which is what the question asks you to write" in refused(name, answer)
+
+
+@pytest.mark.parametrize("bank", [bank for bank in BANKS if bank[:4] in ("ch10", "ch11", "ch15")])
+def test_what_is_not_allowed_is_said(bank):
+    master = ROOT / "exercises" / bank.removeprefix("ch").replace("_", "-") / "master.ipynb"
+    text = master.read_text(encoding="utf-8")
+    forbidden = [f for question in BANKS[bank].QUESTIONS for f in question.exam.forbidden]
+    assert forbidden
+    for function in forbidden:
+        assert f"`{name_of(function)}`" in text or f"`{function.__name__}`" in text
 
 
 def test_numbers_of_numpy_are_told_where_float32_becomes_float64():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import lstm_course as lc
+from lstm_course import LSTMParams, interop
 from lstm_course.exercises import ch16_pytorch as exercise
 from lstm_course.exercises.engine import modules
 
@@ -55,6 +56,30 @@ def nan(lstm, W, U, b):
     exercise.to_pytorch(lstm, W, U, b * np.nan)
 
 
+def without_a_bias(lstm, W, U, b):
+    exercise.to_pytorch(lstm, W, U, b)
+    lstm.bias_hh_l0 = None
+
+
+def from_interop(lstm):
+    return interop.from_pytorch(lstm).params[0].arrays()
+
+
+def to_interop(lstm, W, U, b):
+    arrays = map(exercise.reorder, (W, U, b))
+    lstm.load_state_dict(interop.to_pytorch(LSTMParams(*arrays)).state_dict())
+
+
+def by_assigning_slices(lstm, W, U, b):
+    """Exchange slices that are views of one array: one is lost."""
+    H = U.shape[1]
+    arrays = [array.copy() for array in (W, U, b)]
+    for array in arrays:
+        array[2 * H : 3 * H], array[3 * H :] = array[3 * H :], array[2 * H : 3 * H]
+    modules.copy_into(lstm, **dict(zip((*exercise.ARRAYS, "bias_ih_l0"), arrays, strict=True)))
+    modules.copy_into(lstm, bias_hh_l0=0 * b)
+
+
 @pytest.mark.usefixtures("torch")
 @pytest.mark.parametrize("name", exercise.BIASES)
 def test_a_frozen_bias_of_zeros_is_right(name):
@@ -87,6 +112,10 @@ def test_a_frozen_bias_of_zeros_is_right(name):
         ("to-pytorch", of_another_shape, r"weight_ih_l0 of shape \(4H, D\), here"),
         ("to-pytorch", changing, "changes b in place"),
         ("to-pytorch", nan, r"Wrong: bias_ih_l0 \+ bias_hh_l0"),
+        ("to-pytorch", without_a_bias, "^The module has lost bias_hh_l0, and cannot run without"),
+        ("to-pytorch", by_assigning_slices, "^One slice is there twice"),
+        ("to-pytorch", to_interop, "they come from lc.interop.to_pytorch"),
+        ("from-pytorch", from_interop, "they come from lc.interop.from_pytorch"),
         ("to-pytorch", lambda lstm, params: None, "takes lstm, params. The check calls it with"),
         ("from-pytorch", lambda lstm: lstm.state_dict(), "got OrderedDict"),
         (

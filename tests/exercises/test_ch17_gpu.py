@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 
+import numpy as np
 import pytest
 
 import lstm_course as lc
@@ -38,12 +39,18 @@ def kernel(body, signature="a, stride, c, h, units, H, BLOCK: tl.constexpr"):
         (gpu.with_lines((": tl.constexpr", "")), "raised"),
         (gpu.with_lines(("a, stride, c, h", "a, c, h")), "calls it with a, stride, c, h"),
         (gpu.with_lines(("a, stride, c, h", "a, c, h, stride")), "stand in the order a, c, h"),
-        (gpu.with_lines((gpu.TANH_C, "m = o * (state - state) / 0.0")), "Right: c"),
+        (gpu.with_lines((gpu.TANH_C, "m = o * (state - state) / 0.0")), "h is not a finite number"),
         (
             gpu.with_lines(
                 (gpu.STORE_H, f"{gpu.STORE_H}\n    tl.store(h + units + unit, m, inside)")
             ),
-            "Wrong: .*the count of stray writes",
+            "you write around h",
+        ),
+        (
+            gpu.with_lines(
+                (gpu.STORE_H, f"{gpu.STORE_H}\n    tl.store(gate + 2 * H, state, inside)")
+            ),
+            "You write into a, as the chapter's kernel does",
         ),
         (gpu.with_lines((gpu.STORE_C, f"{gpu.STORE_C}\n    print(f)")), "Right: every unit"),
         (
@@ -129,3 +136,14 @@ def test_without_triton_a_sentence_says_so(monkeypatch):
     feedback = lc.check("fuse", gpu.Source(gpu.KERNEL))
     assert not feedback.answered
     assert feedback.message == kernels.MISSING
+
+
+@pytest.mark.parametrize(("place", "words"), [(0, "into a"), (1, "behind c"), (2, "behind c or h")])
+def test_a_property_says_where_a_kernel_writes_astray(place, words):
+    def astray(*given):
+        *states, stray = gpu.solution(*given)
+        return *states, stray + np.eye(3)[place]
+
+    broken = [said for said, holds in gpu.PROPERTIES.items() if not holds(astray, None)]
+    assert len(broken) == 1
+    assert words in broken[0]

@@ -5,6 +5,7 @@ import pytest
 
 import lstm_course as lc
 from lstm_course.exercises.ch19_text import draw, tempered, writing
+from lstm_course.losses import softmax
 
 
 def shape_of_drawn_ones(step, state, start, draws, temperature):
@@ -44,6 +45,38 @@ def test_sentences_are_true_of_what_they_are_said_of(answer, sentences):
         assert sentence in message, message
     for never in ("axis of the steps", "Right for K = 1", "array("):
         assert never not in message, message
+
+
+def with_the_package(step, state, start, draws, temperature):
+    return writing(probabilities=lambda z, T: softmax(z / T))(
+        step, state, start, draws, temperature
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("temperature", lambda scores, temperature: softmax(scores / temperature)),
+        ("sample", with_the_package),
+    ],
+)
+def test_the_package_does_not_write_the_softmax(name, answer):
+    assert "they come from lc.losses.softmax" in lc.check(name, answer).message
+
+
+def test_a_state_that_the_start_has_changed_is_not_thrown_away():
+    def anew(step, state, start, draws, temperature):
+        now = state
+        for word in start:
+            scores, now = step(word, now)
+        now, words, rows = state, [], []
+        for u in draws:
+            rows.append(tempered(scores, temperature))
+            words.append(draw(rows[-1], u))
+            scores, now = step(words[-1], now)
+        return np.array(words), np.array(rows)
+
+    assert lc.check("sample", anew).message.startswith("The model has read the start, and writes")
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,25 @@ def test_a_unit_is_held_against_the_r_of_the_answer():
     assert "Right: r. Wrong: unit." in last.message
 
 
+def about_one_mean(x, y):
+    x, y = x - x.mean(), y - y.mean()
+    return y @ x / np.sqrt((x**2).sum(0) * (y**2).sum())
+
+
+def test_a_unit_that_follows_from_a_wrong_r_gets_no_cause_of_its_own():
+    message = lc.check("number-unit", answer(about_one_mean)).message
+    assert message.startswith("The mean that you take off is that of all units")
+    nearly = answer(lambda x, y: about_one_mean(x, y) + 0.01)
+    assert "In unit" not in lc.check("number-unit", nearly).message
+
+
+def test_digits_that_float32_loses_are_missed():
+    single = answer(lambda x, y: coefficients(np.float32(x), y).astype(float))
+    assert not lc.check("number-unit", single).passed
+    added = answer(lambda x, y: coefficients(x, y) / (1 + 1e-8 / x.std(0)))
+    assert lc.check("number-unit", added).message.startswith("Right to six digits. Where states")
+
+
 def test_a_unit_alone_does_not_give_away_a_cause():
     for factor in (lambda x: 1.01, lambda x: x.var(axis=0), lambda x: np.arange(1, x.shape[1] + 1)):
         strange = answer(lambda x, y, factor=factor: coefficients(x, y) / factor(x))

@@ -1,12 +1,14 @@
-"""What exercise 21 says to wrong answers that are no known mistakes."""
+"""What exercise 22 says to wrong answers that are no known mistakes."""
 
 import re
 
 import numpy as np
+import pytest
 
 from conftest import refused
 from lstm_course.exercises import QUESTIONS
 from lstm_course.exercises import ch22_captions as captions
+from lstm_course.models import beam_search
 
 WIDE = next(iter(captions.BEAM_PROPERTIES))
 LONGER = next(iter(captions.SCORE_PROPERTIES))
@@ -58,6 +60,54 @@ def test_a_search_shows_the_log_probabilities_that_it_has_to_read():
     assert all(
         np.isclose(np.exp([float(v) for v in row.split(",")]).sum(), 1, 1e-3) for row in rows
     )
+
+
+@pytest.mark.parametrize("width", [2, 3, 4, 5, 12])
+def test_a_width_without_effect_is_told_as_such(width):
+    always = width
+
+    def fixed(step, state, start, end, width, limit):
+        return captions.beam_search(step, state, start, end, always, limit)
+
+    assert refused("beam-search", fixed).startswith("The width has no effect")
+
+
+def test_the_package_does_not_search():
+    def with_the_package(step, state, start, end, width, limit):
+        def steps(words, states):
+            pairs = [
+                step(int(word), [part[0, [k]] for part in states]) for k, word in enumerate(words)
+            ]
+            log_p, after = zip(*pairs, strict=True)
+            return np.array(log_p), tuple(
+                np.concatenate(parts)[None] for parts in zip(*after, strict=True)
+            )
+
+        found = beam_search(
+            steps,
+            tuple(part[None] for part in state),
+            start=start,
+            end=end,
+            width=width,
+            limit=limit,
+        )[0]
+        return np.array(captions.filled(found.words, end, limit)), found.log_probability
+
+    assert "they come from lc.models.decoding.beam_search" in refused(
+        "beam-search", with_the_package
+    )
+
+
+def test_a_product_of_many_probabilities_is_found_out():
+    def product(p, words, end, alpha):
+        scores = np.zeros(words.shape[1], p.dtype)
+        for n, caption in enumerate(words.T.tolist()):
+            length = caption.index(end) + 1 if end in caption else len(caption)
+            chosen = [p[t, n, word] for t, word in enumerate(caption[:length])]
+            scores[n] = np.log(np.prod(chosen)) / length**alpha
+        return scores
+
+    assert refused("caption-score", product) == captions.LONG
 
 
 def test_every_probability_is_above_0_in_the_cases_and_where_one_is_shown():

@@ -12,26 +12,35 @@ from lstm_course.exercises.engine.trials import in_digits
 s = lc.sigmoid
 
 
-def gate(x, h, W, U, b, squash):
-    return squash(x @ W.T + h @ U.T + b)
-
-
 def candidate(squash):
-    return lambda x, h, Wi, Ui, bi, Wg, Ug, bg: (
-        gate(x, h, Wi, Ui, bi, s),
-        gate(x, h, Wg, Ug, bg, squash),
-    )
+    def answer(x, h, W_i, b_i, W_g, b_g):
+        both = np.hstack([x, h])
+        return s(both @ W_i.T + b_i), squash(both @ W_g.T + b_g)
+
+    return answer
 
 
-def gates(x, h, W, U, b):
+def sums(x, h, M):
+    """Return the sums of i, f, g, o."""
+    ones = np.ones((len(x), 1), x.dtype)
+    return np.split(np.hstack([x, h, ones]) @ M, 4, axis=1)
+
+
+def gates(x, h, M):
     """Return i, f, g, o."""
-    i, f, g, o = np.split(x @ W.T + h @ U.T + b, 4, axis=1)
+    i, f, g, o = sums(x, h, M)
     return s(i), s(f), np.tanh(g), s(o)
 
 
-def o_reads_the_new_h(x, h, c, W, U, b):
-    h_new, c_new, _ = lc.lstm_step(x, h, c, lc.LSTMParams(W, U, b))
-    return gates(x, h_new, W, U, b)[3] * np.tanh(c_new), c_new
+def step(x, h, c, M):
+    i, f, g, o = gates(x, h, M)
+    c = f * c + i * g
+    return o * np.tanh(c), c
+
+
+def o_reads_the_new_h(x, h, c, M):
+    h_new, c_new = step(x, h, c, M)
+    return gates(x, h_new, M)[3] * np.tanh(c_new), c_new
 
 
 @pytest.mark.parametrize(
@@ -125,14 +134,14 @@ def test_lost_digits_are_told_of_whatever_form_loses_them(name, answer):
 
 
 def test_a_right_sigmoid_is_told_how_exact_the_check_is():
-    small = QUESTIONS["sigmoid"].check(lambda x: s(np.clip(x, -25, 25)))
+    small = QUESTIONS["sigmoid"].check(lambda x: 1 / (1 + np.exp(-np.clip(x, -25, 25))))
     assert small.passed
     assert "an absolute one of 1e-9" in small.message
 
 
 def step_in_use(exchange):
-    def answer(x, h, c, W, U, b):
-        i, f, g, o = gates(x, h, W, U, b)
+    def answer(x, h, c, M):
+        i, f, g, o = gates(x, h, M)
         i, f, o = exchange(i, f, o)
         c = f * c + i * g
         return o * np.tanh(c), c
@@ -153,8 +162,8 @@ def test_gates_exchanged_in_use(exchange, sentence):
 
 
 def test_slices_that_only_the_order_explains():
-    def answer(x, h, c, W, U, b):
-        f, i, o, g = np.split(x @ W.T + h @ U.T + b, 4, axis=1)
+    def answer(x, h, c, M):
+        f, i, o, g = sums(x, h, M)
         c = s(f) * c + s(i) * np.tanh(g)
         return s(o) * np.tanh(c), c
 
@@ -186,7 +195,7 @@ def test_the_package_s_own_function_is_no_answer(name, answer):
     assert refused(name, answer).startswith("This is the package's own function.")
 
 
-def run(sentence, vocabulary, W, U, b, swap=False):
+def read(sentence, vocabulary, W, U, b, swap=False):
     h = c = np.zeros((1, U.shape[1]), W.dtype)
     for word in sentence.split():
         x = np.eye(len(vocabulary), dtype=W.dtype)[[vocabulary.index(word)]]
@@ -197,7 +206,7 @@ def run(sentence, vocabulary, W, U, b, swap=False):
 
 
 def encode_by_a_dictionary(sentences, *others):
-    rows = {sentence: run(sentence, *others) for sentence in sentences}
+    rows = {sentence: read(sentence, *others) for sentence in sentences}
     return np.array(list(rows.values()))
 
 
@@ -206,16 +215,16 @@ def encode_by_a_dictionary(sentences, *others):
     [
         (encode_by_a_dictionary, "Right but for a sentence that comes twice"),
         (
-            lambda sentences, *others: np.array([run(x, *others) for x in sorted(sentences)]),
+            lambda sentences, *others: np.array([read(x, *others) for x in sorted(sentences)]),
             "The rows stand in the order of the alphabet",
         ),
         (
-            lambda sentences, *others: np.array([run(x, *others, swap=True) for x in sentences]),
+            lambda sentences, *others: np.array([read(x, *others, swap=True) for x in sentences]),
             "The two results of a step have changed places|From one step to the next the two",
         ),
         (
             lambda sentences, *others: np.array(
-                [run(" ".join(x.split()[:-1]), *others) for x in sentences]
+                [read(" ".join(x.split()[:-1]), *others) for x in sentences]
             ),
             "The last word is not read",
         ),
@@ -229,10 +238,10 @@ def test_encode(answer, sentence):
 def test_results_of_a_step_exchanged_in_a_sequence():
     def answer(xs, h, c, W, U, b):
         hs = []
-        for x in xs:
+        for x in xs.transpose(1, 0, 2):
             c, h, _ = lc.lstm_step(x, h, c, lc.LSTMParams(W, U, b))
             hs.append(h)
-        return np.array(hs), h, c
+        return np.stack(hs, axis=1), h, c
 
     assert refused("sequence", answer).startswith("The two results of a step have changed places")
 
@@ -251,8 +260,126 @@ def test_half_of_the_argument_and_one_more_in_the_bias():
     )
     assert QUESTIONS["hidden-state"].check(lambda o, c: o * (2 * s(2 * c) - 1)).passed
 
-    def biased(x, h, c, W, U, b):
-        b = b + np.repeat([0, 1, 0, 0], len(b) // 4).astype(b.dtype)
-        return lc.lstm_step(x, h, c, lc.LSTMParams(W, U, b))[:2]
+    def biased(x, h, c, M):
+        b = M[-1] + np.repeat([0, 1, 0, 0], h.shape[1]).astype(M.dtype)
+        return step(x, h, c, np.vstack([M[:-1], b]))
 
     assert "You add 1 to the forget gate's sum" in refused("lstm-step", biased)
+
+
+def in_float32(answer):
+    """Return an answer that throws half of the digits away, and does not show it."""
+
+    def rounding(*args):
+        single = [a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]
+        results = answer(*single)
+        if isinstance(results, tuple | list):
+            return [one.astype(args[0].dtype) for one in results]
+        return results.astype(args[0].dtype)
+
+    return rounding
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("forget-gate", "input-gate", "cell-update", "output-gate", "cell-behind"),
+        *("lstm-step", "foreign-order", "sequence", "backward-step"),
+    ],
+)
+def test_work_in_float32_is_seen(name):
+    refused(name, in_float32(QUESTIONS[name].exam.solution))
+
+
+def test_tanh_in_float32_is_seen():
+    def answer(x, sigmoid):
+        return (2 * sigmoid(2 * x.astype(np.float32)) - 1).astype(x.dtype)
+
+    assert "Close, but more than rounding" in refused("tanh", answer)
+
+
+def test_a_cell_state_added_up_in_float32_has_no_arguments_exchanged():
+    message = refused("cell-update", in_float32(lambda c, f, i, g: f * c + i * g))
+    assert message.startswith("The work is done in float32")
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("sigmoid", lambda x: lc.sigmoid(x)),
+        ("sigmoid-derivative", lambda x: lc.pointwise.tanh_derivative(x / 2) / 4),
+        ("tanh-derivative", lambda x: 4 * lc.pointwise.sigmoid_derivative(2 * x)),
+        ("forget-gate", lambda x, h, c, W, U, b: lc.gates.output_gate(x, h, W, U, b) * c),
+        ("output-gate", lambda x, h, c, *given: peeping(x, h, c, *given)),
+        (
+            "lstm-step",
+            lambda x, h, c, M: lc.lstm_step(
+                x, h, c, lc.LSTMParams(M[: x.shape[1]].T, M[x.shape[1] : -1].T, M[-1])
+            )[:2],
+        ),
+        (
+            "sequence",
+            lambda xs, h, c, *given: batch_first(
+                *lc.lstm_forward(xs.transpose(1, 0, 2), lc.LSTMParams(*given), h, c)
+            ),
+        ),
+        (
+            "backward-step",
+            lambda dh, dc, x, h, c, *given: apart(
+                *lc.lstm_step_backward(dh, dc, lc.lstm_step(x, h, c, lc.LSTMParams(*given))[2])
+            ),
+        ),
+    ],
+)
+def test_what_the_package_does_already_is_no_answer(name, answer):
+    assert "which is what the question asks you to write" in refused(name, answer)
+
+
+def peeping(x, h, c, W, U, p, b):
+    return s(lc.gates.preactivation(x, h, W, U, b) + p * c)
+
+
+def batch_first(hs, final, cache):
+    return hs.transpose(1, 0, 2), *final
+
+
+def apart(dx, dh_prev, dc_prev, grads):
+    return dx, dh_prev, dc_prev, *grads.arrays()
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "sentence"),
+    [
+        ("tanh", lambda x, s: 2 * (s(2 * x) - 1), "never rises above 0"),
+        ("chain", lambda w, x, c: chained(w * x * c, w, x, c), "c stands inside the sigmoid"),
+        ("output-gate", lambda *given: first_row(*given)[None], "yours share one"),
+        ("output-gate", lambda *given: first_row(*given) + 0 * given[1], "yours share one"),
+        ("hidden-state", lambda o, c: (o[0] * np.tanh(c[0]))[None], "an o and a c of its own"),
+        ("hidden-state", lambda o, c: o[0] * np.tanh(c), "an o and a c of its own"),
+        ("cell-behind", lambda h, o: np.arctanh(np.clip(h / o, -0.9999999, 0.9999999)), "cut the"),
+        ("cell-behind", lambda h, o: np.arctanh(h / (o + 1e-12)), "add something to the gate"),
+        ("lstm-step", lambda *given: (step(*given)[0],) * 2, "in the place of the cell state"),
+        ("sequence", lambda xs, *given: run(xs, *given), "Here they are the first axis"),
+        ("two-flows", lambda dh, dc, o, h: dc + dh * o * (1 - h**2), "You square h"),
+    ],
+)
+def test_slips_are_named(name, answer, sentence):
+    assert sentence in refused(name, answer)
+
+
+def chained(a, w, x, c):
+    slope = c * s(a) * s(-a)
+    return slope * x, slope * w, s(w * x)
+
+
+def first_row(x, h, c, W, U, p, b):
+    return s(W @ x[0] + U @ h[0] + p * c[0] + b)
+
+
+def run(xs, h, c, W, U, b):
+    """Run over the first axis, as the chapter does."""
+    hs = []
+    for x in xs:
+        h, c, _ = lc.lstm_step(x, h, c, lc.LSTMParams(W, U, b))
+        hs.append(h)
+    return np.array(hs), h, c

@@ -11,6 +11,7 @@ from conftest import refused, right_answers
 from lstm_course.exercises import BANKS, QUESTIONS
 from lstm_course.exercises.engine.functions import FunctionExam, _cast
 from lstm_course.exercises.engine.trials import expect
+from lstm_course.exercises.engine.watching import is_of_the_package
 
 RIGHT = right_answers()
 
@@ -60,6 +61,12 @@ def test_a_question_has_right_answers_mistakes_and_hints(name):
 def test_known_mistakes_are_named(name, sentence):
     for mistake in QUESTIONS[name].exam.mistakes[sentence]:
         assert refused(name, mistake) == sentence
+
+
+@EACH
+def test_what_is_forbidden_is_of_the_package(name):
+    for function in getattr(QUESTIONS[name].exam, "forbidden", ()):
+        assert is_of_the_package(function), function
 
 
 @EACH_FUNCTION
@@ -149,7 +156,7 @@ def test_a_function_that_raises(name):
 
 
 @EACH_FUNCTION
-def test_a_function_that_prints_is_silenced(name, capsys):
+def test_what_a_function_prints_is_part_of_the_feedback_alone(name, capsys):
     def noisy(*args):
         print("noise")
         print("noise", file=sys.stderr)
@@ -159,6 +166,7 @@ def test_a_function_that_prints_is_silenced(name, capsys):
     demands = QUESTIONS[name].exam.demands
     feedback = QUESTIONS[name].check(noisy)
     assert feedback.passed or feedback.message in demands
+    assert feedback.printed == "noise\nnoise\n"
     assert capsys.readouterr() == ("", "")
 
 

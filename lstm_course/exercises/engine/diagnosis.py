@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lstm_course._checks import Array
+from lstm_course.exercises.engine.causes import cause_of
 from lstm_course.exercises.engine.feedback import call
 from lstm_course.exercises.engine.trials import (
     Answer,
@@ -19,7 +20,7 @@ from lstm_course.exercises.engine.trials import (
     close,
     in_digits,
     overflows,
-    take_apart,
+    raw_results,
 )
 
 CHANGES = (0.5, -1.0, 100.0)
@@ -50,15 +51,16 @@ def describe(
     """
     failing = [trial for trial in trials if trial.wrong()]
     if all(trial.case.large for trial in failing) and overflows(failing[0].got):
-        return (
-            "Right for small arguments. For large ones your result is not a finite number: "
-            "an exponential grows out of range."
-        )
+        head = "Right for small arguments. For large ones"
+        (got, *_) = failing[0].got
+        if isinstance(got, str):
+            return f"{head} that is no longer so: {got}"
+        return f"{head} your result is not a finite number.{_warning(answer, failing[0])}"
     began = time.perf_counter()
-    raw = _raw(answer, trials)
+    raw = raw_results(answer, trials)
     if time.perf_counter() - began > SLOW:
         k = failing[0].wrong()[0]
-        return _example(*_simplest(failing, k), k)
+        return _example(answer, *_simplest(failing, k), k)
     whole = _order_of_results(raw, trials) or _exchanged(attempt, answer, trials)
     if whole:
         return whole
@@ -89,22 +91,14 @@ def describe(
         simplest = _simplified(attempt, answer, simplest, first, near)
     if broken:
         lines.append("Another case:")
-    lines.append(_example(simplest, near, first))
+    lines.append(_example(answer, simplest, near, first))
     return "\n".join(lines)
 
 
-def _raw(answer: Answer, trials: list[Trial]) -> list[list[Array] | None]:
-    """Return the results of every case in whatever shape, None where there are none."""
-    returns = tuple(dict.fromkeys(part.returned for part in trials[0].parts))
-    results: list[list[Array] | None] = []
-    for trial in trials:
-        try:
-            result = call(answer, trial.case.arguments)[0]
-            arrays = [np.array(one) for one in take_apart(result, returns, trial.parts)]
-            results.append(arrays if all(a.dtype.kind in "fiu" for a in arrays) else None)
-        except Exception:  # of the learner's function, or of what it returns
-            results.append(None)
-    return results
+def example(answer: Answer, trials: list[Trial]) -> str:
+    """Show the simplest input on which an answer is wrong, whose mistake is told already."""
+    k = min(k for trial in trials for k in trial.wrong())
+    return _example(answer, _simplest(trials, k)[0], False, k)
 
 
 def _order_of_results(raw: list[list[Array] | None], trials: list[Trial]) -> str:
@@ -129,15 +123,16 @@ def _order_of_results(raw: list[list[Array] | None], trials: list[Trial]) -> str
 
 def _exchanged(attempt: Try, answer: Answer, trials: list[Trial]) -> str:
     """Say which two arguments have to change places for all to be right."""
-    small = [t for t in trials if not t.case.large][:3]
-    for one, other in itertools.combinations(small[0].case.arguments, 2):
+    # Those that fail come first, since most pairs are dismissed by them.
+    small = sorted((t for t in trials if not t.case.large), key=lambda t: not t.wrong())
+    for one, other in itertools.combinations(trials[0].case.arguments, 2):
 
         def swapped(*values: Any, names: tuple[str, str] = (one, other)) -> object:
-            given = dict(zip(small[0].case.arguments, values, strict=True))
+            given = dict(zip(trials[0].case.arguments, values, strict=True))
             given[names[0]], given[names[1]] = given[names[1]], given[names[0]]
             return answer(*given.values())
 
-        if not any(attempt(swapped, trial.case).wrong() for trial in small):
+        if small[0].wrong() and not any(attempt(swapped, trial.case).wrong() for trial in small):
             return f"Your function takes {one} for {other} and {other} for {one}."
     return ""
 
@@ -303,26 +298,39 @@ def _simplest(failing: list[Trial], k: int) -> tuple[Trial, bool]:
     return (told or failing)[0], not far
 
 
-def _example(trial: Trial, near: bool, k: int) -> str:
+def _example(answer: Answer, trial: Trial, near: bool, k: int) -> str:
     """Show the input on which result k is wrong, with what came and what is expected."""
     got, want = trial.got[k], trial.parts[k].expected
     if isinstance(got, str):
         return got
-    if not np.isfinite(got).all():
-        return f"For {trial.case} {trial.parts[k].name or 'your result'} is not a finite number."
-    off = np.where(close(got, want), -1, np.abs(got - want))
+    with np.errstate(invalid="ignore"):
+        off = np.where(close(got, want), -1, np.nan_to_num(np.abs(got - want), nan=np.inf))
     place = tuple(int(i) for i in np.unravel_index(np.argmax(off), off.shape))
     one, other = in_digits(float(got[place]), float(want[place]))
-    where = f"entry {place}" if place else "the result"
-    if trial.parts[k].name:
-        where = f"{where} of {trial.parts[k].name}" if place else trial.parts[k].name
-    text = f"Wrong for {trial.case}: {where} is {one}, expected {other}."
+    name, told = trial.parts[k].name, trial.parts[k].returned.told
+    entry = f"entry {place}" if place else ""
+    if told:
+        text = f"For {trial.case}: {' and '.join(np.array(told)[off >= 0])}."
+    elif np.isfinite(got[place]):
+        where = " of ".join(filter(None, [entry, name])) or "the result"
+        text = f"Wrong for {trial.case}: {where} is {one}, expected {other}."
+    else:
+        text = (
+            f"For {trial.case} {name or 'your result'} is not a finite number: {entry or 'it'} is "
+            f"{one}, expected {other}.{_warning(answer, trial)}"
+        )
     if near:
         text += (
             "\nClose, but more than rounding does in float64: "
             "the check allows a relative error of 1e-6."
         )
     return text + _given(trial.case)
+
+
+def _warning(answer: Answer, trial: Trial) -> str:
+    """Return what NumPy warns of first on the way to a result, as a sentence, if it warns."""
+    cause = cause_of(call(answer, trial.case.arguments)[1])
+    return f"\nNumPy's first warning on the way: {cause}" if cause else ""
 
 
 def _simplified(attempt: Try, answer: Answer, trial: Trial, k: int, near: bool) -> Trial:

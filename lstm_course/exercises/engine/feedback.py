@@ -9,7 +9,7 @@ import traceback
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,21 @@ import numpy as np
 
 from lstm_course._checks import Array
 
+REPOSITORY = "https://github.com/lstm-course/lstm-course"
 SECONDS = 10.0
 """How long one call of a learner's function may take."""
+PRINTED = (6, 500)
+"""How many lines and characters are shown of what a learner's function prints."""
+CHECKS = Path(__file__).parent.parent
+"""Where the engine stands, and the questions beside it."""
 
 
 class WrongAnswer(Exception):
-    """Carries the sentence that says what is wrong with an answer."""
+    """Carries the sentence that says what is wrong with an answer, and an input that shows it."""
+
+    def __init__(self, sentence: str, example: str = "") -> None:
+        super().__init__(sentence)
+        self.example = example
 
 
 class NotAnswered(Exception):
@@ -37,8 +46,10 @@ class Stopped(BaseException):
 class Feedback:
     """The result of a check: points, and a sentence or two.
 
-    `earlier` are the points that an earlier answer has earned, if this one earns none; `note`
-    is a word about what could not be remembered.
+    `example` is an input on which the answer is wrong, where the message names a mistake;
+    `printed` is what the answer printed when it was called first. `earlier` are the points that an
+    earlier answer has earned, if this one earns none; `note` is a word about what could not be
+    remembered. `others` is the address of other right answers.
     """
 
     name: str
@@ -48,6 +59,9 @@ class Feedback:
     answered: bool = True
     earlier: int = 0
     note: str = ""
+    example: str = ""
+    printed: str = ""
+    others: str = ""
 
     @property
     def passed(self) -> bool:
@@ -62,7 +76,20 @@ class Feedback:
             head = f"– {self.name}: not answered yet ({worth})."
         if self.earlier:
             head += f" What was earned earlier stays yours: {self.earlier}."
-        return "\n  ".join([head, *self.message.splitlines(), *self.note.splitlines()])
+        lines = [*self.message.splitlines(), *self.example.splitlines()]
+        lines += [*self._lines_printed(), *self.note.splitlines()]
+        if self.others:
+            lines.append(f"Other right answers, to compare with yours: {self.others}")
+        return "\n  ".join([head, *lines])
+
+    def _lines_printed(self) -> list[str]:
+        if not self.printed.strip():
+            return []
+        most, characters = PRINTED
+        lines = self.printed[:characters].splitlines()[:most]
+        if len("\n".join(lines)) < len(self.printed.rstrip()):
+            lines.append("...")
+        return ["Your function printed:", *(f"  {line}" for line in lines)]
 
 
 class Exam(ABC):
@@ -79,6 +106,7 @@ class Exam(ABC):
 
 
 _running = False  # whether a learner's function is being called
+_printed: str | None = None  # what it printed in the first call of a check
 
 
 @dataclass(frozen=True)
@@ -94,26 +122,45 @@ class Question:
         """Examine an answer and say the result."""
         if _running:
             raise Stopped("lc.check stands inside your function. Move it out, to the left margin.")
+        global _printed
+        _printed = None
+        return replace(self._examined(answer), printed=_printed or "")
+
+    def _examined(self, answer: object) -> Feedback:
         try:
             return Feedback(self.name, self.points, self.points, self.exam.examine(answer))
         except NotAnswered as stub:
             return Feedback(self.name, 0, self.points, str(stub), answered=False)
-        except (WrongAnswer, Stopped) as wrong:
-            return Feedback(self.name, 0, self.points, str(wrong))
+        except WrongAnswer as wrong:
+            return Feedback(self.name, 0, self.points, str(wrong), example=wrong.example)
+        except Stopped as stop:
+            return Feedback(self.name, 0, self.points, str(stop))
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            return Feedback(
+                self.name,
+                0,
+                self.points,
+                "The check itself failed, so nothing is said about your answer: "
+                f"{type(error).__name__}: {error} ({Path(where.filename).name}, line "
+                f"{where.lineno}). Please report it at {REPOSITORY}.",
+            )
 
 
-def call(function: Callable[..., object], arguments: Mapping[str, Any]) -> tuple[object, bool]:
+def call(
+    function: Callable[..., object], arguments: Mapping[str, Any]
+) -> tuple[object, list[warnings.WarningMessage]]:
     """Call a learner's function on copies of the arguments, in silence and within a time limit.
 
-    Returns the result, and whether NumPy warned of an overflow, a division by 0 or an invalid
-    value. Raises WrongAnswer if the function raises or changes one of its arguments, Stopped if it
-    does not end, NotAnswered if it returns None or raises NotImplementedError.
+    Returns the result, and NumPy's warnings of an overflow, a division by 0 or an invalid value.
+    Raises WrongAnswer if the function raises or changes one of its arguments, Stopped if it does
+    not end, NotAnswered if it returns None or raises NotImplementedError.
     """
-    global _running
+    global _running, _printed
     copies = {name: copy.deepcopy(value) for name, value in arguments.items()}
-    _running = True
+    _running, out = True, io.StringIO()
     try:
-        with quiet() as caught, time_limit("Your function"):
+        with quiet(out) as caught, time_limit("Your function"):
             result = function(*copies.values())
     except NotImplementedError:
         raise NotAnswered from None
@@ -121,11 +168,10 @@ def call(function: Callable[..., object], arguments: Mapping[str, Any]) -> tuple
         raise
     except BaseException as error:
         given = ", ".join(f"{name} {sketch(value)}" for name, value in arguments.items())
-        raise WrongAnswer(
-            f"Your function raised {_describe(error)}\nIt was called with {given}."
-        ) from None
+        raise WrongAnswer(f"{_raised(error)}\nIt was called with {given}.") from None
     finally:
         _running = False
+        _printed = out.getvalue() if _printed is None else _printed
     if result is None or result is Ellipsis:
         raise NotAnswered("Your function returns None. If it computes something, return it.")
     for name, value in arguments.items():
@@ -133,7 +179,7 @@ def call(function: Callable[..., object], arguments: Mapping[str, Any]) -> tuple
             raise WrongAnswer(
                 f"Your function changes {name} in place, and its caller still needs the old values."
             )
-    return result, any(issubclass(w.category, RuntimeWarning) for w in caught)
+    return result, [one for one in caught if issubclass(one.category, RuntimeWarning)]
 
 
 def as_array(result: object, shape: tuple[int, ...], meaning: str) -> Array:
@@ -184,25 +230,34 @@ def _same(one: object, other: object) -> bool:
     return one is other or bool(one == other)
 
 
-def _describe(error: BaseException) -> str:
-    """Return an error's kind, text and line in the learner's function, none of them trusted."""
+def _raised(error: BaseException) -> str:
+    """Return whose error it is, its kind, text and line, none of them trusted."""
     try:
         text = str(error)[:300]
     except Exception:
         text = ""
-    frames = traceback.extract_tb(error.__traceback__)
-    checks = Path(__file__).parent.parent  # the engine, and the questions beside it
-    lines = [frame.line for frame in frames if checks not in Path(frame.filename).parents]
+    what = type(error).__name__ + (f": {text}" if text else "")
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is that of `call`
+    is_own = [CHECKS in Path(frame.filename).parents for frame in frames]
+    if frames and all(is_own):
+        return (
+            f"The check itself raised {what}, and not a line of yours: either it cannot use what "
+            "your function returns, or it is wrong."
+        )
+    lines = [frame.line for frame, own in zip(frames, is_own, strict=True) if not own]
     line = f"\nin the line: {lines[0]}" if lines and lines[0] else ""
-    return type(error).__name__ + (f": {text}" if text else "") + line
+    if frames and is_own[-1]:
+        return f"A function that yours is given and calls raised {what}{line}"
+    return f"Your function raised {what}{line}"
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[list[warnings.WarningMessage]]:
-    """Show nothing that the block prints, and collect its warnings."""
+def quiet(out: io.StringIO | None = None) -> Iterator[list[warnings.WarningMessage]]:
+    """Show nothing that the block prints, write it into `out`, and collect its warnings."""
+    out = io.StringIO() if out is None else out
     with (
-        contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(out),
         np.errstate(all="warn", under="ignore"),
         warnings.catch_warnings(record=True) as caught,
     ):

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lstm_course._checks import Array
-from lstm_course.exercises.engine.diagnosis import describe
+from lstm_course.exercises.engine.diagnosis import describe, example
 from lstm_course.exercises.engine.feedback import Exam, NotAnswered, WrongAnswer, call
+from lstm_course.exercises.engine.known import Known
 from lstm_course.exercises.engine.trials import (
     Answer,
     Case,
@@ -18,8 +18,8 @@ from lstm_course.exercises.engine.trials import (
     agree,
     attempt,
     expect,
-    overflows,
 )
+from lstm_course.exercises.engine.watching import SILENCERS, is_of_the_package, name_of, watching
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,26 @@ class Guarded:
         return call(self.answer, dict(zip(self.names, arguments, strict=True)))[0]
 
     def warns(self, *arguments: Any) -> bool:
-        """Return whether NumPy warns on the way of an overflow or an invalid value."""
-        return call(self.answer, dict(zip(self.names, arguments, strict=True)))[1]
+        """Return whether NumPy warns on the way of an overflow or an invalid value.
 
+        Raises WrongAnswer if the answer silences the warnings.
+        """
+        with watching(SILENCERS) as called:
+            warned = call(self.answer, dict(zip(self.names, arguments, strict=True)))[1]
+        if called and not warned:
+            raise WrongAnswer(SILENCED.format(name_of(called[0])))
+        return bool(warned)
+
+
+OWN = "This is the package's own function. Write one of your own; compare the two if you like."
+SILENCED = (
+    "The values are right, but your function silences NumPy's warnings, with {}. Take that out: "
+    "the question asks for a way on which there is nothing to warn of."
+)
+FORBIDDEN = (
+    "The values are right, but they come from {}, which is what the question asks you to write. "
+    "Write it without that one; compare the two if you like."
+)
 
 Property = Callable[[Guarded, np.random.Generator], bool]
 
@@ -67,6 +84,9 @@ class FunctionExam(Exam):
         predicate fails and no mistake above fits.
     demands
         The same, asked only of an answer whose values are right: how it comes to them.
+    forbidden
+        Functions or classes of the package that a right answer does not call, directly or through
+        others: those that do what the question asks for. The solution is one without being named.
     """
 
     name: str
@@ -77,6 +97,7 @@ class FunctionExam(Exam):
     right: str
     properties: Mapping[str, Property] = field(default_factory=dict)
     demands: Mapping[str, Property] = field(default_factory=dict)
+    forbidden: tuple[Answer, ...] = ()
 
     def examine(self, answer: Any) -> str:
         """Examine an answer; return what to say to a right one."""
@@ -88,10 +109,7 @@ class FunctionExam(Exam):
                 "Pass its name, without calling it."
             )
         if is_of_the_package(answer):
-            raise WrongAnswer(
-                "This is the package's own function. Write one of your own; compare the two if you "
-                "like."
-            )
+            raise WrongAnswer(OWN)
         self._check_parameters(answer)
         arguments = self.cases[0].arguments  # a stub says on them that it is one
         parts = expect(self.solution, self.returns, arguments)
@@ -104,9 +122,9 @@ class FunctionExam(Exam):
                 "np.empty before filling it?"
             )
         if any(trial.wrong() for trial in trials):
-            sentence, explained = self._known_mistakes(trials)
-            raise WrongAnswer(sentence or self._unknown(answer, trials, explained))
+            raise self._mistake(answer, trials)
         self._check_precision(answer)
+        self._check_calls(answer)
         self._check_properties(answer, {**self.properties, **self.demands})
         return self.right
 
@@ -139,48 +157,15 @@ class FunctionExam(Exam):
                 f"The check calls it with {', '.join(wanted)}."
             ) from None
 
-    def _known_mistakes(self, trials: list[Trial]) -> tuple[str, dict[int, str]]:
-        """Return the sentence of the mistake made, or sentences for some of the wrong results."""
-        # A power that overflows hides a second mistake, in the large case alone.
-        told = [trial for trial in trials if not (trial.case.large and overflows(trial.got))]
-        wrong = {k for trial in told for k in trial.wrong()}
-        count = len(trials[0].parts)
-        # Of results that are not finite many mistakes have the same ones.
-        plain = {k for trial in told for k in trial.wrong() if _is_finite(trial.got[k])}
-        explained: dict[int, str] = {}
-        for sentence, answers in self.mistakes.items() if wrong else ():
-            for mistake in answers:
-                same = self._same(mistake, told, wrong)
-                if len(same) == count:
-                    return sentence, {}
-                for k in plain & same:
-                    explained.setdefault(k, sentence)
-        return "", explained
-
-    def _same(self, mistake: Answer, trials: list[Trial], wrong: set[int]) -> set[int]:
-        """Return which results a mistake has the same in all trials, numbers in one at least.
-
-        It is left at once when it agrees in none of the wrong ones. A whole number, such as a
-        place, is soon the same by chance: it counts if the mistake has all else the same or right.
-        """
-        same = {
-            k
-            for k in range(len(trials[0].parts))
-            if not all(isinstance(trial.got[k], str) for trial in trials)
-        }
-        parts = trials[0].parts
-        right = set(range(len(parts)))
-        for trial in trials:
-            outcome = attempt(mistake, self.returns, trial.parts, trial.case.arguments)
-            same = {k for k in same if agree(trial.got[k], outcome[k])}
-            right = {k for k in right if agree(trial.parts[k].expected, outcome[k])}
-            if not same & wrong:
-                return set()
-        return {
-            k
-            for k in same
-            if parts[k].expected.dtype.kind != "i" or len(same | right) == len(parts)
-        }
+    def _mistake(self, answer: Answer, trials: list[Trial]) -> WrongAnswer:
+        known = Known(self.mistakes, self.returns, trials)
+        sentence, explained = known.find()
+        wrong = {k for trial in trials for k in trial.wrong()}
+        if not sentence and wrong - explained.keys():
+            sentence = known.find_two(answer)
+        if sentence:
+            return WrongAnswer(sentence, example(answer, trials))
+        return WrongAnswer(self._unknown(answer, trials, explained))
 
     def _unknown(self, answer: Answer, trials: list[Trial], explained: dict[int, str]) -> str:
         readable = not any(isinstance(got, str) for trial in trials for got in trial.got)
@@ -202,6 +187,15 @@ class FunctionExam(Exam):
                 continue
             if not held:
                 raise WrongAnswer(sentence)
+
+    def _check_calls(self, answer: Answer) -> None:
+        own = (self.solution,) if is_of_the_package(self.solution) else ()
+        forbidden = (*self.forbidden, *own)
+        with watching(forbidden) as called:
+            for case in self.cases if forbidden else ():
+                call(answer, case.arguments)
+        if called:
+            raise WrongAnswer(FORBIDDEN.format(name_of(called[0])))
 
     def _check_precision(self, answer: Answer) -> None:
         case = self.cases[-1]
@@ -231,16 +225,6 @@ class FunctionExam(Exam):
                     raise WrongAnswer(
                         f"Right for float64 arguments, wrong values{name} for float32 ones."
                     )
-
-
-def _is_finite(got: Array | str) -> bool:
-    return isinstance(got, str) or bool(np.isfinite(got).all())
-
-
-def is_of_the_package(answer: object) -> bool:
-    """Return whether an answer is one of the functions that the course's package has already."""
-    module = getattr(answer, "__module__", None) or ""
-    return module.startswith("lstm_course.") and not module.startswith("lstm_course.exercises")
 
 
 def _is_float(value: object) -> bool:

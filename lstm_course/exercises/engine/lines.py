@@ -70,6 +70,14 @@ class Lines:
             raise ValueError(f"no line is called {', '.join(changed)}")
         return replace(self, lines=parts["lines"], loop=parts["loop"], after=parts["after"])
 
+    def names(self) -> list[str]:
+        """Return the names of all lines, in the order in which they first run."""
+        return list(dict.fromkeys([*self.lines, *self.loop, *self.after]))
+
+    def line(self, name: str) -> Line:
+        """Return the line under a name: the one that `but` changes."""
+        return next(part[name] for part in (self.loop, self.lines, self.after) if name in part)
+
 
 def _run(lines: Mapping[str, Line], s: SimpleNamespace) -> None:
     for name, line in lines.items():

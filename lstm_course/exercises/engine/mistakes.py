@@ -422,9 +422,26 @@ PROBABILITIES = {
     ),
 }
 
+# How a batch is laid out.
+BATCH = {
+    "one-sequence": Mistake(
+        "Right for one sequence, N = 1, and wrong for batches: each row is a sequence of its own, "
+        "with {own}."
+    ),
+    "reshaped": Mistake(
+        "You reshape {came} into {wanted}, which mixes {what} up. To exchange axes, transpose."
+    ),
+}
+
+NORMS = {
+    "matrix-norm": Mistake(
+        "The norm is a matrix norm, the largest singular value. Take that of all entries."
+    ),
+}
+
 GROUPS = (
     *(SUM, AXES, UNSUMMED, MINUS, GATE, PLUS_1, CANDIDATE, TANH, UPDATE, SHOWN, USE, INVERSE),
-    *(SLOPES, VALUES, FLOWS, GRADIENTS, TIME, STATES, PROBABILITIES),
+    *(SLOPES, VALUES, FLOWS, GRADIENTS, TIME, STATES, PROBABILITIES, BATCH, NORMS),
 )
 LIBRARY: dict[str, Mistake] = {key: mistake for group in GROUPS for key, mistake in group.items()}
 """All shared mistakes by key."""

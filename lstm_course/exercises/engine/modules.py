@@ -9,8 +9,9 @@ import numpy as np
 
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Exam, NotAnswered, WrongAnswer, call
-from lstm_course.exercises.engine.functions import FunctionExam, Property
+from lstm_course.exercises.engine.functions import OWN, FunctionExam, Property
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
+from lstm_course.exercises.engine.watching import is_of_the_package
 
 MISSING = (
     "This check needs PyTorch, which is not installed here. Colab has it; elsewhere "
@@ -52,7 +53,7 @@ class TorchExam(Exam):
     """A FunctionExam of functions that take a torch.nn.LSTM first. Imports PyTorch when it checks.
 
     `run` calls an answer on a Module and the other arguments, and returns arrays. `demands` are
-    asked of an answer whose values are right.
+    asked of an answer whose values are right; `forbidden` is that of a FunctionExam.
     """
 
     name: str
@@ -65,6 +66,7 @@ class TorchExam(Exam):
     properties: Mapping[str, Property] = field(default_factory=dict)
     demands: Mapping[str, Callable[[Answer], bool]] = field(default_factory=dict)
     unchanged: str = ""
+    forbidden: tuple[Answer, ...] = ()
 
     def examine(self, answer: Any) -> str:
         """Examine an answer; return what to say to a right one."""
@@ -83,7 +85,10 @@ class TorchExam(Exam):
             },
             right=self.right,
             properties=self.properties,
+            forbidden=self.forbidden,
         )
+        if is_of_the_package(answer):
+            raise WrongAnswer(OWN)
         try:
             message = exam.examine(Ran(self.run, answer) if callable(answer) else answer)
         except NotAnswered as stub:

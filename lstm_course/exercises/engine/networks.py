@@ -93,6 +93,11 @@ class Network:
         h_T = fast.lstm_forward(inputs, self.params)[1][0]
         return h_T @ self.readout_weight.T + self.readout_bias
 
+    def with_bias(self, bias: Array) -> "Network":
+        """Return the network with another bias."""
+        params = LSTMParams(self.params.weight_ih, self.params.weight_hh, bias)
+        return Network(self.task, params, self.readout_weight, self.readout_bias, self.loss)
+
     def reordered(self, order: tuple[int, ...]) -> "Network":
         """Return the network with its slices taken from these places."""
         arrays = (np.concatenate([np.split(a, 4)[k] for k in order]) for a in self.params.arrays())
@@ -253,6 +258,12 @@ def _fault(network: Network, error: float, limit: float) -> str:
                     f"Your slices stand in the order {slices}: read so, the same weights do what "
                     "they should. The course has i, f, g, o."
                 )
+    half = network.with_bias(network.params.bias / 2)
+    if task.error(half.answers(batch.inputs), batch.targets[-1]) < 0.5 * limit:
+        return (
+            "Your bias counts twice: with half of it, the same weights do what they should. "
+            "PyTorch's two biases are added once."
+        )
     if error > 0.9 * task.guessing and network.loss > task.large_loss():
         return (
             f"The training loss you report, {network.loss:.2g}, is far above that of guessing, "
@@ -266,7 +277,7 @@ def _fault(network: Network, error: float, limit: float) -> str:
             f"The training loss you report, {network.loss:.2g}, is too small for such an error. So "
             "the model knows the sequences it was trained on by heart (draw new ones for every "
             "update), or its loss is not this task's: other steps counted, another length, other "
-            "targets. Or these are not its weights."
+            "targets. Or these are not its weights: one of PyTorch's two biases is left out, say."
         )
     if network.error(STEPS // 2, 500, rng) <= limit:
         return (

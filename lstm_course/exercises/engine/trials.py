@@ -1,6 +1,6 @@
 """A learner's function tried on cases: what it is given, what it gives, what is expected."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -39,12 +39,14 @@ class Returned:
     """One result of a function: its name, its shape in letters, and its slices along axis 0.
 
     The name of an only result may be empty, the shape of a number is. A result that is a list of
-    arrays counts as that many results, named name[0], name[1], ...
+    arrays counts as that many results, named name[0], name[1], ... Where the numbers of a result
+    say nothing to a reader, `told` says for each of its entries what it means that it is wrong.
     """
 
     name: str = ""
     shape: str = ""
     slices: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 class Part(NamedTuple):
@@ -76,7 +78,8 @@ def expect(
     solution: Answer, returns: tuple[Returned, ...], arguments: Mapping[str, Any]
 ) -> tuple[Part, ...]:
     """Return what a right answer gives for these arguments, array by array."""
-    result = solution(**arguments)
+    with np.errstate(all="ignore"):  # arguments may be changed to some that it is not made for
+        result = solution(**arguments)
     parts = []
     for returned, value in zip(returns, (result,) if len(returns) == 1 else result, strict=True):
         if isinstance(value, list):
@@ -97,7 +100,7 @@ def attempt(
         results = take_apart(call(answer, arguments)[0], returns, parts)
     except WrongAnswer as wrong:
         return (str(wrong),) * len(parts)
-    return tuple(_usable(*pair) for pair in zip(results, parts, strict=True))
+    return tuple(usable(*pair) for pair in zip(results, parts, strict=True))
 
 
 def take_apart(
@@ -107,6 +110,9 @@ def take_apart(
     values = [result]
     if len(returns) > 1:
         names = ", ".join(returned.name for returned in returns)
+        stacked = (len(returns), *parts[0].expected.shape)  # as np.stack makes them, also unpacks
+        if isinstance(result, np.ndarray) and result.shape == stacked:
+            result = list(result)
         if not isinstance(result, tuple | list) or len(result) != len(returns):
             raise WrongAnswer(f"Expected {len(returns)} results, {names}, got {kind(result)}.")
         values = list(result)
@@ -123,6 +129,20 @@ def take_apart(
             name = returned.name and f" {returned.name}"
             raise WrongAnswer(f"Expected a list{name} of {len(own)} arrays, got {kind(value)}.")
     return flat
+
+
+def raw_results(answer: Answer, trials: Sequence[Trial]) -> list[list[Array] | None]:
+    """Return the results of every case in whatever shape, None where there are none."""
+    returns = tuple(dict.fromkeys(part.returned for part in trials[0].parts))
+    results: list[list[Array] | None] = []
+    for trial in trials:
+        try:
+            result = call(answer, trial.case.arguments)[0]
+            arrays = [np.array(one) for one in take_apart(result, returns, trial.parts)]
+            results.append(arrays if all(a.dtype.kind in "fiu" for a in arrays) else None)
+        except Exception:  # of the learner's function, or of what it returns
+            results.append(None)
+    return results
 
 
 def close(one: Array, other: Array) -> Any:
@@ -157,7 +177,8 @@ def overflows(outcome: Outcome) -> bool:
     )
 
 
-def _usable(result: object, part: Part) -> Array | str:
+def usable(result: object, part: Part) -> Array | str:
+    """Return a result as an array of the expected shape, or the sentence that says what came."""
     words = [part.name, f"of shape {part.returned.shape}" if part.returned.shape else ""]
     try:
         return as_array(result, part.expected.shape, " ".join(filter(None, words)))

@@ -1,6 +1,7 @@
 """Where an answer is wrong: which result, slice, axis, factor, size, precision; and the smallest input."""
 
 import dataclasses
+import math
 import re
 
 import numpy as np
@@ -159,7 +160,14 @@ def when(condition):
         ),
         (but(ends=lambda ends, xs: ends[0]), ["Expected a list ends of 2 arrays, got an array"]),
         (but(ends=lambda ends, xs: [ends[0], 0 * ends[1]]), ["as ends[1] does not depend on xs"]),
-        (but(hs=lambda hs, xs: np.full_like(hs, np.nan)), ["hs is not a finite number"]),
+        (
+            but(hs=lambda hs, xs: np.full_like(hs, np.nan)),
+            [
+                "For T = 1, N = 1, D = 1, H = 1 hs is not a finite number: entry (0, 0, 0) is nan, "
+                "expected -",
+                "\nThere xs = [[[",
+            ],
+        ),
         (
             lambda *args: tuple(solution(*args)[k] for k in (1, 0, 2, 3)),
             [
@@ -274,6 +282,74 @@ def test_two_arguments_exchanged():
     assert (
         question.check(lambda p, q: q - 2 * p).message == "Your function takes a for b and b for a."
     )
+
+
+def test_arguments_are_not_said_to_be_exchanged_where_the_cases_that_fail_do_not_show_it():
+    """With a and b the same, as in all cases but the last, nothing tells them apart."""
+    same = [Case({"N": n}, {"a": np.ones(n), "b": np.ones(n)}) for n in (2, 1, 3, 4)]
+    last = Case({"N": 2}, {"a": np.array([1.0, 2.0]), "b": np.array([3.0, 5.0])})
+    question = one_array(lambda a, b: a - 2 * b, (*same, last))
+    message = question.check(lambda a, b: a - 2 * b + (a - b) ** 2).message
+    assert message.startswith("Wrong for N = 2: entry (1,) is ")
+
+
+def loss_of(x):
+    return -np.log(x)
+
+
+def quotient_of(x):
+    return np.where(x > 0, -np.log(np.maximum(x, 1e-9)), x / x)
+
+
+@pytest.mark.parametrize(
+    ("answer", "got", "cause"),
+    [
+        (loss_of, "inf", "the logarithm of 0 is taken, in the line: return -np.log(x)"),
+        (quotient_of, "nan", "0 is divided by 0, or infinity by infinity, in the line: return"),
+        (lambda x: -np.log(x - 0.1), "nan", "the logarithm of a negative number is taken, in the"),
+        (lambda x: x**-1, "inf", "a number is divided by 0, in the line: "),
+        (lambda x: np.arccos(x + 2), "nan", "invalid value encountered in arccos, in the line: "),
+    ],
+)
+def test_why_a_result_is_not_finite(answer, got, cause):
+    cases = tuple(Case({"N": n}, {"x": np.linspace(0, 1, n + 1)}) for n in (2, 1, 3))
+    question = one_array(lambda x: -np.log(np.maximum(x, 0.5)), cases)
+    message = question.check(answer).message
+    assert f"your result is not a finite number: entry (0,) is {got}, expected 0.6931." in message
+    assert f"\nNumPy's first warning on the way: {cause}" in message
+    assert message.endswith("\nThere x = [0., 1.].")
+
+
+def test_large_arguments_are_told_with_what_numpy_warns_of():
+    small = tuple(Case({"N": n}, {"x": np.arange(1.0, n + 1)}) for n in (2, 1, 3))
+    large = Case({"N": 2}, {"x": np.array([-1000.0, 1000.0])}, large=True)
+    question = one_array(lambda x: np.logaddexp(0, x), (*small, large, small[0]))
+    head = "Right for small arguments. For large ones "
+    assert question.check(lambda x: np.log(1 + np.exp(x))).message.startswith(
+        f"{head}your result is not a finite number.\nNumPy's first warning on the way: an "
+        "exponential grows out of range, in the line: "
+    )
+    message = question.check(lambda x: np.array([math.log(1 + math.exp(a)) for a in x])).message
+    assert message.startswith(f"{head}that is no longer so: Your function raised OverflowError")
+
+
+def test_a_result_whose_numbers_say_nothing_is_told_in_words():
+    told = ("you write into a", "you write around b")
+    exam = FunctionExam(
+        "f",
+        lambda a: (a, np.zeros(2)),
+        (Returned("a", "(N,)"), Returned("what is written elsewhere", "(2)", told=told)),
+        tuple(Case({"N": n}, {"a": np.full(n, 0.5)}) for n in (2, 1, 3)),
+        {},
+        "Right.",
+    )
+    question = Question("f", 1, ("", "", ""), exam)
+    once, twice = (
+        question.check(lambda a, k=k: (a, np.array([3.0, 3.0 * k]))).message for k in (0, 1)
+    )
+    assert "Wrong: what is written elsewhere." in once
+    assert once.endswith("For N = 1: you write into a.\nThere a all 0.")
+    assert "For N = 1: you write into a and you write around b." in twice
 
 
 def test_the_input_shown_is_small_and_round():

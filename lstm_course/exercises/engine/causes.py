@@ -1,0 +1,43 @@
+"""Why a result is not a finite number: what NumPy warned of first, and in which line."""
+
+import linecache
+import re
+from pathlib import Path
+from warnings import WarningMessage
+
+from lstm_course.exercises.engine.feedback import CHECKS
+
+CAUSES = {
+    r"divide by zero .* log": "the logarithm of 0 is taken",
+    r"invalid value .* log": "the logarithm of a negative number is taken",
+    r"divide by zero .* (divide|reciprocal|power)": "a number is divided by 0",
+    r"invalid value .* divide": "0 is divided by 0, or infinity by infinity",
+    r"invalid value .* (subtract|add)": "infinity is taken from infinity",
+    r"invalid value .* multiply": "0 is multiplied by infinity",
+    r"invalid value .* sqrt": "the root of a negative number is taken",
+    r"invalid value .* arctanh": "arctanh is taken of a number beyond -1 or 1",
+    r"divide by zero .* arctanh": "arctanh is taken of -1 or 1, where it is infinite",
+    r"overflow .* (exp|exp2|expm1|sinh|cosh)\b": "an exponential grows out of range",
+    r"overflow .*": "a number grows out of range",
+}
+
+
+def cause_of(warned: list[WarningMessage]) -> str:
+    """Return the cause that the first of these warnings names, or an empty text.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lstm_course.exercises.engine.feedback import call
+    >>> _, warned = call(lambda p: np.log(p), {"p": np.zeros(1)})
+    >>> cause_of(warned).partition(",")[0]
+    'the logarithm of 0 is taken'
+    """
+    if not warned:
+        return ""
+    first = warned[0]
+    text = str(first.message)
+    said = next((cause for form, cause in CAUSES.items() if re.match(form, text)), "")
+    line = linecache.getline(first.filename, first.lineno).strip()
+    known = line and CHECKS not in Path(first.filename).parents
+    return (said or text) + (f", in the line: {line}" if known else ".")

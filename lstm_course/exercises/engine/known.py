@@ -1,0 +1,229 @@
+"""Which of the known mistakes an answer has made: one, one in each result, or two at once."""
+
+import itertools
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lstm_course._checks import Array
+from lstm_course.exercises.engine.lines import Line, Lines
+from lstm_course.exercises.engine.trials import (
+    Answer,
+    Outcome,
+    Returned,
+    Trial,
+    agree,
+    attempt,
+    overflows,
+    raw_results,
+    take_apart,
+    usable,
+)
+
+SECONDS = 1.2
+"""How long two mistakes at once are looked for."""
+TWO = "Two mistakes at once.\nFirst: {}\nThen: {}"
+
+
+@dataclass(frozen=True)
+class Known:
+    """The known mistakes of a question, tried on the same cases as an answer.
+
+    A mistake is only told if some trial fails that it explains: with the same numbers, or, where
+    there are none, with the same error.
+    """
+
+    mistakes: Mapping[str, tuple[Answer, ...]]
+    returns: tuple[Returned, ...]
+    trials: Sequence[Trial]
+    outcomes: dict[tuple[int, int], Outcome] = field(default_factory=dict)
+
+    def find(self) -> tuple[str, dict[int, str]]:
+        """Return the sentence of the mistake made, or sentences for some of the wrong results."""
+        told = self._telling()
+        wrong = {k for n in told for k in self.trials[n].wrong()}
+        # Of results that are not finite many mistakes have the same ones.
+        plain = {
+            k for n in told for k in self.trials[n].wrong() if _is_finite(self.trials[n].got[k])
+        }
+        explained: dict[int, str] = {}
+        for sentence, mistake in self._all() if wrong else ():
+            same = self._same(mistake, told, wrong)
+            alike = {k for k in same & wrong if self._fails_alike(mistake, told, k)}
+            if len(same) == len(self.trials[0].parts) and alike:
+                return sentence, {}
+            for k in plain & alike:
+                explained.setdefault(k, sentence)
+        return "", explained
+
+    def find_two(self, answer: Answer) -> str:
+        """Return a sentence for two mistakes made at once, the earlier one first, or none."""
+        until = time.perf_counter() + SECONDS
+        return self._in_another_order(answer, until) or self._composed(until)
+
+    def _all(self) -> Iterator[tuple[str, Answer]]:
+        for sentence, mistakes in self.mistakes.items():
+            for mistake in mistakes:
+                yield sentence, mistake
+
+    def _telling(self) -> list[int]:
+        """Return the places of the trials that tell mistakes apart.
+
+        A power that overflows hides a second mistake, in the large case alone.
+        """
+        return [
+            n
+            for n, trial in enumerate(self.trials)
+            if not (trial.case.large and overflows(trial.got))
+        ]
+
+    def _outcome(self, mistake: Answer, n: int) -> Outcome:
+        trial, key = self.trials[n], (id(mistake), n)
+        if key not in self.outcomes:
+            self.outcomes[key] = attempt(mistake, self.returns, trial.parts, trial.case.arguments)
+        return self.outcomes[key]
+
+    def _same(self, mistake: Answer, told: list[int], wrong: set[int]) -> set[int]:
+        """Return which results a mistake has the same in all trials, numbers in one at least.
+
+        It is left at once when it agrees in none of the wrong ones. A whole number, such as a
+        place, is soon the same by chance: it counts if the mistake has all else the same or right.
+        """
+        parts = self.trials[0].parts
+        right = set(range(len(parts)))
+        same = {k for k in right if not all(isinstance(self.trials[n].got[k], str) for n in told)}
+        for n in told:
+            trial, outcome = self.trials[n], self._outcome(mistake, n)
+            same = {k for k in same if agree(trial.got[k], outcome[k])}
+            right = {k for k in right if agree(trial.parts[k].expected, outcome[k])}
+            if not same & wrong:
+                return set()
+        return {
+            k
+            for k in same
+            if parts[k].expected.dtype.kind != "i" or len(same | right) == len(parts)
+        }
+
+    def _fails_alike(self, mistake: Answer, told: list[int], k: int) -> bool:
+        """Return whether a mistake and an answer have more in common than that both fail."""
+        return any(
+            _reason(self.trials[n].got[k]) == _reason(self._outcome(mistake, n)[k])
+            for n in told
+            if k in self.trials[n].wrong()
+        )
+
+    def _in_another_order(self, answer: Answer, until: float) -> str:
+        """Say that the results stand in another order, and which mistake is made besides."""
+        parts, count = self.trials[0].parts, len(self.trials[0].parts)
+        raw = raw_results(answer, self.trials)
+        if count != len(self.returns) or count == 1 or any(results is None for results in raw):
+            return ""
+        for order in _orders(count):
+            trials = [
+                trial._replace(
+                    got=tuple(
+                        usable(results[order.index(k)], part) for k, part in enumerate(trial.parts)
+                    )
+                )
+                for trial, results in zip(self.trials, raw, strict=True)
+                if results
+            ]
+            if time.perf_counter() > until:
+                break
+            if any(isinstance(got, str) for trial in trials for got in trial.got):
+                continue
+            sentence, _ = Known(self.mistakes, self.returns, trials, self.outcomes).find()
+            if sentence:
+                return TWO.format(
+                    sentence,
+                    f"Your results stand in the order {', '.join(parts[k].name for k in order)}. "
+                    f"The question has {', '.join(part.name for part in parts)}.",
+                )
+        return ""
+
+    def _composed(self, until: float) -> str:
+        """Say which two mistakes in different lines make the answer together."""
+        told = self._telling()
+        failing = [self.trials[n] for n in told if self.trials[n].wrong()]
+        for first, second, both in _pairs(self.mistakes):
+            if not failing or time.perf_counter() > until:
+                break
+            if self._may_give(both, failing[0]) and all(
+                all(map(agree, self.trials[n].got, self._outcome(both, n))) for n in told
+            ):
+                return TWO.format(first, second)
+        return ""
+
+    def _may_give(self, both: Lines, trial: Trial) -> bool:
+        """Return whether two mistakes may give this, found out in less time than by a trial."""
+        try:
+            with np.errstate(all="ignore"):
+                result = both(*trial.case.arguments.values())
+                arrays = map(np.asarray, take_apart(result, self.returns, trial.parts))
+                return all(
+                    isinstance(got, str) or (one.shape == got.shape and agree(got, one))
+                    for got, one in zip(trial.got, arrays, strict=True)
+                )
+        except Exception:  # which two mistakes may well raise
+            return False
+
+
+def _pairs(mistakes: Mapping[str, tuple[Answer, ...]]) -> Iterator[tuple[str, str, Lines]]:
+    """Return answers in which two mistakes are made in different lines, with their sentences."""
+    families: dict[tuple[object, ...], list[tuple[str, Lines]]] = {}
+    for sentence, answers in mistakes.items():
+        for one in answers:
+            if isinstance(one, Lines):
+                key = (one.arguments, one.results, *one.names())
+                families.setdefault(key, []).append((sentence, one))
+    for family in families.values():
+        changes = _changes([one for _, one in family])
+        names = family[0][1].names()
+        found = [
+            (names.index(next(iter(change))), sentence, one, change)
+            for (sentence, one), change in zip(family, changes, strict=True)
+            if change
+        ]
+        found.sort(key=lambda entry: entry[0])
+        for (_, a, one, mine), (_, b, _, other) in itertools.combinations(found, 2):
+            if a != b and not mine.keys() & other.keys():
+                yield a, b, one.but(**other)
+
+
+def _changes(family: list[Lines]) -> list[dict[str, Line]]:
+    """Return the lines that each has for itself: most have the right one under a name."""
+    names = family[0].names()
+    right = {
+        name: Counter(id(one.line(name)) for one in family).most_common(1)[0][0] for name in names
+    }
+    return [
+        {name: one.line(name) for name in names if id(one.line(name)) != right[name]}
+        for one in family
+    ]
+
+
+def _orders(count: int) -> Iterator[tuple[int, ...]]:
+    """Return the orders in which results may stand, of many only those with two exchanged."""
+    if count <= 4:
+        yield from itertools.islice(itertools.permutations(range(count)), 1, None)
+        return
+    for one, other in itertools.combinations(range(count), 2):
+        order = list(range(count))
+        order[one], order[other] = other, one
+        yield tuple(order)
+
+
+def _reason(got: Array | str) -> str:
+    """Return in what a result that is none resembles others, and nothing for numbers."""
+    if not isinstance(got, str):
+        return ""
+    raised = re.search(r" raised (\w+)", got)
+    return raised[1] if raised else got.partition("\n")[0]
+
+
+def _is_finite(got: Array | str) -> bool:
+    return isinstance(got, str) or bool(np.isfinite(got).all())

@@ -1,0 +1,117 @@
+"""Which of certain functions an answer calls, however it names them and through whatever helper."""
+
+import contextlib
+import inspect
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+import numpy as np
+
+import lstm_course
+from lstm_course.exercises.engine.feedback import call
+
+Watched = Callable[..., Any]
+
+SILENCERS: tuple[Watched, ...] = (
+    np.errstate,
+    np.seterr,
+    warnings.catch_warnings,
+    warnings.simplefilter,
+    warnings.filterwarnings,
+)
+"""What takes NumPy's warnings away. Libraries may use it inside; an answer may not."""
+
+HANDING_ON = ("contextlib", "functools", np.errstate.__call__.__globals__["__name__"])
+LIBRARIES = ("numpy", "scipy", "torch", "warnings", "lstm_course")
+"""Callers that are not the learner's code."""
+
+
+@contextlib.contextmanager
+def watching(functions: Sequence[Watched]) -> Iterator[list[Watched]]:
+    """Collect those of the functions, or classes, that code of a learner calls in the block.
+
+    A function of the package counts when another one of the package calls it for the learner, and
+    does not when the exam calls it, in a function that it hands to the answer.
+
+    Examples
+    --------
+    >>> from lstm_course import sigmoid, tanh
+    >>> with watching([sigmoid, tanh]) as called:
+    ...     _ = call(sigmoid, {"x": np.zeros(2)})
+    >>> [name_of(function) for function in called]
+    ['lc.sigmoid']
+    """
+    watched = {id(code): function for function in functions for code in _codes(function)}
+    called: list[Watched] = []
+
+    def profile(frame: FrameType, event: str, _: Any) -> None:
+        function = watched.get(id(frame.f_code)) if event == "call" else None
+        if function is not None and function not in called and _is_learners(frame, function):
+            called.append(function)
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        yield called
+    finally:
+        sys.setprofile(before)
+
+
+def is_of_the_package(answer: object) -> bool:
+    """Return whether an answer is one of the functions that the course's package has already.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> is_of_the_package(partial(lstm_course.tanh)), is_of_the_package(np.tanh)
+    (True, False)
+    """
+    while callable(inner := getattr(answer, "func", getattr(answer, "__func__", None))):
+        answer = inner  # of a partial function, or of a method
+    return _in_the_package(getattr(answer, "__module__", None) or "")
+
+
+def name_of(function: Watched) -> str:
+    """Return how a learner would write the name of a function."""
+    name = function.__qualname__
+    if getattr(lstm_course, name, None) is function:
+        return f"lc.{name}"
+    module = "np" if function.__module__ == "numpy" else function.__module__
+    return f"{module}.{name}".replace("lstm_course.", "lc.")
+
+
+def _in_the_package(module: str) -> bool:
+    return module.startswith("lstm_course.") and not module.startswith("lstm_course.exercises")
+
+
+def _codes(function: Watched) -> Iterator[CodeType]:
+    """Return what runs when a function is called, or a method of a class, or what these define."""
+    if inspect.isclass(function):
+        for method in vars(function).values():
+            if isinstance(method, FunctionType):
+                yield from _codes(method)
+        return
+    codes = [inspect.unwrap(getattr(function, "__func__", function)).__code__]
+    while codes:
+        yield (code := codes.pop())
+        codes += [one for one in code.co_consts if isinstance(one, CodeType)]
+
+
+def _is_learners(frame: FrameType, function: Watched) -> bool:
+    """Return whether the call that made a frame is the learner's own, or made on its behalf."""
+    of_package = is_of_the_package(function)
+    decorated = getattr(frame.f_locals.get("func"), "__module__", None) or ""
+    if function in SILENCERS and decorated.partition(".")[0] in LIBRARIES:
+        return False
+    caller = frame.f_back
+    while caller is not None:
+        if caller.f_code is call.__code__:
+            return True
+        module = caller.f_globals.get("__name__") or ""
+        if not (module in HANDING_ON or (of_package and _in_the_package(module))):
+            return module.partition(".")[0] not in LIBRARIES
+        caller = caller.f_back
+    return False
