@@ -332,7 +332,7 @@ def test_a_cell_state_added_up_in_float32_has_no_arguments_exchanged():
     ],
 )
 def test_what_the_package_does_already_is_no_answer(name, answer):
-    assert "which is what the question asks you to write" in refused(name, answer)
+    assert "which is not allowed here" in refused(name, answer)
 
 
 def peeping(x, h, c, W, U, p, b):

@@ -51,8 +51,8 @@ SILENCED = (
     "the question asks for a way on which there is nothing to warn of."
 )
 FORBIDDEN = (
-    "The values are right, but they come from {}, which is what the question asks you to write. "
-    "Write it without that one; compare the two if you like."
+    "The values are right, but they come from {}, which is not allowed here: it does what you are "
+    "to write yourself. Compare the two if you like."
 )
 
 Property = Callable[[Guarded, np.random.Generator], bool]

@@ -118,10 +118,28 @@ class Known:
 
     def _in_another_order(self, answer: Answer, until: float) -> str:
         """Say that the results stand in another order, and which mistake is made besides."""
-        parts, count = self.trials[0].parts, len(self.trials[0].parts)
+        parts = self.trials[0].parts
+        reordered = list(self._reordered(answer))
+        if not all(any(trial.wrong() for trial in trials) for _, trials in reordered):
+            return ""  # it is the order alone
+        for order, trials in reordered:
+            if time.perf_counter() > until:
+                break
+            sentence, _ = Known(self.mistakes, self.returns, trials, self.outcomes).find()
+            if sentence:
+                return TWO.format(
+                    sentence,
+                    f"Your results stand in the order {', '.join(parts[k].name for k in order)}. "
+                    f"The question has {', '.join(part.name for part in parts)}.",
+                )
+        return ""
+
+    def _reordered(self, answer: Answer) -> Iterator[tuple[tuple[int, ...], list[Trial]]]:
+        """Return orders of the results in which all have their shapes, and the trials then."""
+        count = len(self.trials[0].parts)
         raw = raw_results(answer, self.trials)
         if count != len(self.returns) or count == 1 or any(results is None for results in raw):
-            return ""
+            return
         for order in _orders(count):
             trials = [
                 trial._replace(
@@ -132,18 +150,8 @@ class Known:
                 for trial, results in zip(self.trials, raw, strict=True)
                 if results
             ]
-            if time.perf_counter() > until:
-                break
-            if any(isinstance(got, str) for trial in trials for got in trial.got):
-                continue
-            sentence, _ = Known(self.mistakes, self.returns, trials, self.outcomes).find()
-            if sentence:
-                return TWO.format(
-                    sentence,
-                    f"Your results stand in the order {', '.join(parts[k].name for k in order)}. "
-                    f"The question has {', '.join(part.name for part in parts)}.",
-                )
-        return ""
+            if not any(isinstance(got, str) for trial in trials for got in trial.got):
+                yield order, trials
 
     def _composed(self, until: float) -> str:
         """Say which two mistakes in different lines make the answer together."""

@@ -148,3 +148,12 @@ def test_failing_alike_is_not_the_same_mistake():
     assert "raised ValueError" in said_of(raises, **exam)
     assert "Only the first" not in said_of(raises, **exam)
     assert "Only the first" not in said_of(wrong_shape, **exam)
+
+
+def test_an_order_of_results_is_not_two_exchanges():
+    def three(x, y):
+        return x, x * y, x + y
+
+    mistakes = {"u and v have changed places.": (lambda x, y: (x * y, x, x + y),)}
+    said = said_of(lambda x, y: three(x, y)[::-1], mistakes=mistakes, solution=three, returns="uvw")
+    assert said == "Your results stand in the order w, v, u. The question has u, v, w."
