@@ -99,7 +99,7 @@ SIGMOID_PROPERTIES: dict[str, Property] = {
 def _never_warns(f: Guarded, rng: np.random.Generator) -> bool:
     return not any(
         f.warns(np.array([[-large, large]], dtype))
-        for large in (100, 1e4)
+        for large in (100, 1e4, 1e30)
         for dtype in (np.float64, np.float32)
     )
 
@@ -268,6 +268,12 @@ def _chained(slope: Array, w: Array, x: Array, gate: Array) -> tuple[Array, Arra
     return slope * x, slope * w, gate
 
 
+def _multiplied(gate: Array, w: Array, x: Array, c: Array) -> tuple[Array, Array, Array]:
+    """Return dw, dx and dc with the slope of this gate in matrix products."""
+    slope = gate * (1 - gate)
+    return slope @ x * c, slope @ w * c, gate
+
+
 def _chain_case(N: int, H: int) -> Case:
     return Case({"N": N, "H": H}, dict(zip("wxc", _numbers(N, H, 3), strict=True)))
 
@@ -321,6 +327,13 @@ CHAIN_MISTAKES: Mistakes = {
     ),
     "The slope is that of tanh, 1 minus the square. The sigmoid's rule has another form.": (
         lambda w, x, c: _chained(c * (1 - sigmoid(w * x) ** 2), w, x, sigmoid(w * x)),
+    ),
+    "Your slope is only what the sigmoid leaves to 1. The sigmoid itself, its other factor, is "
+    "missing.": (lambda w, x, c: _chained(c * sigmoid(-w * x), w, x, sigmoid(w * x)),),
+    **said(
+        "matrix-product",
+        lambda w, x, c: _multiplied(sigmoid(w @ x.T), w, x, c),
+        lambda w, x, c: _multiplied(sigmoid(w * x), w, x, c),
     ),
     "In the inner product each factor gets the other one. You give both factors to both.": (
         lambda w, x, c: (*[c * sigmoid_derivative(w * x) * w * x] * 2, sigmoid(w * x)),

@@ -84,6 +84,13 @@ MISTAKES: Mistakes = {
         what="the sequences",
     ),
     **said(
+        "reshaped",
+        _sigmoid_of(lambda x, h, W, U, b: x @ W.reshape(W.shape[::-1]) + h @ U.T + b),
+        came="W",
+        wanted="(D, H)",
+        what="units and inputs",
+    ),
+    **said(
         "one-sequence",
         lambda x, h, c, W, U, b: (sigmoid(W @ x[0] + U @ h[0] + b) * c[0])[None],
         lambda x, h, c, W, U, b: sigmoid(W @ x[0] + U @ h[0] + b) * c,
@@ -194,6 +201,11 @@ class PuzzleExam(Exam):
             "W [c; x] alone is already what it must be, and b adds something to it. Weights and "
             "bias share the work."
         ): ((weights(LOGIT)[0], LOGIT), (weights(LOGIT)[0], np.ones(3))),
+        "b alone is already the number inside the sigmoid, and W [c; x] comes on top of it. "
+        "Subtract that product from b.": ((weights(np.ones(3))[0], LOGIT),),
+        "The product W [c; x] is added to b, where it has to be subtracted: it is counted twice.": (
+            (weights(np.ones(3))[0], LOGIT + 1),
+        ),
     }
 
     def examine(self, answer: Any) -> str:
@@ -210,7 +222,7 @@ class PuzzleExam(Exam):
                     "the same share whatever it reads. Find weights that depend on c and x."
                 )
             return "Right: the gate is [0.7, 0.2, 0.6], and it depends on what it reads."
-        swapped, *others, added = self.mistakes
+        swapped, *others, added, on_top, twice = self.mistakes
         if _equal(W @ xc + b, LOGIT):
             raise WrongAnswer(swapped)
         for sentence in others:
@@ -219,6 +231,10 @@ class PuzzleExam(Exam):
                     raise WrongAnswer(sentence)
         if _equal(W @ cx, LOGIT):
             raise WrongAnswer(added)
+        if _equal(b, LOGIT):
+            raise WrongAnswer(on_top)
+        if _equal(b - W @ cx, LOGIT):
+            raise WrongAnswer(twice)
         factor = a / LOGIT
         if factor[0] > 0 and np.ptp(factor) < 1e-4 and abs(factor[0] - 1) > 1e-2:
             raise WrongAnswer(

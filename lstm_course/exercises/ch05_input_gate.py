@@ -129,6 +129,13 @@ def _instead(change: Callable[[Array, Array], tuple[Array, Array]]) -> Answer:
     return lambda *given: change(*input_gate(*given))
 
 
+def _one_below_the_other(
+    x: Array, h_prev: Array, W_i: Array, b_i: Array, W_g: Array, b_g: Array
+) -> tuple[Array, Array]:
+    both = np.concatenate([x, h_prev])
+    return sigmoid(W_i @ both + b_i), tanh(W_g @ both + b_g)
+
+
 INPUT_GATE_MISTAKES: Mistakes = {
     **shared(_candidate_squashed, *CANDIDATE),
     **shared(_gate_squashed, *GATE),
@@ -177,6 +184,19 @@ INPUT_GATE_MISTAKES: Mistakes = {
         "Right where D = H, and not elsewhere: the first D columns of a matrix belong to x, the "
         "last H to h_prev."
     ): (_split(_input_gate, by=1),),
+    "The columns of a matrix that belong to h_prev are not transposed: a row of them belongs to a "
+    "unit.": (_squashed(sigmoid, tanh, lambda x, h, W, U, b: x @ W.T + h @ U + b),),
+    "x and h_prev are put one below the other. They stand side by side, along the second axis.": (
+        _one_below_the_other,
+    ),
+    **said(
+        "first-for-all",
+        lambda x, h, *given: input_gate(x, 0 * h + h[:1], *given),
+        what="hidden state",
+    ),
+    **said(
+        "first-for-all", lambda x, h, *given: input_gate(0 * x + x[:1], h, *given), what="input"
+    ),
     **said(
         "one-sequence",
         lambda x, h, *given: input_gate(x[:1], h[:1], *given),

@@ -80,6 +80,18 @@ GATE_MISTAKES: Mistakes = {
         _peeps(lambda p, c, h: (c @ p)[:, None]),
         _peeps(lambda p, c, h: c @ p),
     ),
+    **said("first-for-all", _peeps(lambda p, c, h: p * c[:1]), what="cell state"),
+    "The peephole is subtracted. It is added to the sum.": (_peeps(lambda p, c, h: -p * c),),
+    "The peephole is multiplied by h_prev too. It is p times c and no more.": (
+        _peeps(lambda p, c, h: p * c * h),
+    ),
+    "Entry j of p is for unit j, which is column j of c. You give it to row j, a sequence.": (
+        _peeps(lambda p, c, h: p[:, None] * c),
+    ),
+    "U acts on the cell state c. It belongs to h_prev: what the gate sees of c comes through p.": (
+        lambda x, h, c, W, U, p, b: sigmoid(affine(x, c, W, U, b) + p * c),
+        lambda x, h, c, W, U, p, b: sigmoid(affine(x, c, W, U, b)),
+    ),
     "p is added to c. It is a weight, so it scales c.": (_peeps(lambda p, c, h: p + c),),
     "c is added without its weight p.": (_peeps(lambda p, c, h: c),),
     "The peephole stands behind the sigmoid. It is one of the terms that the sigmoid gets.": (
@@ -279,6 +291,12 @@ def _bound_case(N: int, H: int, T: int, scale: float = 0.5) -> Case:
 
 
 BOUND_MISTAKES: Mistakes = {
+    "All units get the bound of the one that starts with most. Each has a start of its own.": (
+        lambda c0, T: np.full_like(c0, tanh(np.abs(c0).max() + T)),
+        lambda c0, T: 0 * c0 + tanh(np.abs(c0).max(axis=1, keepdims=True) + T),
+        lambda c0, T: np.full_like(c0, tanh(c0.max() + T)),
+        lambda c0, T: 0 * c0 + tanh(c0.max(axis=1, keepdims=True) + T),
+    ),
     "True and not the least: after few steps the cell state is still too small to reach 1.": (
         lambda c0, T: np.ones_like(c0),
         lambda c0, T: np.minimum(np.abs(c0) + T, 1),

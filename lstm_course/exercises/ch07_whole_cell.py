@@ -129,6 +129,17 @@ OF_A_STEP: Mistakes = {
     "You take every fourth column. The four slices stand one after the other, H columns each.": (
         STEP.but(slices=lambda s: [s.a[:, k::4] for k in range(4)]),
     ),
+    "Your slices are as wide as x: D columns each. A gate has a column for each unit, H of them.": (
+        STEP.but(
+            slices=lambda s: [s.a[:, k * s.x.shape[1] :][:, : s.x.shape[1]] for k in range(4)]
+        ),
+        STEP.but(
+            slices=lambda s: [
+                *(s.a[:, k * s.x.shape[1] :][:, : s.x.shape[1]] for k in range(3)),
+                s.a[:, 3 * s.x.shape[1] :],
+            ]
+        ),
+    ),
     "All four gates are computed from the first slice. Each has one of its own.": (
         STEP.but(slices=lambda s: [split(s.a, axis=1)[0]] * 4),
     ),
@@ -157,6 +168,13 @@ OF_A_STEP: Mistakes = {
 }
 
 
+def _transposed(x: Array, h_prev: Array, c_prev: Array, M: Array) -> tuple[Array, Array]:
+    """Return h and c if M is transposed before the product, which fits if D + H + 1 is 4H."""
+    if len(M) != M.shape[1]:
+        raise ValueError
+    return step_packed(x, h_prev, c_prev, M.T)
+
+
 STEP_MISTAKES: Mistakes = {
     sentence: tuple(map(_packed, answers)) for sentence, answers in OF_A_STEP.items()
 } | {
@@ -164,6 +182,9 @@ STEP_MISTAKES: Mistakes = {
     "h_prev.": (lambda x, h, c, M: STEP(h, x, c, M[: h.shape[1]].T, M[h.shape[1] : -1].T, M[-1]),),
     "The 1 stands first, and the last row of M is the bias: the 1 comes last.": (
         lambda x, h, c, M: STEP(x, h, c, M[1 : x.shape[1] + 1].T, M[x.shape[1] + 1 :].T, M[0]),
+    ),
+    "M is transposed, and must not be: its rows belong to x, h_prev and the 1 as they are.": (
+        _transposed,
     ),
     "The bias is counted twice: through the column of ones, and once more.": (
         _packed(lambda x, h, c, W, U, b: STEP(x, h, c, W, U, 2 * b)),

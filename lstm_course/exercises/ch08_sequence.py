@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lstm_course import layers, sequence
+from lstm_course import cell, fast, layers, sequence
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
@@ -19,6 +19,7 @@ from lstm_course.exercises.engine.mistakes import (
 from lstm_course.exercises.engine.parts import (
     SEQUENCE,
     affine,
+    as_it_is,
     drawn,
     lstm_case,
     lstm_forward,
@@ -29,6 +30,8 @@ from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.pointwise import tanh
 
 States = tuple[Array, Array]
+Match = Callable[[str, str], bool]
+Inputs = Callable[[list[str], list[str]], Array]
 SIZES = ((2, 2, 2, 2), (1, 1, 1, 1), (1, 2, 3, 2), (3, 1, 2, 2), (3, 2, 1, 2), (2, 3, 2, 1))
 
 
@@ -44,16 +47,6 @@ def _cancelling() -> Case:
     xs, h0, _, W, U, b = arguments.values()
     arguments["b"] = b / 30 - affine(xs[0], h0, W, U, 0 * b)[0]
     return Case({"T": 1, "N": 1, "D": 3, "H": 2}, arguments, large=True)
-
-
-def _batch_first(run: Answer) -> Answer:
-    """Return an answer to the question from one that has time first."""
-
-    def answer(xs: Array, *others: Array) -> tuple[Array, Array, Array]:
-        hs, h_T, c_T = run(xs.transpose(1, 0, 2), *others)
-        return hs.transpose(1, 0, 2), h_T, c_T
-
-    return answer
 
 
 def lstm_forward_batch_first(
@@ -86,6 +79,13 @@ OF_A_RUN: Mistakes = {
     "The initial states have changed places.": (_from(lambda xs, h0, c0: (xs, c0, h0)),),
     "Every step reads the input of the step before, and the first reads the last.": (
         _from(lambda xs, h0, c0: (np.roll(xs, 1, axis=0), h0, c0)),
+    ),
+    "The first input is read twice, and each later step gets the one before its own.": (
+        _from(lambda xs, h0, c0: (np.concatenate([xs[:1], xs[:-1]]), h0, c0)),
+    ),
+    "Your inputs are one step ahead: the first step reads the second input.": (
+        _from(lambda xs, h0, c0: (np.roll(xs, -1, axis=0), h0, c0)),
+        _from(lambda xs, h0, c0: (np.concatenate([xs[1:], xs[-1:]]), h0, c0)),
     ),
     **each(
         "The {} step is not taken.",
@@ -121,36 +121,74 @@ OF_A_RUN: Mistakes = {
         },
     ),
 }
+
+
+def _transposed(array: Array) -> Array:
+    return array.transpose(1, 0, 2)
+
+
+def _reshaped(array: Array) -> Array:
+    return array.reshape(array.shape[1], array.shape[0], -1)
+
+
+BACK = (as_it_is, _transposed)
+
+
+def _laid_out(
+    way_in: Callable[[Array], Array], way_back: Callable[[Array], Array], run: Answer = lstm_forward
+) -> Answer:
+    """Return a run, time first, with its own ways from batch first and back."""
+
+    def answer(xs: Array, *others: Array) -> tuple[Array, Array, Array]:
+        hs, h_T, c_T = run(way_in(xs), *others)
+        return way_back(hs), h_T, c_T
+
+    return answer
+
+
+def _checked(
+    xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array
+) -> tuple[Array, Array, Array]:
+    """Return the same as lstm_forward, by steps that check their shapes."""
+    hs, (h_T, c_T), _ = sequence.lstm_forward(xs, cell.LSTMParams(W, U, b), h0, c0)
+    return hs, h_T, c_T
+
+
+def _as_many_steps_as_sequences(xs: Array, *others: Array) -> tuple[Array, Array, Array]:
+    """Return a run of N steps in an hs of T rows, the rest of which stay 0."""
+    short, h_T, c_T = lstm_forward_batch_first(xs[:, np.arange(len(xs))], *others)
+    hs = np.zeros((*xs.shape[:2], short.shape[2]), short.dtype)
+    hs[:, : len(xs)] = short
+    return hs, h_T, c_T
+
+
 SEQUENCE_MISTAKES: Mistakes = {
-    sentence: tuple(map(_batch_first, answers)) for sentence, answers in OF_A_RUN.items()
+    sentence: tuple(_laid_out(_transposed, _transposed, run) for run in runs)
+    for sentence, runs in OF_A_RUN.items()
 } | {
-    "Your loop runs over the sequences. Here they are the first axis, and time is the second.": (
-        lstm_forward,
-        lambda xs, *others: (
-            lstm_forward(xs, *others)[0].transpose(1, 0, 2),
-            *lstm_forward(xs, *others)[1:],
-        ),
+    "xs is batch first: your loop runs over its first axis, the sequences. Time is the second.": (
+        *(_laid_out(as_it_is, back, run) for back in BACK for run in (lstm_forward, _checked)),
     ),
-    **said(
-        "reshaped",
-        lambda xs, *others: (
-            lstm_forward(xs.transpose(1, 0, 2), *others)[0].reshape(*xs.shape[:2], -1),
-            *lstm_forward(xs.transpose(1, 0, 2), *others)[1:],
-        ),
-        lambda xs, *others: (
-            lstm_forward(xs.reshape(xs.shape[1], len(xs), -1), *others)[0].transpose(1, 0, 2),
-            *lstm_forward(xs.reshape(xs.shape[1], len(xs), -1), *others)[1:],
-        ),
-        lambda xs, *others: (
-            lstm_forward(xs.reshape(xs.shape[1], len(xs), -1), *others)[0].reshape(
-                *xs.shape[:2], -1
-            ),
-            *lstm_forward(xs.reshape(xs.shape[1], len(xs), -1), *others)[1:],
-        ),
-        came="(T, N, H)",
-        wanted="(N, T, H)",
-        what="steps and sequences",
+    "Your loop takes as many steps as there are sequences. The number of steps is the second size "
+    "of xs.": (
+        lambda xs, *others: lstm_forward_batch_first(xs[:, np.arange(len(xs))], *others),
+        _as_many_steps_as_sequences,
     ),
+    **{
+        sentence: mistake
+        for came, wanted, way_in, way_back in (
+            ("(N, T, D)", "(T, N, D)", _reshaped, _transposed),
+            ("(T, N, H)", "(N, T, H)", _transposed, _reshaped),
+            ("xs", "(T, N, D), and hs back into (N, T, H)", _reshaped, _reshaped),
+        )
+        for sentence, mistake in said(
+            "reshaped",
+            _laid_out(way_in, way_back),
+            came=came,
+            wanted=wanted,
+            what="steps and sequences",
+        ).items()
+    },
 }
 
 
@@ -278,15 +316,44 @@ def _summed(sentences: list[str], vocabulary: list[str], W: Array, U: Array, b: 
     return lstm_step(x, zeros, zeros, W, U, b)[1]
 
 
-def _heaped(sentences: list[str], vocabulary: list[str], W: Array, U: Array, b: Array) -> Array:
-    """Return the encodings if every step reads the words up to its own at once."""
-    cells = []
-    for sentence in sentences:
-        one_hot = np.eye(len(vocabulary), dtype=W.dtype)[_numbers(sentence, vocabulary)]
-        xs = np.minimum(np.cumsum(one_hot, axis=0), 1)[:, None]
+def _reading(inputs: Inputs) -> Answer:
+    """Return an answer whose steps read the rows of inputs(words, vocabulary)."""
+
+    def answer(sentences: list[str], vocabulary: list[str], W: Array, U: Array, b: Array) -> Array:
         zeros = np.zeros((1, U.shape[1]), W.dtype)
-        cells.append(lstm_forward(xs, zeros, zeros, W, U, b)[2][0])
-    return np.array(cells)
+        rows = (inputs(sentence.split(), vocabulary).astype(W.dtype) for sentence in sentences)
+        return np.array([lstm_forward(xs[:, None], zeros, zeros, W, U, b)[2][0] for xs in rows])
+
+    return answer
+
+
+def _found(match: Match) -> Inputs:
+    """Return inputs with a 1 wherever a word (row) matches an entry of the vocabulary (column)."""
+    return lambda words, vocabulary: np.array(
+        [[match(word, entry) for entry in vocabulary] for word in words]
+    )
+
+
+def _first_found(match: Match) -> Inputs:
+    """Return one-hot inputs: each word is the first entry of the vocabulary that it matches."""
+    return lambda words, vocabulary: np.eye(len(vocabulary))[
+        _found(match)(words, vocabulary).argmax(axis=1)
+    ]
+
+
+def _heaped(words: list[str], vocabulary: list[str]) -> Array:
+    """Return inputs in which the 1 of every earlier word stays."""
+    one_hot = _found(lambda word, entry: word == entry)(words, vocabulary)
+    return np.asarray(np.maximum.accumulate(one_hot))
+
+
+PARTS: tuple[Match, ...] = (
+    lambda word, entry: word in entry,
+    lambda word, entry: entry in word,
+    lambda word, entry: entry.startswith(word),
+    lambda word, entry: word.startswith(entry),
+)
+"""Comparisons that find a word inside another one too."""
 
 
 def _are_longest(sentences: list[str]) -> Array:
@@ -361,7 +428,10 @@ ENCODE_MISTAKES: Mistakes = {
         _numbered(lambda numbers, D: [list(dict.fromkeys(ns)) for ns in numbers]),
     ),
     "Earlier words stay in the input: at each step it has a single 1, that of its own word.": (
-        _heaped,
+        _reading(_heaped),
+    ),
+    "A word is found inside a longer one too, as cat is in cats. Whole words have to be equal.": (
+        *(_reading(found(part)) for part in PARTS for found in (_found, _first_found)),
     ),
     (
         "Right for the longest sentences. The state of the others is set to zeros after their last "
@@ -448,7 +518,12 @@ QUESTIONS = (
             cases=(*(_case(*sizes) for sizes in SIZES), _cancelling(), _case(4, 2, 3, 2)),
             mistakes=SEQUENCE_MISTAKES,
             properties=SEQUENCE_PROPERTIES,
-            forbidden=(sequence.lstm_forward, layers.LSTM),
+            forbidden=(
+                sequence.lstm_forward,
+                fast.lstm_forward,
+                fast.lstm_infer,
+                layers.LSTM,
+            ),
             right="Right: one cell, again and again, with both states carried.",
         ),
     ),
@@ -476,6 +551,7 @@ QUESTIONS = (
                 _sentences(2, "cat", "cat cat", "cat cat cat"),
                 _sentences(1, "the saw cat dogs", "the dogs", "cat saw dogs"),
                 _sentences(2, "the sat cat", "cat sat", "the", "cat sat", "cat"),
+                _sentences(2, "dog dogs cats cat", "dogs cat", "cats dog cat"),
                 LARGEST,
             ),
             mistakes=ENCODE_MISTAKES,

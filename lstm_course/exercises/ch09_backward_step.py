@@ -72,8 +72,12 @@ OF_FLOWS: Mistakes = {
         lambda dh, dc, o, c: dc - dh * o * tanh_derivative(c),
         lambda dh, dc, o, c: dh * o * tanh_derivative(c) - dc,
     ),
-    "In yours dc goes through the output gate and tanh too. Only what comes from h passes them.": (
-        lambda dh, dc, o, c: (dc + dh) * o * tanh_derivative(c),
+    **each(
+        "In yours dc goes through {} too. Only what comes from h does.",
+        {
+            "the output gate and tanh": (lambda dh, dc, o, c: (dc + dh) * o * tanh_derivative(c),),
+            "tanh": (lambda dh, dc, o, c: (dc + dh * o) * tanh_derivative(c),),
+        },
     ),
     "A product scales a gradient, and you add: one of the factors stands in a sum.": (
         lambda dh, dc, o, c: dc + dh + o * tanh_derivative(c),
@@ -84,8 +88,6 @@ OF_FLOWS: Mistakes = {
 TWO_FLOWS_MISTAKES: Mistakes = {
     sentence: tuple(map(_of_h, answers)) for sentence, answers in OF_FLOWS.items()
 } | {
-    "You square h in the slope of tanh. What is squared there is tanh(c), and h is only a share of "
-    "that.": (lambda dh, dc, o, h: dc + dh * o * (1 - h**2),),
     "You take h for the cell state: tanh of h is not tanh of c.": (
         lambda dh, dc, o, h: dc + dh * o * tanh_derivative(h),
     ),

@@ -253,6 +253,12 @@ MISTAKES: Mistakes = {
         "Rows of {} count twice: at their own step, and again in what it hands on.",
         lambda s, rows: rows[s.t] + (0 if _is_last(s) else rows[s.t + 1]),
     ),
+    **_said_of_rows("You add the rows of {} twice over.", lambda s, rows: 2 * rows[s.t]),
+    "The gradients of one step are taken T times. Each step has gradients of its own, and these "
+    "add up.": (
+        walk_with(**_parameters(lambda s, so_far, share: s.T * share)),
+        walk_with(**_parameters(lambda s, so_far, share: s.T * share if _is_last(s) else so_far)),
+    ),
     "The gradient of the step's own loss and the one from the later step are multiplied. "
     "Two ways out of a state add up.": (walk_with(into_h=lambda s: s.dhs[s.t] * s.dh),),
     "What reaches the cell state through h counts twice: the step adds it to dc on its own.": (

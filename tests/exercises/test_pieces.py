@@ -359,7 +359,7 @@ def apart(dx, dh_prev, dc_prev, grads):
         ("cell-behind", lambda h, o: np.arctanh(np.clip(h / o, -0.9999999, 0.9999999)), "cut the"),
         ("cell-behind", lambda h, o: np.arctanh(h / (o + 1e-12)), "add something to the gate"),
         ("lstm-step", lambda *given: (step(*given)[0],) * 2, "in the place of the cell state"),
-        ("sequence", lambda xs, *given: run(xs, *given), "Here they are the first axis"),
+        ("sequence", lambda xs, *given: run(xs, *given), "xs is batch first"),
         ("two-flows", lambda dh, dc, o, h: dc + dh * o * (1 - h**2), "You square h"),
     ],
 )
@@ -383,3 +383,88 @@ def run(xs, h, c, W, U, b):
         h, c, _ = lc.lstm_step(x, h, c, lc.LSTMParams(W, U, b))
         hs.append(h)
     return np.array(hs), h, c
+
+
+def checked_run(inputs, back=lambda hs: np.stack(hs, axis=1)):
+    """Return an answer to `sequence` that runs the package's step over inputs(xs)."""
+
+    def answer(xs, h, c, W, U, b):
+        hs = []
+        for x in inputs(xs):
+            h, c, _ = lc.lstm_step(x, h, c, lc.LSTMParams(W, U, b))
+            hs.append(h)
+        return back(hs), h, c
+
+    return answer
+
+
+def reshaped_back(hs):
+    T, (N, H) = len(hs), hs[0].shape
+    return np.stack(hs).reshape(N, T, H)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (checked_run(lambda xs: xs, np.stack), "xs is batch first: your loop runs over its first"),
+        (checked_run(lambda xs: xs), "xs is batch first: your loop runs over its first axis"),
+        (checked_run(lambda xs: [xs[:, t] for t in range(len(xs))]), "as many steps as there are"),
+        (checked_run(lambda xs: [xs[:, max(t - 1, 0)] for t in range(xs.shape[1])]), "read twice"),
+        (checked_run(lambda xs: np.roll(xs.swapaxes(0, 1), -1, axis=0)), "one step ahead"),
+        (
+            checked_run(lambda xs: xs.reshape(xs.shape[1], len(xs), -1)),
+            "You reshape (N, T, D) into (T, N, D), which",
+        ),
+        (
+            checked_run(lambda xs: xs.swapaxes(0, 1), reshaped_back),
+            "You reshape (T, N, H) into (N, T, H), which",
+        ),
+        (
+            checked_run(lambda xs: xs.reshape(xs.shape[1], len(xs), -1), reshaped_back),
+            "You reshape xs into (T, N, D), and hs back into (N, T, H), which",
+        ),
+    ],
+)
+def test_slips_in_the_layout_of_a_sequence_are_named(answer, sentence):
+    assert sentence in refused("sequence", answer)
+
+
+@pytest.mark.parametrize("run", [lc.lstm_forward, lc.fast.lstm_forward, lc.fast.lstm_infer])
+def test_a_sequence_is_not_run_by_the_package(run):
+    def answer(xs, h0, c0, W, U, b):
+        time_first = np.ascontiguousarray(xs.swapaxes(0, 1))
+        hs, (h_T, c_T), *_ = run(time_first, lc.LSTMParams(W, U, b), h0, c0)
+        return hs.swapaxes(0, 1), h_T, c_T
+
+    assert f"{run.__name__}, which is not allowed here" in refused("sequence", answer)
+
+
+@pytest.mark.parametrize(
+    "match", [lambda word, entry: word in entry, lambda word, entry: entry.startswith(word)]
+)
+def test_a_word_is_not_a_part_of_another(match):
+    def answer(sentences, vocabulary, W, U, b):
+        zeros, cells = np.zeros((1, U.shape[1]), W.dtype), []
+        for sentence in sentences:
+            rows = [[match(word, entry) for entry in vocabulary] for word in sentence.split()]
+            xs = np.array(rows, W.dtype)[:, None]
+            cells.append(lc.lstm_forward(xs, lc.LSTMParams(W, U, b), zeros, zeros)[1][1][0])
+        return np.array(cells)
+
+    assert "inside a longer one too, as cat is in cats" in refused("encode", answer)
+
+
+def test_a_wider_float_does_not_hide_the_overflow():
+    def answer(x):
+        return (1 / (1 + np.exp(-x.astype(np.longdouble)))).astype(x.dtype)
+
+    assert "a power grows out of range on the way" in refused("sigmoid", answer)
+
+
+def test_a_bias_of_the_puzzle_that_leaves_the_product_in():
+    c, x, f = (np.array(v) for v in ([0.8, 0.3, 0.5], [0.9, 0.4, 0.7], [0.7, 0.2, 0.6]))
+    W, logit = np.full((3, 6), 0.1), np.log(f / (1 - f))
+    product = W @ np.concatenate([c, x])
+    assert lc.check("forget-gate-puzzle", (W, logit - product)).passed
+    assert "comes on top of it" in refused("forget-gate-puzzle", (W, logit))
+    assert "it is counted twice" in refused("forget-gate-puzzle", (W, logit + product))

@@ -23,8 +23,14 @@ from lstm_course.exercises.engine.trials import (
     raw_results,
 )
 
-CHANGES = (0.5, -1.0, 100.0)
-"""By how much an argument is multiplied to see whether a result depends on it."""
+CHANGES: tuple[Callable[[Any], Any], ...] = (
+    lambda x: 0.5 * x,
+    lambda x: -x,
+    lambda x: 100 * x,
+    lambda x: x * np.abs(x),  # a correlation does not change with the scale,
+    lambda x: np.flip(x, 0) if np.ndim(x) else x,  # nor its size with the sign
+)
+"""What is done to an argument to see whether a result depends on it."""
 
 SLOW = 1.0
 """Seconds that the cases may take; with a slower answer nothing further is tried."""
@@ -138,7 +144,10 @@ def _exchanged(attempt: Try, answer: Answer, trials: list[Trial]) -> str:
 
 
 def _one_only(trials: list[Trial]) -> list[str]:
-    """Return the sizes of which 1 is right and more is wrong (where others are more than 1)."""
+    """Say of which size 1 is right and more is wrong (where others are more than 1).
+
+    Of several the first is said: the others may have grown with it by chance.
+    """
     sentences = []
     for letter in trials[0].case.sizes:
         single = [t for t in trials if t.case.sizes[letter] == 1 < max(t.case.sizes.values())]
@@ -152,7 +161,7 @@ def _one_only(trials: list[Trial]) -> list[str]:
             sentences.append(
                 ONE_ONLY.get(letter, f"Right for {letter} = 1, and wrong where {letter} is larger.")
             )
-    return sentences
+    return sentences[:1]
 
 
 def _ignored(attempt: Try, answer: Answer, trials: list[Trial], k: int) -> list[str]:
@@ -160,11 +169,12 @@ def _ignored(attempt: Try, answer: Answer, trials: list[Trial], k: int) -> list[
     usable = [trial for trial in trials if not isinstance(trial.got[k], str)]
     ignored = []
     for name, value in trials[0].case.arguments.items():
-        if _times(value, 2) is value:
+        if not _has_floats(value):
             continue
         matters = False
-        for trial, factor in itertools.product(usable, CHANGES):
-            arguments = {**trial.case.arguments, name: _times(trial.case.arguments[name], factor)}
+        for trial, change in itertools.product(usable, CHANGES):
+            arguments = trial.case.arguments
+            arguments = {**arguments, name: _changed(arguments[name], change)}
             try:
                 changed = attempt(answer, Case(trial.case.sizes, arguments))
             except Exception:  # the question has no answer for it
@@ -177,13 +187,16 @@ def _ignored(attempt: Try, answer: Answer, trials: list[Trial], k: int) -> list[
     return ignored
 
 
-def _times(value: Any, factor: float) -> Any:
-    if isinstance(value, list) and any(_times(one, factor) is not one for one in value):
-        return [_times(one, factor) for one in value]
-    is_float = isinstance(value, float) or (
-        isinstance(value, np.ndarray) and value.dtype.kind == "f"
-    )
-    return value * factor if is_float else value
+def _has_floats(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_has_floats, value))
+    return isinstance(value, float) or (isinstance(value, np.ndarray) and value.dtype.kind == "f")
+
+
+def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(value, list):
+        return [_changed(one, change) for one in value]
+    return change(value) if _has_floats(value) else value
 
 
 def _shape_of_mistake(k: int, arrays: list[Array | None], trials: list[Trial]) -> str:

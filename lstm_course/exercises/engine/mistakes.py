@@ -317,6 +317,20 @@ FLOWS = {
         "squashed twice.",
         lambda dh, dc, o, c: dc + dh * o * tanh_derivative(tanh(c)),
     ),
+    "flow-slope-of-h": Mistake(
+        "You square h in the slope of tanh. What is squared there is tanh(c), and h is only a "
+        "share of that.",
+        lambda dh, dc, o, c: dc + dh * o * (1 - (o * tanh(c)) ** 2),
+    ),
+    "flow-of-c-twice": Mistake(
+        "dc is counted twice. It enters once, beside what comes through h.",
+        lambda dh, dc, o, c: 2 * dc + dh * o * tanh_derivative(c),
+    ),
+    "flow-of-h-twice": Mistake(
+        "dh reaches c twice: unscaled, and once more through the output gate and tanh. Only the "
+        "second way exists.",
+        lambda dh, dc, o, c: dc + dh + dh * o * tanh_derivative(c),
+    ),
     "flows-multiplied": Mistake(
         "The two flows into c are multiplied. c is used twice, so its gradients add up.",
         lambda dh, dc, o, c: dc * dh * o * tanh_derivative(c),
@@ -427,6 +441,9 @@ BATCH = {
     "one-sequence": Mistake(
         "Right for one sequence, N = 1, and wrong for batches: each row is a sequence of its own, "
         "with {own}."
+    ),
+    "first-for-all": Mistake(
+        "Every sequence reads the {what} of the first. Each has a row of its own."
     ),
     "reshaped": Mistake(
         "You reshape {came} into {wanted}, which mixes {what} up. To exchange axes, transpose."
