@@ -159,6 +159,9 @@ TO_MISTAKES: Mistakes = {
             "input": (filled_with(of_W=as_it_is),),
         },
     ),
+    "Each slice of U is transposed. PyTorch multiplies as the course does: the rows stay rows.": (
+        filled_with(of_U=lambda U: reorder(np.concatenate([one.T for one in np.split(U, 4)]))),
+    ),
     "Only the input weights are in PyTorch's order. All three arrays need the exchange.": (
         filled_with(of_U=as_it_is, of_ih=as_it_is),
     ),
@@ -388,7 +391,7 @@ def encoded_with(
         import torch
 
         with torch.no_grad():
-            hs, (h_n, c_n) = lstm(torch.from_numpy(np.ascontiguousarray(enter(batch))))
+            hs, (h_n, c_n) = lstm(torch.from_numpy(np.array(enter(batch), order="C")))
         return pick(*(one.numpy() for one in (hs, h_n, c_n)))
 
     return encode
@@ -400,6 +403,17 @@ def _side_by_side(hs: Array, h_n: Array, c_n: Array) -> Array:
 
 def _halves(rows: Array) -> list[Array]:
     return np.split(rows, 2, axis=1)
+
+
+def _backward_flipped(last: Change) -> Answer:
+    """Return a function that runs a second time, on flipped sequences, for the backward half."""
+
+    def encode(lstm: Any, batch: Array) -> Any:
+        forward = encoded_with(lambda hs, h, c: h[0])(lstm, batch)
+        flipped = encoded_with(lambda hs, h, c: last(hs))(lstm, batch[:, ::-1])
+        return np.concatenate([forward, _halves(flipped)[1]], axis=1)
+
+    return encode
 
 
 def _turning_the_module(lstm: Any, batch: Array) -> Any:
@@ -470,6 +484,11 @@ ENCODE_MISTAKES: Mistakes = {
     ),
     "The sequences enter from their ends: forward and backward have changed places.": (
         encoded_with(_side_by_side, lambda batch: batch.swapaxes(0, 1)[::-1]),
+    ),
+    "For the backward half you flip the sequences. The backward direction reads from the end by "
+    "itself: flipped once more, it reads from the start.": (
+        _backward_flipped(lambda hs: hs[-1]),
+        _backward_flipped(lambda hs: hs[0]),
     ),
     "In a row the units of the two directions take turns. They stand side by side, half by half.": (
         encoded_with(lambda hs, h, c: np.stack([h[0], h[1]], 2).reshape(h.shape[1], -1)),

@@ -46,11 +46,16 @@ def with_lines(*changes: tuple[str, str]) -> Source:
 
 
 STORE_C, STORE_H = "tl.store(c + unit, state, inside)", "tl.store(h + unit, m, inside)"
+UNIT = "tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)"
+SIZES = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 PLACE = "unit // H * stride + unit % H"
 ADDRESS, LOAD_C = f"gate = a + {PLACE}", "tl.load(c + unit, inside)"
 SUM, TANH_C = "state = f * before + i * g", "m = o * (2 * tl.sigmoid(2 * state) - 1)"
 LOADED = "tl.load(gate + 2 * H, inside)"
 TANH = f"2 * tl.sigmoid(2 * {LOADED}) - 1"
+STRIDED_LOAD = (LOAD_C, f"tl.load(c + {PLACE}, inside)")
+STRIDED_C = (STORE_C, f"tl.store(c + {PLACE}, state, inside)")
+STRIDED_H = (STORE_H, f"tl.store(h + {PLACE}, m, inside)")
 HALF_OF_C = (TANH_C, "m = o * (2 * tl.sigmoid(state) - 1)")
 UNMASKED_C = (STORE_C, "tl.store(c + unit, state)")
 UNMASKED_H = (STORE_H, "tl.store(h + unit, m)")
@@ -101,21 +106,27 @@ MISTAKES: dict[str, tuple[Source, ...]] = {
             ("gate + 2 * H", "gate + stride // 4 * 2"),
             ("gate + 3 * H", "gate + stride // 4 * 3"),
         ),
+        with_lines(
+            ("gate + H", "gate + stride // 4"),
+            ("gate + 2 * H", "gate + stride // 2"),
+            ("gate + 3 * H", "gate + stride // 4 * 3"),
+        ),
     ),
-    (
-        "You use the stride for c. Only a has one: in c and h the rows follow each other without a "
-        "gap."
-    ): (
-        with_lines((LOAD_C, f"tl.load(c + {PLACE}, inside)")),
-        with_lines(
-            (LOAD_C, f"tl.load(c + {PLACE}, inside)"),
-            (STORE_C, f"tl.store(c + {PLACE}, state, inside)"),
-        ),
-        with_lines(
-            (LOAD_C, f"tl.load(c + {PLACE}, inside)"),
-            (STORE_C, f"tl.store(c + {PLACE}, state, inside)"),
-            (STORE_H, f"tl.store(h + {PLACE}, m, inside)"),
-        ),
+    **each(
+        "You use the stride for {}. Only a has one: in c and h the rows follow each other without "
+        "a gap.",
+        {
+            "c": (
+                with_lines(STRIDED_LOAD),
+                with_lines(STRIDED_C),
+                with_lines(STRIDED_LOAD, STRIDED_C),
+            ),
+            "h": (with_lines(STRIDED_H),),
+            "c and h": (
+                with_lines(STRIDED_C, STRIDED_H),
+                with_lines(STRIDED_LOAD, STRIDED_C, STRIDED_H),
+            ),
+        },
     ),
     "Row and place within the row have changed roles in your address.": (
         with_lines(("unit // H * stride + unit % H", "unit % H * stride + unit // H")),
@@ -123,8 +134,17 @@ MISTAKES: dict[str, tuple[Source, ...]] = {
     "All units of a row read the first one's numbers: their place within the row is missing.": (
         with_lines((ADDRESS, "gate = a + unit // H * stride")),
     ),
+    "BLOCK has no effect: your programs take a number of units of your own. How many each takes is "
+    "what BLOCK says.": tuple(
+        with_lines((UNIT, f"tl.program_id(0) * {size} + tl.arange(0, {size})")) for size in SIZES
+    ),
+    "Programs begin BLOCK units apart and take another number of units: some are left out, or done "
+    "twice. tl.arange ends at BLOCK.": tuple(
+        with_lines(("tl.arange(0, BLOCK)", f"tl.arange(0, {size})"))
+        for size in (1, *SIZES, "2 * BLOCK")
+    ),
     "All programs work on the first units: the number of the program is missing.": (
-        with_lines(("tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)", "tl.arange(0, BLOCK)")),
+        with_lines((UNIT, "tl.arange(0, BLOCK)")),
     ),
     "Programs overlap: each begins one unit after the one before, and not BLOCK units.": (
         with_lines(("tl.program_id(0) * BLOCK", "tl.program_id(0)")),
@@ -157,6 +177,9 @@ MISTAKES: dict[str, tuple[Source, ...]] = {
             ("c", "cell"): (with_lines((STORE_C, "")),),
             ("h", "hidden"): (with_lines((STORE_H, "")),),
         },
+    ),
+    "h holds the cell state. What is shown of it is o times its tanh.": (
+        with_lines((TANH_C, "m = state")),
     ),
     "h is made from the old cell state. The new one comes first.": (
         with_lines((TANH_C, "m = o * (2 * tl.sigmoid(2 * before) - 1)")),
@@ -206,8 +229,11 @@ PROPERTIES: dict[str, Property] = {
     "You write before or behind c or h, over what lies there.": lambda f, rng: (
         not any(_stray(f)[1:])
     ),
-    "A hidden state lies between -1 and 1, and so have yours to.": lambda f, rng: bool(
-        (np.abs(f(*_case(3, 2, 1, 4).arguments.values())[1]) < 1).all()
+    "Some units are never written: after the launch h still holds there what lay in it before.": (
+        lambda f, rng: not (_shown(f) == -1).any()
+    ),
+    "A hidden state lies between -1 and 1. Some of yours lie outside.": lambda f, rng: bool(
+        (np.abs(_shown(f)) <= 1).all()
     ),
     "Where a is very negative everywhere, all gates are shut: c and h must be 0.": (
         lambda f, rng: _shut(f)
@@ -216,6 +242,11 @@ PROPERTIES: dict[str, Property] = {
         lambda f, rng: _stays_finite(f)
     ),
 }
+
+
+def _shown(f: Guarded) -> Array:
+    """Return the hidden states. Where nothing is stored, they are -1, which no right one is."""
+    return np.asarray(f(*_case(3, 2, 1, 4).arguments.values())[1])
 
 
 def _stray(f: Guarded) -> Array:
@@ -264,6 +295,9 @@ EXAM = KernelExam(
             _case(1, 5, 7, 4),
             _case(4, 1, 0, 4),
             _case(6, 1, 4, 4),
+            _case(5, 2, 0, 2),
+            _case(5, 3, 2, 8),
+            _case(220, 10, 0, 4096),  # more units than a hard-coded program takes
             _case(3, 2, 6, 4),
         ),
         mistakes={},

@@ -26,9 +26,13 @@ def _softmax_over(axis: int | None) -> Answer:
     return lambda z, T: softmax_over(z / T, axis)
 
 
+def _powers(z: Array, T: float, keepdims: bool = True) -> Array:
+    return np.exp((z - z.max(axis=1, keepdims=keepdims)) / T)
+
+
 def _without_keeping(largest: bool, total: bool) -> Answer:
     def answer(z: Array, T: float) -> Array:
-        powers = np.exp((z - z.max(axis=1, keepdims=not largest)) / T)
+        powers = _powers(z, T, keepdims=not largest)
         return np.asarray(powers / powers.sum(axis=1, keepdims=not total))
 
     return answer
@@ -88,6 +92,10 @@ SCORING_MISTAKES: Mistakes = {
         lambda z, T: np.exp(z / T) / np.exp(z).sum(axis=-1, keepdims=True),
     ),
     **said("sigmoid-for-softmax", lambda z, T: sigmoid(z / T)),
+    "You take powers of 2 or of 10. The base of softmax is e.": (
+        lambda z, T: softmax(z / T * np.log(2)),
+        lambda z, T: softmax(z / T * np.log(10)),
+    ),
 }
 
 OVERFLOW = (
@@ -110,7 +118,11 @@ POWERS = (
     "Right for small scores. At temperature 1 the probability of a score far below the largest "
     "rounds to 0, and a higher temperature cannot bring it back. Divide the scores."
 )
-SHIFTED = "Right for small scores. If all scores of a row grow by 1000, nothing may change."
+SHIFTED = (
+    "Right for small scores. If all scores of a row grow by 1000, nothing may change. What "
+    "overflows is not brought back by clipping, or by replacing what is not finite afterwards: "
+    "subtract the largest of each row."
+)
 
 DIGITS = (
     "Right to six digits. At a temperature of 0.000001 scores that lie 0.000001 apart matter, and "
@@ -121,6 +133,9 @@ DIGITS = (
 TEMPERED_MISTAKES: Mistakes = {
     **SCORING_MISTAKES,
     **said("softmax-axis", _softmax_over(0), _softmax_over(None), position="row"),
+    "The exponentials are divided by the sum over all rows. Each row has a sum of its own.": (
+        lambda z, T: _powers(z, T) / _powers(z, T).sum(),
+    ),
     "You subtract something else from each column. All scores of a row have to lose the same.": (
         _shifted(lambda z, T: z.max(axis=0) / T),
     ),
@@ -233,6 +248,10 @@ def _first_above(p: Array, u: float) -> int:
 
 def _by_size(p: Array, u: float) -> int:
     return draw(np.sort(p)[::-1], u)
+
+
+def _laid_out(order: Array, p: Array, u: float) -> int:
+    return int(order[draw(p[order], u)])
 
 
 def _from_the_end(p: Array, u: float) -> int:
@@ -370,12 +389,18 @@ WRITE_MISTAKES: Mistakes = {
     **each(
         "You write the word {} the one that the draw falls on.",
         {
-            "before": (writing(choose=lambda p, u: max(0, draw(p, u) - 1)),),
+            "before": (
+                writing(choose=lambda p, u: max(0, draw(p, u) - 1)),
+                writing(choose=lambda p, u: draw(p, u) - 1),
+            ),
             "after": (writing(choose=lambda p, u: min(len(p) - 1, draw(p, u) + 1)),),
         },
     ),
-    "The words are laid out from the last to the first. Begin with word 0.": (
-        writing(choose=_from_the_end),
+    "The words are laid out from the last to the first, or you use 1 - u for the draw u. "
+    "Begin with word 0, and use the draw itself.": (writing(choose=_from_the_end),),
+    "The words are laid out by their probabilities. Keep them in the order of their numbers.": (
+        writing(choose=lambda p, u: _laid_out(np.argsort(-p), p, u)),
+        writing(choose=lambda p, u: _laid_out(np.argsort(p), p, u)),
     ),
     "The probabilities are sorted, and the place in the sorted row is taken for the word.": (
         writing(choose=_by_size),

@@ -152,6 +152,25 @@ def _uncentred(x: Array, y: Array) -> Array:
     return y @ x / np.sqrt((x**2).sum(axis=0) * (y**2).sum())
 
 
+_UNCENTRED: tuple[Callable[[Array, Array], Array], ...] = (
+    _uncentred,
+    lambda x, y: _uncentred(x, 2 * y - 1),
+    lambda x, y: _uncentred(x - x.mean(axis=0), y),
+    lambda x, y: _uncentred(x - x.mean(axis=0), 2 * y - 1),
+    lambda x, y: _uncentred(x, y - y.mean()),
+)
+
+
+def _about_sentences(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
+    x, y = _gather(cs, first, last, plural)
+    return x, y - plural.mean()
+
+
+def _both_ends(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
+    n = np.arange(len(first))
+    return np.concatenate([cs[first, n], cs[last, n]]), np.concatenate([plural, plural])
+
+
 def _difference(x: Array, y: Array) -> Array:
     return x[y > 0.5].mean(axis=0) - x[y < 0.5].mean(axis=0)
 
@@ -213,6 +232,17 @@ SINGLE = (
 NUMBER_UNIT_MISTAKES: Mistakes = {
     "The signs of r are lost. Whether a unit rises or falls with a plural belongs to the answer.": (
         _with(result=np.abs),
+    ),
+    **each(
+        "The signs of r are lost, and {}.",
+        {
+            "the last step of each sentence is missing": (
+                _with(lambda cs, first, last, y: _gather(cs, first, last, y, end=0), result=np.abs),
+            ),
+            "the means are not taken off": tuple(
+                _with(correlation=correlation, result=np.abs) for correlation in _UNCENTRED
+            ),
+        },
     ),
     "This is the square of the correlation, the share of the variance. Its sign is lost.": (
         _with(result=np.square),
@@ -294,12 +324,15 @@ NUMBER_UNIT_MISTAKES: Mistakes = {
         _with(correlation=lambda x, y: _covariance(x, y) * len(y)),
         _with(correlation=lambda x, y: _covariance(x, y) * len(y) / (len(y) - 1)),
     ),
-    "The means are not taken off, of the states, of the numbers or of both.": (
-        _with(correlation=_uncentred),
-        _with(correlation=lambda x, y: _uncentred(x, 2 * y - 1)),
-        _with(correlation=lambda x, y: _uncentred(x - x.mean(axis=0), y)),
-        _with(correlation=lambda x, y: _uncentred(x - x.mean(axis=0), 2 * y - 1)),
-        _with(correlation=lambda x, y: _uncentred(x, y - y.mean())),
+    "The means are not taken off, of the states, of the numbers or of both.": tuple(
+        _with(correlation=correlation) for correlation in _UNCENTRED
+    ),
+    "The mean of the numbers is taken over the sentences. It is that of all M: a sentence counts "
+    "as often as it has steps.": (
+        _with(_about_sentences, lambda x, y: _uncentred(x - x.mean(axis=0), y)),
+    ),
+    "You use the first and the last step of each sentence. Those between count too.": (
+        _with(_both_ends),
     ),
     "This is the difference between the mean of the plurals and that of the singulars.": (
         _with(correlation=_difference),
@@ -355,6 +388,11 @@ def _number_case(T: int, N: int, H: int, seed: int = 0) -> Case:
 def _in_range(f: Guarded, rng: np.random.Generator) -> bool:
     # What is not finite is told as such.
     return not (np.abs(f(*_number_case(6, 5, 3).arguments.values())[0]) > 1 + 1e-6).any()
+
+
+def _falls(f: Guarded, rng: np.random.Generator) -> bool:
+    given = [_number_case(6, 5, 3, seed).arguments.values() for seed in range(5)]
+    return any((f(*one)[0] < 0).any() for one in given)
 
 
 def _scale(f: Guarded, rng: np.random.Generator) -> bool:
@@ -416,6 +454,9 @@ NUMBER_UNIT = Question(
         mistakes=NUMBER_UNIT_MISTAKES,
         properties={
             "A correlation lies between -1 and 1.": _in_range,
+            "None of your r is ever negative. That of a unit that is lower in plurals has to be.": (
+                _falls
+            ),
             "A correlation does not change when all states are multiplied or shifted.": _scale,
             "The unit is not the one whose r, in your own answer, is farthest from 0.": _farthest,
         },
@@ -496,6 +537,14 @@ def _changed(**parts: Callable[..., Array]) -> Answer:
         )
 
     return answer
+
+
+def _b_of_all(U: Array, b: Array, V: Array, d: Array, unit: int, value: float) -> Array:
+    return np.asarray(b + value * U.sum(axis=1))
+
+
+def _d_of_all(U: Array, b: Array, V: Array, d: Array, unit: int, value: float) -> Array:
+    return np.asarray(d + value * V.sum(axis=1))
 
 
 EXACT = (
@@ -595,6 +644,43 @@ SWITCH_OFF_MISTAKES: Mistakes = {
     "The weights are added to the biases without the value: the unit is seen at 1.": (
         lambda U, b, V, d, unit, value: switch_off(U, b, V, d, unit, 1.0),
     ),
+    **each(
+        "{} 0 as a whole, so nothing of the other units arrives. One column is to be cut.",
+        {
+            "U is": (_changed(U=lambda U, b, V, d, unit, value: 0 * U),),
+            "V is": (_changed(V=lambda U, b, V, d, unit, value: 0 * V),),
+            "U and V are": (
+                _changed(
+                    U=lambda U, b, V, d, unit, value: 0 * U,
+                    V=lambda U, b, V, d, unit, value: 0 * V,
+                ),
+            ),
+        },
+    ),
+    **each(
+        "To {} all columns are added, as if every unit were seen at the value. Add the column of "
+        "one unit only.",
+        {
+            "b": (_changed(b=_b_of_all),),
+            "d": (_changed(d=_d_of_all),),
+            "b and d": (_changed(b=_b_of_all, d=_d_of_all),),
+        },
+    ),
+    **each(
+        "You switch off the unit {} the one that is asked for. The first has the number 0.",
+        {
+            "before": (lambda U, b, V, d, unit, value: switch_off(U, b, V, d, unit - 1, value),),
+            "behind": (lambda U, b, V, d, unit, value: switch_off(U, b, V, d, unit + 1, value),),
+        },
+    ),
+    "To the biases you add a row of U, which is what the unit hears. Add the column: it is what "
+    "the others hear of the unit.": (
+        _changed(b=lambda U, b, V, d, unit, value: b + value * np.tile(U[unit], 4)),
+        _changed(b=lambda U, b, V, d, unit, value: b + value * U[unit :: U.shape[1]].ravel()),
+    ),
+    "The bias changes in the gates of the unit itself alone. All units hear it.": (
+        _changed(b=lambda U, b, V, d, unit, value: b + value * (U - _own(U, unit))[:, unit]),
+    ),
     "All other units are switched off, and this one is left.": (
         lambda U, b, V, d, unit, value: (
             np.where(np.arange(U.shape[1]) == unit, U, 0),
@@ -618,17 +704,12 @@ def _switch_case(H: int, K: int, unit: int, value: float) -> Case:
     return Case({"H": H, "K": K}, {**arrays, "unit": unit, "value": value})
 
 
-def _same_at(h: float) -> Property:
-    """Whatever the unit's hidden state, the gates must see it at the value."""
+def _is_cut(place: int) -> Property:
+    """Ask that the weights returned at a place do not meet the hidden state of the unit."""
 
     def holds(f: Guarded, rng: np.random.Generator) -> bool:
-        U, b, V, d, unit, value = _switch_case(3, 2, 1, 0.4).arguments.values()
-        cut, bias, *_ = f(U, b, V, d, unit, value)
-        seen, real = rng.normal(size=3), h
-        at_value = np.where(np.arange(3) == unit, value, seen)
-        return np.allclose(
-            cut @ np.where(np.arange(3) == unit, real, seen) + bias, U @ at_value + b
-        )
+        given = _switch_case(3, 2, 1, 0.4).arguments
+        return not f(*given.values())[place][:, given["unit"]].any()
 
     return holds
 
@@ -675,8 +756,8 @@ SWITCH_OFF = Question(
         ),
         mistakes=SWITCH_OFF_MISTAKES,
         properties={
-            "The gates' sums still depend on the hidden state of the unit, or see it at another "
-            "value.": _same_at(0.9),
+            f"The {whose} still depend on the hidden state of the unit.": _is_cut(place)
+            for place, whose in ((0, "gates' sums"), (2, "read-outs"))
         },
         demands={EXACT: _stays_exact},
         right="Right: gates and read-out see the unit at the value, whatever it does.",

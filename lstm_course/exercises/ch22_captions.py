@@ -143,8 +143,13 @@ def _with_final_end(also_counted: bool) -> Answer:
 
 
 def _python_factor(s: Any) -> Array:
-    pairs = zip(s.total.tolist(), s.length, strict=True)
-    return np.array([total / (s.alpha * length) for total, length in pairs])
+    pairs = zip(s.total.tolist(), s.length.tolist(), strict=True)
+    return np.array([total / (s.alpha * length) for total, length in pairs], s.p.dtype)
+
+
+def _python_exchanged(s: Any) -> Array:
+    pairs = zip(s.total.tolist(), s.length.tolist(), strict=True)
+    return np.array([total / s.alpha**length for total, length in pairs], s.p.dtype)
 
 
 def _with_end(choose: Callable[[int], int]) -> Answer:
@@ -234,6 +239,8 @@ SCORE_MISTAKES: Mistakes = {
             "the number of words of all captions": (
                 scoring(length=lambda s: s.counted.sum().astype(s.p.dtype)),
             ),
+            "N": (scoring(length=lambda s: np.full(s.p.shape[1], s.p.shape[1], s.p.dtype)),),
+            "V": (scoring(length=lambda s: np.full(s.p.shape[1], s.p.shape[2], s.p.dtype)),),
         },
     ),
     "All captions are cut where the first of the batch ends. Each goes on to its own <end>.": (
@@ -273,6 +280,14 @@ SCORE_MISTAKES: Mistakes = {
     "alpha is an exponent of the length, not a factor.": (
         scoring(score=lambda s: s.total / (s.length * s.alpha)),
         scoring(score=_python_factor),
+        scoring(score=lambda s: s.total / (s.length * s.alpha if s.alpha else 1)),
+        scoring(score=lambda s: s.total / (s.length * s.alpha + 1)),
+        scoring(score=lambda s: s.total / (1 + s.alpha * (s.length - 1))),
+    ),
+    "Length and alpha have changed places: alpha is the exponent of the length.": (
+        scoring(score=lambda s: s.total / s.alpha**s.length),
+        scoring(score=lambda s: s.total / (s.alpha**s.length if s.alpha else 1)),
+        scoring(score=_python_exchanged),
     ),
     "You multiply by the power of the length. That makes long captions worse still.": (
         scoring(score=lambda s: s.total * s.length**s.alpha),
@@ -287,6 +302,20 @@ SCORE_MISTAKES: Mistakes = {
     "The probabilities are taken a step late or early. Row t of p belongs to row t of words.": (
         scoring(taken=lambda s: np.roll(s.words, 1, axis=0)),
         scoring(taken=lambda s: np.roll(s.words, -1, axis=0)),
+        scoring(chosen=lambda s: _chosen(np.roll(s.p, 1, axis=0), s.words)),
+        scoring(chosen=lambda s: _chosen(np.roll(s.p, -1, axis=0), s.words)),
+        scoring(chosen=lambda s: _chosen(np.concatenate([s.p[:1], s.p[:-1]]), s.words)),
+    ),
+    **each(
+        "All captions are scored with the {} of the first. Each has its own.",
+        {
+            "words": (
+                scoring(taken=lambda s: np.repeat(s.words[:, :1], s.words.shape[1], axis=1)),
+            ),
+            "probabilities": (
+                scoring(chosen=lambda s: _chosen(np.repeat(s.p[:, :1], s.p.shape[1], 1), s.words)),
+            ),
+        },
     ),
     "This logarithm is not the natural one.": (
         scoring(measured=lambda s: np.log2(s.chosen)),
@@ -592,6 +621,18 @@ def _rescored(rescore: Callable[[float, int, int], float]) -> Answer:
     )
 
 
+def _ends_again(one: Beginning, t: int, given: Given) -> list[Beginning] | None:
+    """Add to a caption that has ended the log probability of another <end>."""
+    if not has_ended(one, given):
+        return None
+    log_p, _ = given.step(given.end, one.state)
+    return [one._replace(score=one.score + float(log_p[given.end]))]
+
+
+def _start_read_twice(step: Step, state: Any, start: int, *given: Any) -> tuple[Array, float]:
+    return beam_search(step, step(start, state)[1], start, *given)
+
+
 def _reported(report: Callable[[float], Any], **parts: Any) -> Answer:
     """Return a search that reports the score in its own way."""
     return searching(
@@ -696,6 +737,7 @@ BEAM_MISTAKES: Mistakes = {
         _rescored(lambda score, length, t: score * length / (length + 1)),
         _rescored(lambda score, length, t: score * t / (t + 1)),
         _rescored(lambda score, length, t: 2 * score),
+        searching(finish=_ends_again),
     ),
     "When the best are put in order, what belongs to a beginning does not move with it. Its words, "
     "its score and its state stay together.": (
@@ -791,6 +833,12 @@ BEAM_MISTAKES: Mistakes = {
     ),
     **said("score-sign", _with_score(lambda score, length, limit: -score)),
     **said("unsaid-end", _with_final_end_score),
+    "start is read twice. The first round reads it, from the state that is given.": (
+        _start_read_twice,
+    ),
+    "The score is 1 too high: the sum starts at 1. Begin with 0, the logarithm of 1.": (
+        _reported(lambda score: score + 1),
+    ),
     "The words are right, and the score is a probability. Return its logarithm.": (
         _reported(np.exp),
     ),

@@ -39,10 +39,10 @@ def drawn(task="adding", loss=1.0, H=8):
     return {n: a if n in ("task", "loss") else rng.normal(0, 0.3, a.shape) for n, a in made.items()}
 
 
-def forgetful():
+def forgetful(keep=0.99):
     """Keeps for 20 steps what it has, and loses some of it over 40."""
     made = right.adding()
-    made["bias"][1] = np.log(0.99 / 0.01)
+    made["bias"][1] = np.log(keep / (1 - keep))
     made["readout_weight"] *= 1.1
     return made
 
@@ -81,6 +81,7 @@ def test_errors_stand_beside_target_and_guessing():
         (in_order(right.temporal_order(), (1, 0, 2, 3)), "stand in the order f, i, g, o: read so"),
         (changed(right.adding(), bias=2 * right.adding()["bias"]), "Your bias counts twice"),
         (changed(forgetful(), loss=0.02), "half as long it is good enough"),
+        (changed(forgetful(0.985), loss=0.04), "has learned something, and not enough"),
         (
             changed(right.adding(), readout_bias=np.array([0.2]), loss=0.04),
             "has learned something, and not enough",

@@ -57,6 +57,14 @@ def kernel(body, signature="a, stride, c, h, units, H, BLOCK: tl.constexpr"):
             gpu.with_lines((gpu.SUM, "state = f * before + i * g * 1.5")),
             "Wrong for N = 1, H = 1, stride = 4, BLOCK = 2: entry",
         ),
+        (
+            gpu.with_lines(("unit < units", "(unit < units) & (unit % 2 == 0)")),
+            "Some units are never written",
+        ),
+        (
+            gpu.with_lines((gpu.TANH_C, "m = 2 * o")),
+            "A hidden state lies between -1 and 1",
+        ),
         (gpu.with_lines((f"g = {gpu.TANH}", TANH_THAT_OVERFLOWS)), "yours overflow"),
         (gpu.with_lines(('"fuse"', '"another"')), "could not be run on its own"),
         (gpu.with_lines(("import triton\n", "import nothing_of_that_name\n")), "No module named"),

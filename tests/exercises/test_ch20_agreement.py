@@ -23,6 +23,16 @@ def all_cut(U, b, V, d, unit, value):
     return 0 * U, b, 0 * V, d
 
 
+def other_columns_cut_too(U, b, V, d, unit, value):
+    U_new, b_new, V_new, _ = switch_off(U, b, V, d, unit, value)
+    return np.where(np.arange(U.shape[1]) < unit, 0, U_new), b_new, V_new, d
+
+
+def positive_of_all_steps(cs, first, last, plural):
+    r, unit = number_unit(cs, 0 * first, last, plural)
+    return np.abs(r), unit
+
+
 def row_of_the_readout(U, b, V, d, unit, value):
     U_new, b_new, *_ = switch_off(U, b, V, d, unit, value)
     return U_new, b_new, V * (np.arange(len(V)) != unit)[:, None], d
@@ -39,7 +49,9 @@ def own_rows_kept(U, b, V, d, unit, value):
     [
         ("number-unit", squared_and_largest, ("In r: This is the square", "In unit: You take the")),
         ("number-unit", lambda *given: number_unit(*given)[::-1], ("in the order unit, r",)),
-        ("switch-off", all_cut, (f"In b: {GATES}", f"In d: {READOUT}", "does not depend on U")),
+        ("switch-off", all_cut, ("In U: U is 0 as a whole", f"In b: {GATES}", f"In d: {READOUT}")),
+        ("switch-off", other_columns_cut_too, ("Wrong: U, d.", f"In d: {READOUT}")),
+        ("number-unit", positive_of_all_steps, ("None of your r is ever negative",)),
         ("switch-off", row_of_the_readout, ("Right: U, b. Wrong: V, d", f"In d: {READOUT}")),
         ("switch-off", own_rows_kept, ("The unit hears itself too",)),
         (

@@ -279,7 +279,8 @@ def _fault(network: Network, error: float, limit: float) -> str:
             "update), or its loss is not this task's: other steps counted, another length, other "
             "targets. Or these are not its weights: one of PyTorch's two biases is left out, say."
         )
-    if network.error(STEPS // 2, 500, rng) <= limit:
+    # One that only needs more updates may also do a little better there.
+    if network.error(STEPS // 2, 500, rng) <= 0.5 * limit:
         return (
             "On sequences half as long it is good enough. It forgets on the way: train at the full "
             "length, and begin with gates that keep for so long, as chapter 14 (remembering) does."
