@@ -105,7 +105,8 @@ def by_lag(model: SequenceModel, batch: Batch, keep: str = "ifgo") -> Array:
     gradient too. An LSTM's detour through the hidden state can be cut but for the blocks of U of
     some of the four maps; with none of them the golden line alone is left.
     """
-    outputs, _, (_, cache, _) = model.forward(batch.inputs)
+    hs, _, cache = model.recurrent.forward(batch.inputs)
+    outputs, _ = model.readout.forward(hs)
     _, doutputs = softmax_cross_entropy(outputs, (batch.targets + 1) % 4, batch.mask)
     dhs = doutputs @ model.readout.weight
     if isinstance(model.recurrent, RNN) or keep == "ifgo":
