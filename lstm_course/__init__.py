@@ -7,6 +7,7 @@ only modules that stand above it in this list.**
 pointwise, gates, cell     the LSTM, operation by operation: value and gradient side by side
 sequence, fast             the cell over a sequence: readable, and as fast as NumPy can go
 layers, rnn                embedding, linear, dropout, stacked LSTM; the vanilla recurrent network
+variants                   1997, peepholes, GRU and others: the one thing that changes in a cell
 losses, optim, gradcheck   what learning needs
 training                   mini-batches, the training loop, checkpoints
 models                     sequence models, captioner, n-grams, decoding
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         saving,
         tasks,
         training,
+        variants,
     )
     from lstm_course.exercises import check, hint, progress
     from lstm_course.layers import LSTM
@@ -106,6 +108,7 @@ __all__ = [
     "tasks",
     "trace",
     "training",
+    "variants",
 ]
 
 _FROM = {

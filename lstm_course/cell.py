@@ -117,6 +117,11 @@ class LSTMParams:
         """H, the number of units."""
         return self.weight_hh.shape[1]
 
+    @property
+    def state_sizes(self) -> tuple[int, int]:
+        """How many numbers h and c have."""
+        return self.hidden_size, self.hidden_size
+
     def arrays(self) -> tuple[Array, Array, Array]:
         """Return weight_ih, weight_hh and bias themselves, not copies."""
         return self.weight_ih, self.weight_hh, self.bias

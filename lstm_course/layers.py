@@ -8,7 +8,7 @@ input. `arrays` and `grads` list parameters and gradients in the same order, for
 from __future__ import annotations  # Linear names Embedding, which stands below
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -306,7 +306,145 @@ class Dropout(Layer):
         return float_array("dy", dy, cache.shape, cache.dtype) * cache
 
 
-class LSTM(Layer):
+class Recurrent(Layer):
+    """A layer with a state that is handed from step to step.
+
+    `states` names what is handed on, h and perhaps c, and `state_sizes` says how many numbers each
+    has; `output_size` is the length of what the layer gives at each step.
+    """
+
+    states: tuple[str, ...]
+    state_sizes: tuple[int, ...]
+    input_size: int
+    hidden_size: int
+    output_size: int
+    params: Any
+    num_layers = 1
+    directions = 1
+
+    def forward(self, *args: Any, **more: Any) -> Any:
+        """Run all steps, given xs and initial states; return hs, final states, and a cache."""
+        raise NotImplementedError
+
+    def backward(self, *args: Any, **more: Any) -> Any:
+        """Add to the gradients; return those of the inputs and of the initial states."""
+        raise NotImplementedError
+
+
+class Stack(Recurrent):
+    """Cells on top of each other, in one direction or in both, whatever the cells.
+
+    A kind of cell brings `_run` and `_run_backward`, the way of one cell through time and back.
+    """
+
+    def _build(
+        self,
+        cell: Callable[[int], Any],
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bidirectional: bool,
+        dropout: float,
+        rng: np.random.Generator,
+    ) -> None:
+        """Make all cells; `cell` makes one that reads so many numbers at each step."""
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.num_layers = size("num_layers", num_layers)
+        self.directions = 2 if bidirectional else 1
+        self.dropout = Dropout(dropout, rng=rng)
+        if dropout and self.num_layers == 1:
+            warnings.warn(
+                f"dropout acts between layers, and there is one layer: {dropout} does nothing",
+                stacklevel=3,
+            )
+        self.rngs = self.dropout.rngs
+        cells = [cell(self.input_size) for _ in range(self.directions)]
+        self.state_sizes = cells[0].state_sizes
+        self.output_size = self.directions * self.state_sizes[0]
+        cells += [cell(self.output_size) for _ in range(self.directions * (self.num_layers - 1))]
+        self.params = Held(cells)  # layer by layer, forward direction first
+        self.arrays = Held(array for params in self.params for array in params.arrays())
+        self.grads = Held(np.zeros_like(array) for array in self.arrays)
+
+    def _forward(
+        self, xs: Array, start: Sequence[Any], lengths: Any, training: bool
+    ) -> tuple[Array, tuple[Array, ...], Any]:
+        """Run all layers, from states (layers * directions, N, ...) or from zeros for None."""
+        dtype = self.arrays[0].dtype
+        xs = float_array("xs", xs, ("T", "N", self.input_size), dtype)
+        T, N, _ = xs.shape
+        lengths = check_lengths(lengths, T, N)
+        # Padding may hold anything, NaN included; zeros keep it out of every sum.
+        xs = finite("xs", np.where(inside(T, lengths), xs, 0))
+        starts = self._states("{}0", start, N)
+        ends = tuple(np.empty_like(one) for one in starts)
+        caches, drops = [], []
+        for layer in range(self.num_layers):
+            if layer:  # dropout acts between layers, never from step to step
+                xs, drop = self.dropout.forward(xs, training)
+                drops.append(drop)
+            sides = []
+            for direction in range(self.directions):
+                k = layer * self.directions + direction
+                read = _reverse(xs, lengths) if direction else xs
+                mine = tuple(one[k] for one in starts)
+                hs, finals, cache = self._run(read, self.params[k], mine, lengths, training)
+                for end, final in zip(ends, finals, strict=True):
+                    end[k] = final
+                caches.append(cache)
+                sides.append(_reverse(hs, lengths) if direction else hs)
+            xs = np.concatenate(sides, axis=2)
+        return xs, ends, (caches, drops, lengths, (T, N))
+
+    def _backward(
+        self, dhs: Array, cache: Any, dfinals: Sequence[Any]
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Add to the gradients; return those of the inputs and of the states at the start."""
+        caches, drops, lengths, (T, N) = cache
+        dtype = self.arrays[0].dtype
+        dhs = finite("dhs", float_array("dhs", dhs, (T, N, self.output_size), dtype))
+        dends = self._states("d{}_T", dfinals, N)
+        dstarts = tuple(np.empty_like(one) for one in dends)
+        P, count = self.state_sizes[0], len(self.arrays) // len(self.params)
+        for layer in reversed(range(self.num_layers)):
+            dxs: Any = 0.0
+            for direction in range(self.directions):
+                k = layer * self.directions + direction
+                side = dhs[:, :, direction * P : (direction + 1) * P]
+                side = _reverse(side, lengths) if direction else side
+                mine = tuple(one[k] for one in dends)
+                dx, dmine, grads = self._run_backward(side, caches[k], mine, lengths)
+                for dstart, one in zip(dstarts, dmine, strict=True):
+                    dstart[k] = one
+                dxs = dxs + (_reverse(dx, lengths) if direction else dx)
+                totals = self.grads[count * k : count * (k + 1)]
+                for total, part in zip(totals, grads.arrays(), strict=True):
+                    total += part
+            dhs = self.dropout.backward(dxs, drops[layer - 1]) if layer else dxs
+        return dhs, dstarts
+
+    def _states(self, name: str, given: Sequence[Any], N: int) -> tuple[Array, ...]:
+        """Return one array per state for all layers and directions, zeros where none is given."""
+        cells, dtype = len(self.params), self.arrays[0].dtype
+        return tuple(
+            state(name.format(letter), one, (cells, N, width), dtype)
+            for letter, one, width in zip(self.states, given, self.state_sizes, strict=True)
+        )
+
+    def _run(
+        self, xs: Array, params: Any, start: tuple[Array, ...], lengths: Array, training: bool
+    ) -> tuple[Array, tuple[Array, ...], Any]:
+        """Run one cell; hidden states behind a sequence's end are 0, final states those at it."""
+        raise NotImplementedError
+
+    def _run_backward(
+        self, dhs: Array, cache: Any, dfinals: tuple[Array, ...], lengths: Array
+    ) -> tuple[Array, tuple[Array, ...], Any]:
+        """Run one cell backward; final states' gradients enter where each sequence ends."""
+        raise NotImplementedError
+
+
+class LSTM(Stack):
     """LSTM layers on top of each other, in one direction or in both.
 
     Each layer reads the hidden states of the one below. In two directions a second cell reads the
@@ -354,6 +492,8 @@ class LSTM(Layer):
     (5, 4, 3)
     """
 
+    states = ("h", "c")
+
     def __init__(
         self,
         input_size: int,
@@ -367,31 +507,16 @@ class LSTM(Layer):
         recurrent: str = "uniform",
         dtype: DTypeLike = np.float64,
     ) -> None:
-        self.input_size, self.hidden_size = input_size, hidden_size
-        self.num_layers = size("num_layers", num_layers)
-        self.directions = 2 if bidirectional else 1
-        self.dropout = Dropout(dropout, rng=rng)
-        if dropout and self.num_layers == 1:
-            warnings.warn(
-                f"dropout acts between layers, and there is one layer: {dropout} does nothing",
-                stacklevel=2,
-            )
-        self.rngs = self.dropout.rngs
         check_recurrent(recurrent)
-        cells = []
-        for layer in range(self.num_layers):
-            D = input_size if layer == 0 else self.directions * hidden_size
-            for _ in range(self.directions):
-                params = LSTMParams.init(
-                    D, hidden_size, rng=rng, forget_bias=forget_bias, dtype=dtype
-                )
-                if recurrent == "orthogonal":
-                    for gate in "ifgo":
-                        params.gate(gate)[1][:] = orthogonal(hidden_size, rng=rng)
-                cells.append(params)
-        self.params = Held(cells)  # layer by layer, forward direction first
-        self.arrays = Held(array for params in self.params for array in params.arrays())
-        self.grads = Held(np.zeros_like(array) for array in self.arrays)
+
+        def cell(D: int) -> LSTMParams:
+            params = LSTMParams.init(D, hidden_size, rng=rng, forget_bias=forget_bias, dtype=dtype)
+            if recurrent == "orthogonal":
+                for gate in "ifgo":
+                    params.gate(gate)[1][:] = orthogonal(hidden_size, rng=rng)
+            return params
+
+        self._build(cell, input_size, hidden_size, num_layers, bidirectional, dropout, rng)
 
     def forward(
         self,
@@ -423,30 +548,8 @@ class LSTM(Layer):
         cache
             For `backward`.
         """
-        dtype, H = self.arrays[0].dtype, self.hidden_size
-        xs = float_array("xs", xs, ("T", "N", self.input_size), dtype)
-        T, N, _ = xs.shape
-        lengths = check_lengths(lengths, T, N)
-        # Padding may hold anything, NaN included; zeros keep it out of every sum.
-        xs = finite("xs", np.where(inside(T, lengths), xs, 0))
-        shape = (len(self.params), N, H)
-        h0, c0 = state("h0", h0, shape, dtype), state("c0", c0, shape, dtype)
-        h_T, c_T = np.empty(shape, dtype), np.empty(shape, dtype)
-        caches, drops = [], []
-        for layer in range(self.num_layers):
-            if layer:  # dropout acts between layers, never from step to step
-                xs, drop = self.dropout.forward(xs, training)
-                drops.append(drop)
-            sides = []
-            for direction in range(self.directions):
-                k = layer * self.directions + direction
-                read = _reverse(xs, lengths) if direction else xs
-                hs, finals, cache = _run(read, self.params[k], h0[k], c0[k], lengths)
-                h_T[k], c_T[k] = finals
-                caches.append(cache)
-                sides.append(_reverse(hs, lengths) if direction else hs)
-            xs = np.concatenate(sides, axis=2)
-        return xs, (h_T, c_T), (caches, drops, lengths)
+        hs, (h_T, c_T), cache = self._forward(xs, (h0, c0), lengths, training)
+        return hs, (h_T, c_T), cache
 
     def backward(
         self, dhs: Array, cache: Any, dh_T: Array | None = None, dc_T: Array | None = None
@@ -460,55 +563,46 @@ class LSTM(Layer):
         dh0, dc0
             (layers * directions, N, H) gradients with respect to the initial states.
         """
-        caches, drops, lengths = cache
-        dtype, H = self.arrays[0].dtype, self.hidden_size
-        T, N, _ = caches[0].xs.shape
-        dhs = finite("dhs", float_array("dhs", dhs, (T, N, self.directions * H), dtype))
-        shape = (len(self.params), N, H)
-        dh_T, dc_T = state("dh_T", dh_T, shape, dtype), state("dc_T", dc_T, shape, dtype)
-        dh0, dc0 = np.empty(shape, dtype), np.empty(shape, dtype)
-        for layer in reversed(range(self.num_layers)):
-            dxs: Any = 0.0
-            for direction in range(self.directions):
-                k = layer * self.directions + direction
-                side = dhs[:, :, direction * H : (direction + 1) * H]
-                side = _reverse(side, lengths) if direction else side
-                dx, dh0[k], dc0[k], grads = _run_backward(
-                    side, caches[k], dh_T[k], dc_T[k], lengths
-                )
-                dxs = dxs + (_reverse(dx, lengths) if direction else dx)
-                for total, part in zip(self.grads[3 * k : 3 * k + 3], grads.arrays(), strict=True):
-                    total += part
-            dhs = self.dropout.backward(dxs, drops[layer - 1]) if layer else dxs
-        return dhs, dh0, dc0
+        dxs, (dh0, dc0) = self._backward(dhs, cache, (dh_T, dc_T))
+        return dxs, dh0, dc0
+
+    def _run(
+        self, xs: Array, params: Any, start: tuple[Array, ...], lengths: Array, training: bool
+    ) -> tuple[Array, tuple[Array, ...], SequenceCache]:
+        """Run one cell; hidden states behind a sequence's end are 0, final states those at it."""
+        hs, finals, cache = lstm_forward(xs, params, *start)
+        if (lengths == len(xs)).all():
+            return hs, finals, cache  # nothing to mask
+        last, rows = lengths - 1, np.arange(len(lengths))
+        # A shorter sequence ends at a step of its own; what the cell computes after it is not
+        # shown.
+        finals = hs[last, rows], cache.cs[lengths, rows]
+        return hs * inside(len(xs), lengths), finals, cache
+
+    def _run_backward(
+        self, dhs: Array, cache: Any, dfinals: tuple[Array, ...], lengths: Array
+    ) -> tuple[Array, tuple[Array, ...], LSTMParams]:
+        """Run one cell backward; final states' gradients enter where each sequence ends."""
+        if (lengths == len(dhs)).all():
+            dxs, dh0, dc0, grads = lstm_backward(dhs, cache, *dfinals)
+        else:
+            dhs, dcs = entered(dhs, dfinals, lengths)
+            dxs, dh0, dc0, grads = lstm_backward(dhs, cache, dcs=dcs)
+        return dxs, (dh0, dc0), grads
 
 
-def _run(
-    xs: Array, params: LSTMParams, h0: Array, c0: Array, lengths: Array
-) -> tuple[Array, tuple[Array, Array], SequenceCache]:
-    """Run one cell; hidden states behind a sequence's end are 0, final states those at its end."""
-    hs, finals, cache = lstm_forward(xs, params, h0, c0)
-    if (lengths == len(xs)).all():
-        return hs, finals, cache  # nothing to mask
+def entered(dhs: Array, dfinals: Sequence[Array], lengths: Array) -> list[Array]:
+    """Return the gradients of the states of all steps, those of the final ones among them.
+
+    The final states are those of each sequence's own last step: blame for them enters there. What
+    `dhs` holds behind a sequence's end is left out.
+    """
     last, rows = lengths - 1, np.arange(len(lengths))
-    # A shorter sequence ends at a step of its own; what the cell computes after it is not shown.
-    finals = hs[last, rows], cache.cs[lengths, rows]
-    return hs * inside(len(xs), lengths), finals, cache
-
-
-def _run_backward(
-    dhs: Array, cache: SequenceCache, dh_T: Array, dc_T: Array, lengths: Array
-) -> tuple[Array, Array, Array, LSTMParams]:
-    """Run one cell backward; the final states' gradients enter where each sequence ends."""
-    if (lengths == len(dhs)).all():
-        return lstm_backward(dhs, cache, dh_T, dc_T)
-    last, rows = lengths - 1, np.arange(len(lengths))
-    dhs = dhs * inside(len(dhs), lengths)
-    # The final states are those of each sequence's own last step: blame for them enters there.
-    dhs[last, rows] += dh_T
-    dcs = np.zeros_like(dhs)
-    dcs[last, rows] = dc_T
-    return lstm_backward(dhs, cache, dcs=dcs)
+    every = [dhs * inside(len(dhs), lengths)]
+    every += [np.zeros((*dhs.shape[:2], one.shape[-1]), dhs.dtype) for one in dfinals[1:]]
+    for ds, one in zip(every, dfinals, strict=True):
+        ds[last, rows] += one
+    return every
 
 
 def orthogonal(size: int, *, rng: np.random.Generator) -> Array:

@@ -17,7 +17,7 @@ from lstm_course._checks import (
     state,
     tiny_is_zero,
 )
-from lstm_course.layers import Held, Layer, check_lengths, check_recurrent, inside, orthogonal
+from lstm_course.layers import Held, Recurrent, check_lengths, check_recurrent, inside, orthogonal
 from lstm_course.pointwise import tanh
 
 
@@ -296,7 +296,7 @@ def rnn_backward(
     return das @ params.weight_ih, dh, grads
 
 
-class RNN(Layer):
+class RNN(Recurrent):
     """The plain recurrent cell as a layer, with the interface of a one-layer `LSTM`.
 
     Parameters
@@ -325,6 +325,8 @@ class RNN(Layer):
     (5, 4, 3)
     """
 
+    states = ("h",)
+
     def __init__(
         self,
         input_size: int,
@@ -337,6 +339,7 @@ class RNN(Layer):
         check_recurrent(recurrent)
         self.params = RNNParams.init(input_size, hidden_size, rng=rng, dtype=dtype)
         self.input_size, self.hidden_size = input_size, hidden_size
+        self.output_size, self.state_sizes = hidden_size, (hidden_size,)
         if recurrent == "orthogonal":
             self.params.weight_hh[:] = orthogonal(hidden_size, rng=rng)
         self.arrays = Held(self.params.arrays())

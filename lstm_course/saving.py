@@ -17,6 +17,7 @@ from lstm_course._files import write_whole
 from lstm_course.layers import LSTM, Embedding, Layer, Linear
 from lstm_course.models import Captioner, FinalStateModel, InitialState, SequenceModel
 from lstm_course.rnn import RNN
+from lstm_course.variants import Variant
 
 FORMAT = 1
 """The version of the description; a reader refuses a later one."""
@@ -31,7 +32,8 @@ def save(model: Layer, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     model
-        A SequenceModel, FinalStateModel or Captioner, or an LSTM, RNN, Linear or Embedding.
+        A SequenceModel, FinalStateModel or Captioner, or an LSTM, RNN, Variant, Linear or
+        Embedding.
     path
         The file.
 
@@ -120,6 +122,11 @@ def _described(model: Layer) -> dict[str, Any]:
         about |= {"bidirectional": model.directions == 2, "dropout": model.dropout.rate}
     elif isinstance(model, RNN) and kind is RNN:
         about |= {"input_size": model.input_size, "hidden_size": model.hidden_size}
+    elif isinstance(model, Variant) and kind is Variant:
+        about |= {"cell": model.cell, "input_size": model.input_size}
+        about |= {"hidden_size": model.hidden_size, "num_layers": model.num_layers}
+        about |= {"bidirectional": model.directions == 2, "dropout": model.dropout.rate}
+        about |= model.settings
     elif isinstance(model, Linear) and kind is Linear:
         about |= {"output_size": model.weight.shape[0], "input_size": model.weight.shape[1]}
     elif isinstance(model, Embedding) and kind is Embedding:
@@ -158,5 +165,5 @@ def _built(about: dict[str, Any], rng: np.random.Generator, dtype: np.dtype[Any]
 
 _KINDS: dict[str, Any] = {
     kind.__name__: kind
-    for kind in (SequenceModel, FinalStateModel, Captioner, LSTM, RNN, Linear, Embedding)
+    for kind in (SequenceModel, FinalStateModel, Captioner, LSTM, RNN, Variant, Linear, Embedding)
 }

@@ -58,11 +58,11 @@ class Captioner(SequenceModel):
     def __init__(
         self, recurrent: LSTM | RNN, readout: Linear, embedding: Embedding, *, initial: Linear
     ) -> None:
-        self.states = 2 if isinstance(recurrent, LSTM) else 1
+        self.states = len(recurrent.states)
         super().__init__(recurrent, readout, embedding, initial=initial)
 
     def _check_initial(self) -> None:
-        cells = len(self.recurrent.params) if isinstance(self.recurrent, LSTM) else 1
+        cells = self.recurrent.num_layers * self.recurrent.directions
         if cells != 1:
             raise ValueError(f"recurrent has {cells} cells, expected one")
         came, wanted = self.initial.bias.size, self.states * self.recurrent.hidden_size

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from lstm_course._checks import Array, finite, float_array, size
-from lstm_course.layers import LSTM, Embedding, Held, Layer, Linear
-from lstm_course.rnn import RNN
+from lstm_course.layers import Embedding, Held, Layer, Linear, Recurrent
 
 
 class InitialState(Layer):
@@ -19,7 +18,7 @@ class InitialState(Layer):
     Parameters
     ----------
     recurrent
-        The LSTM or RNN that starts from them, with any number of layers and directions.
+        The LSTM, RNN or variant that starts from them, with any number of layers and directions.
 
     Raises
     ------
@@ -41,13 +40,12 @@ class InitialState(Layer):
     True
     """
 
-    def __init__(self, recurrent: LSTM | RNN) -> None:
-        if not isinstance(recurrent, LSTM | RNN):
-            raise TypeError(f"recurrent must be an LSTM or RNN, got {type(recurrent).__name__}")
-        states, cells = (2, len(recurrent.params)) if isinstance(recurrent, LSTM) else (1, 1)
-        shape, dtype = (cells, 1, recurrent.hidden_size), recurrent.arrays[0].dtype
-        self.arrays = Held(np.zeros(shape, dtype) for _ in range(states))
-        self.grads = Held(np.zeros(shape, dtype) for _ in range(states))
+    def __init__(self, recurrent: Recurrent) -> None:
+        check_recurrent_layer(recurrent)
+        cells, dtype = recurrent.num_layers * recurrent.directions, recurrent.arrays[0].dtype
+        shapes = [(cells, 1, width) for width in recurrent.state_sizes]
+        self.arrays = Held(np.zeros(shape, dtype) for shape in shapes)
+        self.grads = Held(np.zeros(shape, dtype) for shape in shapes)
 
     def forward(self, batch_size: int) -> tuple[tuple[Array, ...], int]:
         """Return the states (layers * directions, N, H) for N sequences, and N for `backward`."""
@@ -70,7 +68,7 @@ class SequenceModel(Layer):
     Parameters
     ----------
     recurrent
-        An LSTM or an RNN.
+        An LSTM, an RNN or a variant.
     readout
         A Linear from its hidden states to K outputs.
     embedding
@@ -100,14 +98,14 @@ class SequenceModel(Layer):
 
     def __init__(
         self,
-        recurrent: LSTM | RNN,
+        recurrent: Recurrent,
         readout: Linear,
         embedding: Embedding | None = None,
         *,
         initial: Layer | None = None,
     ) -> None:
-        directions = recurrent.directions if isinstance(recurrent, LSTM) else 1
-        sizes = [("readout reads", readout.weight.shape[1], directions * recurrent.hidden_size)]
+        check_recurrent_layer(recurrent)
+        sizes = [("readout reads", readout.weight.shape[1], recurrent.output_size)]
         if embedding is not None:
             sizes.append(("embedding gives", embedding.table.shape[1], recurrent.input_size))
         for what, came, expected in sizes:
@@ -189,7 +187,7 @@ class SequenceModel(Layer):
         if not state and self.initial is not None:
             _, N, _ = float_array("inputs", inputs, ("T", "N", "D")).shape
             state, started = self.initial.forward(N)
-        run: Callable[..., Any] = self.recurrent.forward  # an LSTM takes two states, an RNN one
+        run: Callable[..., Any] = self.recurrent.forward  # some take two states, some one
         hs, state, cache = run(inputs, *(state or ()), lengths=lengths, training=training)
         return hs, state, (looked_up, started, cache)
 
@@ -214,7 +212,7 @@ class FinalStateModel(SequenceModel):
     recurrent, readout, embedding, initial
         As of a SequenceModel. Of stacked layers the last one is read.
     reads
-        "c" for the cell state, which an RNN has not, or "h" for the hidden state.
+        "c" for the cell state, which an RNN does not have, or "h" for the hidden state.
 
     Raises
     ------
@@ -233,7 +231,7 @@ class FinalStateModel(SequenceModel):
 
     def __init__(
         self,
-        recurrent: LSTM | RNN,
+        recurrent: Recurrent,
         readout: Linear,
         embedding: Embedding | None = None,
         *,
@@ -241,9 +239,8 @@ class FinalStateModel(SequenceModel):
         reads: str = "c",
     ) -> None:
         super().__init__(recurrent, readout, embedding, initial=initial)
-        states = "hc" if isinstance(recurrent, LSTM) else "h"
-        if reads not in tuple(states):
-            expected = " or ".join(map(repr, states))
+        if reads not in recurrent.states:
+            expected = " or ".join(map(repr, recurrent.states))
             raise ValueError(f"reads is {reads!r}, expected {expected} of this recurrent layer")
         self.reads = reads
 
@@ -260,8 +257,8 @@ class FinalStateModel(SequenceModel):
         give.
         """
         hs, state, cache = self._run(inputs, state, lengths, training)
-        directions = getattr(self.recurrent, "directions", 1)
-        final = state["hc".index(self.reads)][-directions:]  # (directions, N, H)
+        final = state[self.recurrent.states.index(self.reads)]
+        final = final[-self.recurrent.directions :]  # (directions, N, H)
         shape = final.shape
         last, read = self.readout.forward(final.swapaxes(0, 1).reshape(shape[1], -1))
         outputs = np.zeros((*hs.shape[:2], last.shape[1]), last.dtype)
@@ -272,8 +269,15 @@ class FinalStateModel(SequenceModel):
         """Add to the gradients, given that of the outputs (T, N, K), of which the last counts."""
         cache, read, hs_shape, (directions, N, H) = cache
         dfinal = self.readout.backward(doutputs[-1], read).reshape(N, directions, H)
-        layers = getattr(self.recurrent, "num_layers", 1)
-        dstate = np.zeros((layers * directions, N, H), dfinal.dtype)
+        dstate = np.zeros((self.recurrent.num_layers * directions, N, H), dfinal.dtype)
         dstate[-directions:] = dfinal.swapaxes(0, 1)
         dhs = np.zeros(hs_shape, dfinal.dtype)
         self._run_backward(dhs, cache, **{f"d{self.reads}_T": dstate})
+
+
+def check_recurrent_layer(value: object) -> None:
+    """Raise unless `value` is a recurrent layer."""
+    if not isinstance(value, Recurrent):
+        raise TypeError(
+            f"recurrent must be an LSTM, an RNN or a Variant, got {type(value).__name__}"
+        )

@@ -152,7 +152,7 @@ def learned(*sizes, **more):
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (lambda: InitialState(Linear(3, 2, rng=rng())), TypeError, "recurrent must be an LSTM or RNN, got Linear"),
+        (lambda: InitialState(Linear(3, 2, rng=rng())), TypeError, "recurrent must be an LSTM, an RNN or a Variant, got Linear"),
         (lambda: learned(3, 2).forward(0), ValueError, "batch_size must be at least 1, got 0"),
         (lambda: learned(3, 2).backward(np.ones((2, 1, 4, 2)), 5), ValueError, r"dstates has shape \(1, 4, 2\), expected \(1, 5, 2\)"),
         (lambda: learned(3, 2).backward(np.full((2, 1, 4, 2), np.nan), 4), ValueError, "dstates holds nan"),
