@@ -15,6 +15,7 @@ NAMES = (
     "captioning",
     "digit_reading",
     "forecasting",
+    "gate_worth",
 )
 
 

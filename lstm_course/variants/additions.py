@@ -6,10 +6,11 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import tanh
 
 from lstm_course._checks import Array, float_array, size
-from lstm_course.pointwise import sigmoid, tanh
 from lstm_course.variants.family import StandardParams
+from lstm_course.variants.recurrence import sigmoid
 
 EPSILON = 1e-5
 """Added to the variance of a layer, so that equal entries divide by no zero."""

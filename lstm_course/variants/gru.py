@@ -6,10 +6,16 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import tanh
 
 from lstm_course._checks import Array, float_array
-from lstm_course.pointwise import sigmoid, tanh
-from lstm_course.variants.recurrence import Cache, Params, checked_run, checked_run_backward
+from lstm_course.variants.recurrence import (
+    Cache,
+    Params,
+    checked_run,
+    checked_run_backward,
+    sigmoid,
+)
 
 
 @dataclass(frozen=True, eq=False)
