@@ -26,6 +26,16 @@ RNN = """
 h = tanh(W @ x + U @ h_prev + b)
 """
 
+GRU = """
+z = sigmoid(W_z @ x + U_z @ h_prev + b_z)
+r = sigmoid(W_r @ x + U_r @ h_prev + b_r)
+n = tanh(W_n @ x + r * (U_n @ h_prev) + b_n)
+h = n + z * (h_prev - n)
+"""
+
+_ROLES = {"z": "f", "n": "g", "r": "o"}
+"""The GRU's letters, and those of the LSTM that do the same: keep, offer, show."""
+
 _FUNCTIONS = {"sigmoid": "σ", "tanh": "tanh"}
 _OPERATORS: dict[type, str] = {ast.Mult: "⊙", ast.Add: "+", ast.Sub: "−"}
 
@@ -77,7 +87,7 @@ def parse(equations: str) -> list[Block]:
     def value(name: str) -> Block:
         used.add(name)
         if name not in values:
-            values[name] = add(name, "input", COLORS.get(name.removesuffix("_prev"), INK))
+            values[name] = add(name, "input", _color(name.removesuffix("_prev")))
         return values[name]
 
     def visit(node: ast.expr, color: str) -> Block:
@@ -121,7 +131,7 @@ def parse(equations: str) -> list[Block]:
         ):
             raise ValueError(f"{line!r} is not an equation such as c = f * c_prev + i * g")
         name = target.id
-        values[name] = visit(statement.value, COLORS.get(name, INK))
+        values[name] = visit(statement.value, _color(name))
 
     if not blocks:
         raise ValueError("equations is empty, expected lines such as c = f * c_prev + i * g")
@@ -129,7 +139,7 @@ def parse(equations: str) -> list[Block]:
     outputs = [name for name in assigned if name not in used or f"{name}_prev" in used]
     last = 1 + max(block.column for block in blocks)
     for name in outputs:
-        add(name, "output", COLORS.get(name, INK), values[name]).column = last
+        add(name, "output", _color(name), values[name]).column = last
     return blocks
 
 
@@ -167,11 +177,18 @@ def block_diagram(equations: str = LSTM, alt: str = "") -> Picture:
         return {"affine": 0.88, "operation": 0.3}.get(block.kind, 0.33)
 
     for block in blocks:
+        # An input of a map in a later column goes round the maps before it, in a track of its own.
+        late = block.kind == "affine" and block.column > 1
+        around = [source for source in block.sources if late and source.kind == "input"]
         for source in block.sources:
+            track = 0.14 * around.index(source) if source in around else 0.0
             ax.add_patch(
                 FancyArrowPatch(
-                    (x_of(source) + half_of(source), source.y),
-                    (x_of(block) - half_of(block), block.y),
+                    (x_of(source) + half_of(source) - track, source.y - 0.25 * (source in around)),
+                    (x_of(block) - half_of(block), block.y - track),
+                    connectionstyle="angle,angleA=-90,angleB=180,rad=6"
+                    if source in around
+                    else "arc3",
                     arrowstyle="-|>",
                     mutation_scale=9,
                     linewidth=1.5,
@@ -209,6 +226,10 @@ def block_diagram(equations: str = LSTM, alt: str = "") -> Picture:
     return show(fig, alt or "Block diagram of " + "; ".join(equations.strip().splitlines()))
 
 
+def _color(name: str) -> str:
+    return COLORS.get(_ROLES.get(name, name), INK)
+
+
 def _math(label: str, state: bool) -> str:
     """Write a block's label as mathematics: h_prev as h with the index t-1, W_f @ x as W_f x."""
     if not state and "@" not in label:
@@ -222,7 +243,9 @@ def _math(label: str, state: bool) -> str:
             index = ",".join(filter(None, [index, "t"]))
         return f"{letter}_{{{index.replace('_', ',')}}}" if index else letter
 
-    return "$" + re.sub(r"[A-Za-z]\w*", name, label).replace(" @ ", r"\,") + "$"
+    return (
+        "$" + re.sub(r"[A-Za-z]\w*", name, label).replace(" @ ", r"\,").replace("*", r"\odot") + "$"
+    )
 
 
 def _sum_operators(node: ast.expr) -> list[ast.operator]:

@@ -192,6 +192,17 @@ def test_labels_are_written_as_mathematics(label, state, written):
     assert diagram._math(label, state) == written
 
 
+def test_a_gate_of_the_gru_has_the_colour_of_what_does_its_work_in_the_lstm():
+    blocks = {block.label: block for block in diagram.parse(diagram.GRU)}
+    for gate, role in (("z", "f"), ("r", "o"), ("n", "g")):
+        (label,) = (label for label in blocks if label.startswith(f"W_{gate} "))
+        assert blocks[label].color == figures.COLORS[role]
+    candidate = blocks["W_n @ x + r * (U_n @ h_prev) + b_n"]
+    assert [source.label for source in candidate.sources] == ["x", "σ", "h_prev"]
+    svg = diagram.block_diagram(diagram.GRU)._repr_html_()
+    assert svg.count("<path") > 20
+
+
 def test_arrows_of_a_diagram_follow_the_equations():
     blocks = {block.label: block for block in diagram.parse("c = f * c_prev + i * g")}
     assert [source.label for source in blocks["+"].sources] == ["⊙", "⊙"]
@@ -199,7 +210,7 @@ def test_arrows_of_a_diagram_follow_the_equations():
 
 
 def test_blocks_of_a_diagram_do_not_overlap():
-    for equations in (diagram.LSTM, diagram.RNN, "c = f * c_prev + i * g"):
+    for equations in (diagram.LSTM, diagram.RNN, diagram.GRU, "c = f * c_prev + i * g"):
         blocks = diagram.parse(equations)
         diagram._place(blocks)
         for k, one in enumerate(blocks):
