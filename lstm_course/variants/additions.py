@@ -34,7 +34,7 @@ class LayerNormParams(StandardParams):
 
     References
     ----------
-    Ba, Kiros and Hinton (2016), doi:10.48550/arXiv.1607.06450, equations 20 to 22.
+    Ba, Kiros and Hinton (2016), doi:10.48550/arXiv.1607.06450.
 
     Examples
     --------
@@ -256,7 +256,7 @@ class RecurrentDropoutParams(StandardParams):
 
     References
     ----------
-    Semeniuta, Severyn and Barth (2016), doi:10.48550/arXiv.1603.05118, equation 15.
+    Semeniuta, Severyn and Barth (2016), doi:10.48550/arXiv.1603.05118.
 
     Examples
     --------
@@ -312,7 +312,7 @@ class ZoneoutParams(StandardParams):
 
     References
     ----------
-    Krueger et al. (2017), doi:10.48550/arXiv.1606.01305, equation 2.
+    Krueger et al. (2017), doi:10.48550/arXiv.1606.01305.
 
     Examples
     --------

@@ -177,7 +177,7 @@ class CoupledParams(StandardParams):
 
     References
     ----------
-    Greff et al. (2017), doi:10.1109/TNNLS.2016.2582924, section III, there "CIFG".
+    Greff et al. (2017), doi:10.1109/TNNLS.2016.2582924, there "CIFG".
 
     Examples
     --------
@@ -208,7 +208,7 @@ class NoInputGateParams(StandardParams):
 
     References
     ----------
-    Greff et al. (2017), doi:10.1109/TNNLS.2016.2582924, section III, there "NIG".
+    Greff et al. (2017), doi:10.1109/TNNLS.2016.2582924, there "NIG".
 
     Examples
     --------
@@ -236,7 +236,7 @@ class NoOutputGateParams(StandardParams):
 
     References
     ----------
-    Greff et al. (2017), doi:10.1109/TNNLS.2016.2582924, section III, there "NOG".
+    Greff et al. (2017), doi:10.1109/TNNLS.2016.2582924, there "NOG".
 
     Examples
     --------
@@ -265,7 +265,7 @@ class NoOutputTanhParams(StandardParams):
 
     References
     ----------
-    Greff et al. (2017), doi:10.1109/TNNLS.2016.2582924, section III, there "NOAF".
+    Greff et al. (2017), doi:10.1109/TNNLS.2016.2582924, there "NOAF".
 
     Examples
     --------

@@ -103,7 +103,7 @@ class ResetBeforeGRUParams(GRUParams):
 
     References
     ----------
-    Cho et al. (2014), doi:10.3115/v1/D14-1179, equation 8.
+    Cho et al. (2014), doi:10.3115/v1/D14-1179, section 2.3.
 
     Examples
     --------
