@@ -69,12 +69,17 @@ class Eager:
 
 
 class Recurrence(torch.autograd.Function):
-    """One layer in one direction over the whole sequence; arguments and results as of `loop`."""
+    """One layer in one direction over the whole sequence; arguments and results as of `loop`.
+
+    A pointwise part with parameters of its own comes as a class that is called with them, and its
+    `own_backward` returns their gradients, given those of all sums and c before and after each
+    step.
+    """
 
     @staticmethod
     def forward(
         ctx: Any,
-        pointwise: Pointwise,
+        pointwise: Any,
         sizes: list[int],
         xs: Tensor,
         h0: Tensor,
@@ -83,8 +88,11 @@ class Recurrence(torch.autograd.Function):
         weight_hh: Tensor,
         bias: Tensor | None,
         weight_hr: Tensor | None,
+        *own: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Run forward, and keep gates and cell states."""
+        ctx.pointwise, ctx.sizes = pointwise, sizes
+        pointwise = pointwise(*own) if own else pointwise
         c0 = c0.to(torch.promote_types(c0.dtype, torch.float32)).contiguous()
         gates = linear(xs, weight_ih, bias)  # (rows, 4H), all steps at once
         cs = c0.new_empty(xs.shape[0], c0.shape[1])
@@ -97,21 +105,16 @@ class Recurrence(torch.autograd.Function):
             pointwise.forward(a, c_blocks[t][:n], c_blocks[t + 1], m)
             if weight_hr is not None:
                 torch.mm(m, weight_hr.T, out=h_blocks[t + 1])
-        ctx.pointwise, ctx.sizes = pointwise, sizes
-        ctx.save_for_backward(xs, h0, c0, weight_ih, weight_hh, weight_hr, hs, cs, gates)
+        ctx.save_for_backward(xs, h0, c0, weight_ih, weight_hh, weight_hr, hs, cs, gates, *own)
         return hs, last(h_blocks[1:]), last(c_blocks[1:]).to(xs.dtype)
 
     @staticmethod
     def backward(ctx: Any, dhs: Tensor, dh: Tensor, dc: Tensor) -> tuple[Any, ...]:
         """Run backward: the rows of `dh` and `dc` beyond a step's are of sequences that ended."""
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                'the backends "hoisted" and "fused" have no second derivative, which '
-                'create_graph=True asks for; expected backend="loop"'
-            )
-        xs, h0, c0, weight_ih, weight_hh, weight_hr, hs, cs, gates = ctx.saved_tensors
-        pointwise, sizes = ctx.pointwise, ctx.sizes
-        _, _, to_xs, _, _, _, _, to_bias, to_weight_hr = ctx.needs_input_grad
+        refuse_second_derivative()
+        xs, h0, c0, weight_ih, weight_hh, weight_hr, hs, cs, gates, *own = ctx.saved_tensors
+        pointwise, sizes = ctx.pointwise(*own) if own else ctx.pointwise, ctx.sizes
+        _, _, to_xs, _, _, _, _, to_bias, to_weight_hr, *_ = ctx.needs_input_grad
         h_blocks, c_blocks = [h0, *hs.split(sizes)], [c0, *cs.split(sizes)]
         dh, dc, dhs = (d.clone(memory_format=torch.contiguous_format) for d in (dh, dc, dhs))
         dc = dc.to(cs.dtype)
@@ -123,7 +126,6 @@ class Recurrence(torch.autograd.Function):
             dm = dh_t if weight_hr is None else dh_t @ weight_hr
             pointwise.backward(dm, dc[:n], gates_t, c_blocks[t][:n], c_blocks[t + 1], da)
             torch.mm(da, weight_hh, out=dh[:n])
-        before = torch.cat([h[:n] for h, n in zip(h_blocks, sizes, strict=False)])
         d_weight_hr = None
         if to_weight_hr:
             o = gates.chunk(4, dim=1)[3]
@@ -135,9 +137,30 @@ class Recurrence(torch.autograd.Function):
             dh,
             dc.to(dh.dtype),
             das.T @ xs,
-            das.T @ before,
+            das.T @ before(h_blocks, sizes),
             das.sum(0) if to_bias else None,
             d_weight_hr,
+            *(pointwise.own_backward(das, before(c_blocks, sizes), cs) if own else ()),
+        )
+
+
+def before(blocks: Sequence[Tensor], sizes: Sequence[int]) -> Tensor:
+    """Return the states before each step, row for row, given the blocks from the initial one on.
+
+    Examples
+    --------
+    >>> before([torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), torch.tensor([5.0])], [2, 1])
+    tensor([1., 2., 3.])
+    """
+    return torch.cat([block[:n] for block, n in zip(blocks, sizes, strict=False)])
+
+
+def refuse_second_derivative() -> None:
+    """Raise if the backward run is to be differentiated itself."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            'the backends "hoisted" and "fused" have no second derivative, which '
+            'create_graph=True asks for; expected backend="loop"'
         )
 
 

@@ -6,8 +6,8 @@ step, so a sequence that ends is a row that the next step no longer has. A batch
 length is the case of equal sizes.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -61,7 +61,12 @@ def step(x: Tensor, h: Tensor, c: Tensor, weights: Weights) -> tuple[Tensor, Ten
 
 
 def loop(
-    xs: Tensor, sizes: Sequence[int], h: Tensor, c: Tensor, weights: Weights
+    xs: Tensor,
+    sizes: Sequence[int],
+    h: Tensor,
+    c: Tensor,
+    weights: Any,
+    step: Callable[[Tensor, Tensor, Tensor, Any], tuple[Tensor, Tensor]] = step,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the cell over a batch of sequences, one step after the other.
 
@@ -74,7 +79,9 @@ def loop(
     h, c
         (N, P) and (N, H) initial states, with N = sizes[0].
     weights
-        The cell's parameters.
+        The cell's parameters, `Weights` for the LSTM.
+    step
+        The cell, with the same states as the LSTM.
 
     Returns
     -------

@@ -28,7 +28,7 @@ from lstm_course.pytorch import LSTM, LSTMCell, Weights, fused  # noqa: E402
 from lstm_course.pytorch.fused import INTERPRETED  # noqa: E402
 from lstm_course.pytorch.hoisted import hoisted  # noqa: E402
 from lstm_course.pytorch.loop import loop  # noqa: E402
-from lstm_course.pytorch.module import turned  # noqa: E402
+from lstm_course.pytorch.stack import turned  # noqa: E402
 
 # torch.nn.LSTM says once that a projection in float32 keeps it from oneDNN.
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
@@ -75,8 +75,9 @@ def results(module, T, N, form, states, seed, dtype=torch.float64, out_dtype=Non
     shape = (N, T) if batch and module.batch_first else (T, *batch)
     x = normal(*shape, module.input_size).requires_grad_()
     cells = module.num_layers * (2 if module.bidirectional else 1)
-    P = module.proj_size or module.hidden_size
-    hx = [normal(cells, *batch, size).requires_grad_() for size in (P, module.hidden_size)]
+    letters = "h" if isinstance(module, torch.nn.GRU) else "hc"
+    widths = {"h": module.proj_size or module.hidden_size, "c": module.hidden_size}
+    hx = [normal(cells, *batch, widths[letter]).requires_grad_() for letter in letters]
     read = x
     if "pack" in form or form == "unsorted":
         lengths = torch.randint(1, T + 1, (N,), generator=draws)
@@ -84,8 +85,9 @@ def results(module, T, N, form, states, seed, dtype=torch.float64, out_dtype=Non
             lengths = lengths.sort(descending=True).values
         read = pack_padded_sequence(x, lengths, module.batch_first, form == "packed")
     torch.manual_seed(seed)  # for dropout
-    out, finals = module(read, tuple(hx) if states else None)
-    found = {"hs": out, "h_n": finals[0], "c_n": finals[1]}
+    out, finals = module(read, (tuple(hx) if len(hx) > 1 else hx[0]) if states else None)
+    finals = finals if len(hx) > 1 else (finals,)
+    found = {"hs": out} | {f"{k}_n": final for k, final in zip(letters, finals, strict=True)}
     if isinstance(out, PackedSequence):
         for name in ("batch_sizes", "sorted_indices", "unsorted_indices"):
             one, other = getattr(out, name), getattr(read, name)
@@ -98,7 +100,7 @@ def results(module, T, N, form, states, seed, dtype=torch.float64, out_dtype=Non
     loss.backward()
     found |= {"x.grad": x.grad} | {name: p.grad for name, p in module.named_parameters()}
     if states:
-        found |= {"h_0.grad": hx[0].grad, "c_0.grad": hx[1].grad}
+        found |= {f"{k}_0.grad": state.grad for k, state in zip(letters, hx, strict=True)}
     return {name: tensor.detach().double() for name, tensor in found.items()}
 
 
