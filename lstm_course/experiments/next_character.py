@@ -1,9 +1,9 @@
 """Which character comes next? An LSTM, a plain cell, counts and compressors, on two texts.
 
 Python's language reference, without what it repeats, is real English. Stories come from a grammar,
-which says how many bits a character is worth at least. Each network gets the learning rate, and
-then the weight decay, that served it best on a seed that is not used again. `brief` does the same
-with any other text within some minutes:
+which says how many bits a character is worth at least. Each network gets the start, the learning
+rate and the weight decay that served it best on three seeds that are not used again. `brief` does
+the same with any other text within some minutes:
 `python -m lstm_course.experiments next_character --file novel.txt`.
 """
 
@@ -29,12 +29,14 @@ from lstm_course.experiments.next_character_units import gates, inside, units_of
 from lstm_course.layers import LSTM, Embedding, Linear
 from lstm_course.models import SequenceModel, sample
 
-UPDATES = {"stories": 2400, "reference": 2000}
-TUNING_UPDATES = {"stories": 1000, "reference": 500}
-RATES = (0.03, 0.01, 0.003)
-DECAYS = {"stories": (0.0, 0.1), "reference": (0.0, 0.1, 0.3, 1.0)}
-SEEDS, TUNING_SEED, PROCESSES = range(5), 100, 2
-MODELS = ("LSTM, bias 1", "LSTM, bias 3", "plain, uniform", "plain, orthogonal")
+UPDATES = {"reference": 2000, "stories": 2400}
+STARTS = {
+    "LSTM": ("LSTM, bias 1", "LSTM, bias 3"),
+    "plain": ("plain, uniform", "plain, orthogonal"),
+}
+RATES = {"LSTM": (0.3, 0.1, 0.03, 0.01), "plain": (0.03, 0.01, 0.003, 0.001)}
+DECAYS = (0.1, 0.0, 0.3, 1.0)  # the first while starts and rates are chosen
+SEEDS, TUNING_SEEDS, PROCESSES = range(5), range(100, 103), 2
 TEMPERATURES = (0.3, 0.6, 1.0, 1.4)
 
 
@@ -113,15 +115,36 @@ def study(run: Run, best: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def best_run(tuning: list[dict[str, Any]], text: str, model: str, updates: int) -> Run:
-    """Return the run with the best look, of a model or of several whose names begin alike."""
-    mine = [
-        one
-        for one in tuning
-        if (one["text"], one["updates"]) == (text, updates) and one["model"].startswith(model)
+def best_run(tuning: list[dict[str, Any]], text: str, kind: str) -> Run:
+    """Return the setting with the best mean of best looks, among those of a text and a kind."""
+    looks: dict[Run, list[float]] = {}
+    for one in tuning:
+        if one["text"] == text and one["model"] in STARTS[kind]:
+            setting = Run(*(one[field] for field in Run._fields))._replace(seed=TUNING_SEEDS[0])
+            looks.setdefault(setting, []).append(min(one["looks"]))
+    return min(looks, key=lambda setting: float(np.mean(looks[setting])))
+
+
+def tune(text: str, kind: str, kept: Path) -> list[dict[str, Any]]:
+    """Try every start with every rate, then decays with the best, then rates with the best decay.
+
+    Every setting is trained as long as the runs that count, from each of the tuning seeds.
+    """
+    settings = [
+        Run(text, start, rate, DECAYS[0], UPDATES[text], TUNING_SEEDS[0])
+        for start in STARTS[kind]
+        for rate in RATES[kind]
     ]
-    best = min(mine, key=lambda one: min(one["looks"]))
-    return Run(*(best[field] for field in Run._fields))
+
+    def tried() -> list[dict[str, Any]]:
+        runs = [run._replace(seed=s) for run in dict.fromkeys(settings) for s in TUNING_SEEDS]
+        return resume(runs, tuned, kept, processes=PROCESSES)
+
+    best = best_run(tried(), text, kind)
+    settings += [best._replace(decay=decay) for decay in DECAYS]
+    best = best_run(tried(), text, kind)
+    settings += [best._replace(learning_rate=rate) for rate in RATES[kind]]
+    return tried()
 
 
 def measure(kept: Path) -> dict[str, Any]:
@@ -130,18 +153,9 @@ def measure(kept: Path) -> dict[str, Any]:
     for name in UPDATES:
         (counts,) = resume([Counting(name)], _counted, kept)
         results["counted"][counts.pop("counted")] = counts
-        first = TUNING_UPDATES[name]
-        results["tuning"] += resume(
-            [Run(name, model, r, 0.0, first, TUNING_SEED) for model in MODELS for r in RATES],
-            tuned,
-            kept,
-        )
-        for model in ("LSTM", "plain"):
-            run = best_run(results["tuning"], name, model, first)._replace(updates=UPDATES[name])
-            results["tuning"] += resume(
-                [run._replace(decay=decay) for decay in DECAYS[name]], tuned, kept
-            )
-            run = best_run(results["tuning"], name, model, UPDATES[name])
+        for kind in STARTS:
+            results["tuning"] += tune(name, kind, kept)
+            run = best_run(results["tuning"], name, kind)
             results["runs"] += resume(
                 [run._replace(seed=seed) for seed in SEEDS],
                 partial(study, best=counts["best"]),
@@ -157,7 +171,7 @@ def _counted(one: Counting) -> dict[str, Any]:
 
 
 def tuned(run: Run) -> dict[str, Any]:
-    """Train a model for the sake of its learning rate."""
+    """Train a model for the sake of its setting."""
     return {**run._asdict(), "looks": train(run)[1]}
 
 

@@ -25,7 +25,7 @@ from lstm_course.training import Batch, Chunks, Trainer
 
 UNITS = {"stories": (64, 16), "reference": (128, 32)}
 """Units of the LSTM and columns of the embedding; plain cells have as many parameters."""
-LATER_RATES = (0.0003, 0.001, 0.003)
+LATER_RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01)
 ORDERS = range(1, 15)
 BATCH, CHUNK, LOOKS, CLIP = 32, 64, 20, 1.0
 STORIES = 400_000

@@ -23,10 +23,10 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(tasks, "python_reference", lambda: reference)
     for name, value in {
         "UPDATES": {"stories": 40, "reference": 40},
-        "TUNING_UPDATES": {"stories": 20, "reference": 20},
-        "RATES": (0.03, 0.01),
-        "DECAYS": {"stories": (0.0, 0.1), "reference": (0.0, 0.1)},
+        "RATES": {"LSTM": (0.03, 0.01), "plain": (0.01, 0.003)},
+        "DECAYS": (0.1, 0.0),
         "SEEDS": range(2),
+        "TUNING_SEEDS": range(100, 102),
         "PROCESSES": 1,
     }.items():
         monkeypatch.setattr(next_character, name, value)
@@ -270,6 +270,14 @@ def test_the_whole_experiment_goes_on_after_a_kill_as_if_nothing_had_happened(sm
         assert (small / f"next_character-{name}.npz").stat().st_size < 300_000
 
 
+def settings(one):
+    return one["model"], one["learning_rate"], one["decay"]
+
+
+def mean_look(results, setting):
+    return np.mean([min(one["looks"]) for one in results if settings(one) == setting])
+
+
 def check_form(result):
     """Check that a record holds every run of the design, with what was chosen and why."""
     assert result["command"] == "python -m lstm_course.experiments next_character"
@@ -283,23 +291,29 @@ def check_form(result):
                 if one["text"] == name and one["model"].startswith(model)
             ]
             assert [one["seed"] for one in runs] == list(next_character.SEEDS)
-            best = next_character.best_run(
-                result["tuning"], name, model, next_character.UPDATES[name]
-            )
-            assert best.seed == next_character.TUNING_SEED not in next_character.SEEDS
-            first = next_character.best_run(
-                result["tuning"], name, model, next_character.TUNING_UPDATES[name]
-            )
-            assert first[:3] == best[:3]  # text, model, rate; then decay
-            tried = {
-                (one["model"], one["learning_rate"], one["decay"])
+            mine = [
+                one
                 for one in result["tuning"]
-                if one["text"] == name and one["model"].startswith(model)
+                if (one["text"], one["model"].split(",")[0]) == (name, model)
+            ]
+            best = next_character.best_run(mine, name, model)
+            assert {one["updates"] for one in mine} == {next_character.UPDATES[name]}
+            assert not set(next_character.TUNING_SEEDS) & set(next_character.SEEDS)
+            tried = {
+                setting: [one["seed"] for one in mine if setting == settings(one)]
+                for setting in map(settings, mine)
             }
-            starts = [one for one in next_character.MODELS if one.startswith(model)]
-            assert tried == {
-                (one, rate, 0.0) for one in starts for rate in next_character.RATES
-            } | {(best.model, best.learning_rate, decay) for decay in next_character.DECAYS[name]}
+            assert all(seeds == list(next_character.TUNING_SEEDS) for seeds in tried.values())
+            starts, rates = next_character.STARTS[model], next_character.RATES[model]
+            first = {(one, rate, next_character.DECAYS[0]) for one in starts for rate in rates}
+            assert first <= set(tried)
+            start = min(first, key=lambda setting: mean_look(mine, setting))
+            second = {(*start[:2], decay) for decay in next_character.DECAYS}
+            assert second <= set(tried)
+            decay = min(first | second, key=lambda setting: mean_look(mine, setting))[2]
+            third = {(start[0], rate, decay) for rate in rates}
+            assert set(tried) == first | second | third
+            assert settings(best._asdict()) == min(tried, key=lambda one: mean_look(mine, one))
             for one in runs:
                 assert Run(*(one[field] for field in Run._fields)) == best._replace(
                     seed=one["seed"]
@@ -326,6 +340,9 @@ def check_form(result):
 def test_the_record_holds_every_run_of_the_design():
     result = experiments.recorded("next_character")
     check_form(result)
+    for one in result["runs"]:  # no rate that was chosen lies at an end of those that were tried
+        rates = next_character.RATES[one["model"].split(",")[0]]
+        assert min(rates) < one["learning_rate"] < max(rates)
     assert result["counted"]["reference"]["characters"] == [273060, 34133, 34133]
     for name in next_character.UPDATES:
         assert (experiments.RESULTS / f"next_character-{name}.npz").stat().st_size < 300_000
@@ -346,7 +363,7 @@ def test_any_file_can_be_looked_at(small, tmp_path, capsys):
     (tmp_path / "a.txt").write_text(tasks.stories(10_000, rng=rng())[0], encoding="utf-8")
     command.main(["next_character", "--file", str(tmp_path / "a.txt")])
     printed = capsys.readouterr().out
-    for name in ("xz", "LSTM, bias 1", "plain, orthogonal", "counting on", "learning on"):
+    for name in ("xz", "LSTM, bias 1", "plain, uniform", "counting on", "learning on"):
         assert name in printed
     assert printed.count("-grams, ") == 1
     rows = next_character_models.searched(str(tmp_path / "a.txt"))
