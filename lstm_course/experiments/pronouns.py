@@ -40,9 +40,9 @@ from lstm_course.tasks.gender import (
 from lstm_course.training import Batch, MiniBatches, Trainer
 
 MODELS = ("LSTM", "no forget gate", "plain")
-RATES = (0.03, 0.01, 0.003)
+RATES = (0.1, 0.03, 0.01, 0.003, 0.001)
 ALSO = (0.01,)  # another rate for the LSTM, to see what depends on it
-SEEDS, TUNING_SEEDS = range(5), (100, 101)
+SEEDS, TUNING_SEEDS = range(5), (100, 101, 102)
 UPDATES, BATCH, EVERY = 3000, 32, 250
 T, STORIES, ASKED = 49, 6000, 1000
 UNITS, PLAIN_UNITS, EMBEDDING = 16, 28, 12  # so that all models have about as many parameters
