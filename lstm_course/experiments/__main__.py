@@ -15,7 +15,6 @@ NAMES = (
     "captioning",
     "digit_reading",
     "forecasting",
-    "gate_worth",
 )
 
 
