@@ -298,7 +298,7 @@ class BlindCandidateParams(StandardParams):
 
     References
     ----------
-    Levy et al. (2018), doi:10.18653/v1/P18-2116, section 3, there "LSTM - S-RNN".
+    Levy et al. (2018), doi:10.18653/v1/P18-2116, section 3, there "LSTM - S-RNN", and without tanh.
 
     Examples
     --------

@@ -95,7 +95,7 @@ class GRUParams(Params):
 
 @dataclass(frozen=True, eq=False)
 class ResetBeforeGRUParams(GRUParams):
-    """The GRU as it was published: the reset gate acts before the product with U.
+    """The GRU of the conference paper: the reset gate acts before the product with U.
 
     n = tanh(W x + b_ih + U (r * h_prev) + b_hh). Of the two biases only the sum matters, and both
     are kept so that either form takes the other's arrays. Keras with reset_after=False, ONNX with
