@@ -93,9 +93,7 @@ def test_the_package_does_not_search():
         )[0]
         return np.array(captions.filled(found.words, end, limit)), found.log_probability
 
-    assert "they come from lc.models.decoding.beam_search" in refused(
-        "beam-search", with_the_package
-    )
+    assert "they come from lc.models.beam_search" in refused("beam-search", with_the_package)
 
 
 def test_a_product_of_many_probabilities_is_found_out():

@@ -179,27 +179,27 @@ def through_time_by_the_package(dh, x, h_prev, *arrays):
         (
             "coupled-step",
             lambda x, h, c, *arrays: variants.step(x, h, c, variants.CoupledParams(*arrays))[:2],
-            "family.step",
+            "step",
         ),
         (
             "coupled-step",
             lambda x, h, c, *arrays: variants.forward(
                 x[None], variants.CoupledParams(*arrays), h, c
             )[1],
-            "family.forward",
+            "forward",
         ),
         (
             "gru-step",
             lambda x, h, *matrices: variants.gru_step(x, h, params_of(*matrices))[0],
-            "gru.gru_step",
+            "gru_step",
         ),
         (
             "gru-step",
             lambda x, h, *matrices: variants.gru_forward(x[None], params_of(*matrices), h)[1],
-            "gru.gru_forward",
+            "gru_forward",
         ),
-        ("gru-backward", by_the_package, "gru.gru_step_backward"),
-        ("gru-backward", through_time_by_the_package, "gru.gru_backward"),
+        ("gru-backward", by_the_package, "gru_step_backward"),
+        ("gru-backward", through_time_by_the_package, "gru_backward"),
     ],
 )
 def test_the_package_s_steps_are_not_allowed(name, answer, function):

@@ -80,6 +80,9 @@ def name_of(function: Watched) -> str:
     if getattr(lstm_course, name, None) is function:
         return f"lc.{name}"
     module = "np" if function.__module__ == "numpy" else function.__module__
+    package = module.rpartition(".")[0]
+    if getattr(sys.modules.get(package), name, None) is function:
+        module = package  # which exports it
     return f"{module}.{name}".replace("lstm_course.", "lc.")
 
 
