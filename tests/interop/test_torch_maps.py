@@ -1,6 +1,8 @@
 import copy
 import subprocess
 import sys
+from dataclasses import fields
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,13 +19,22 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence  # noqa
 
 CASES = {
     "D": st.integers(1, 4),
-    "H": st.integers(1, 4),
+    "H": st.integers(2, 4),
     "layers": st.integers(1, 3),
     "bidirectional": st.booleans(),
     "dtype": st.sampled_from(["float64", "float32"]),
     "seed": st.integers(0, 99),
 }
-CLASSES = st.sampled_from([torch.nn.LSTM, lc.pytorch.LSTM])
+MODULES = [
+    torch.nn.LSTM,
+    lc.pytorch.LSTM,
+    torch.nn.GRU,
+    lc.pytorch.GRU,
+    partial(torch.nn.LSTM, proj_size=1),
+    partial(lc.pytorch.LSTM, proj_size=1),
+    lc.pytorch.PeepholeLSTM,
+]
+CELLS = st.sampled_from(["LSTM", "standard", "GRU", "projected", "peepholes"])
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 
 
@@ -34,70 +45,96 @@ def close(one, other, dtype):
     assert relative_error(one, other) <= TOLERANCE[dtype]
 
 
-def compare(lstm, module, dtype, seed):
+def compare(layer, module, dtype, seed):
     """Run both, forward and backward, on sequences of drawn lengths from drawn states."""
     rng = np.random.default_rng(seed)
-    T, N, D, H, cells = 4, 3, lstm.input_size, lstm.hidden_size, len(lstm.params)
-    width = H * lstm.directions
-    xs, h0, c0, dhs, dh, dc = (
-        rng.normal(size=shape).astype(dtype)
-        for shape in ((T, N, D), *[(cells, N, H)] * 2, (T, N, width), *[(cells, N, H)] * 2)
-    )
-    lengths = np.sort(rng.integers(1, T + 1, N))[::-1].copy()
-    hs, finals, cache = lstm.forward(xs, h0, c0, lengths, training=False)
-    dxs, dh0, dc0 = lstm.backward(dhs, cache, dh, dc)
+    T, N, cells = 4, 3, len(layer.params)
 
-    inputs = [torch.tensor(a, requires_grad=True) for a in (xs, h0, c0)]
+    def draw(*shape):
+        return rng.normal(size=shape).astype(dtype)
+
+    xs, dhs = draw(T, N, layer.input_size), draw(T, N, layer.output_size)
+    starts, dends = ([draw(cells, N, width) for width in layer.state_sizes] for _ in range(2))
+    lengths = np.sort(rng.integers(1, T + 1, N))[::-1].copy()
+    hs, finals, cache = layer.forward(xs, *starts, lengths=lengths, training=False)
+    dinputs = layer.backward(dhs, cache, *dends)
+
+    inputs = [torch.tensor(a, requires_grad=True) for a in (xs, *starts)]
     read = inputs[0].transpose(0, 1) if module.batch_first else inputs[0]
     packed = pack_padded_sequence(read, torch.from_numpy(lengths), module.batch_first)
-    out, ends = module.eval()(packed, tuple(inputs[1:]))
+    hx = tuple(inputs[1:])
+    out, ends = module.eval()(packed, hx if len(hx) == 2 else hx[0])
+    ends = ends if isinstance(ends, tuple) else (ends,)
     out = pad_packed_sequence(out, total_length=T)[0]
-    torch.autograd.backward((out, *ends), [torch.from_numpy(a) for a in (dhs, dh, dc)])
+    torch.autograd.backward((out, *ends), [torch.from_numpy(a) for a in (dhs, *dends)])
     for one, other in zip((hs, *finals), (out, *ends), strict=True):
         close(one, other, dtype)
-    for one, other in zip((dxs, dh0, dc0), inputs, strict=True):
+    for one, other in zip(dinputs, inputs, strict=True):
         close(one, other.grad, dtype)
-    named = {name: parameter.grad for name, parameter in module.named_parameters()}
-    names = [name for name in named if not name.startswith("bias_hh")]
-    ours = [grad for k, grad in enumerate(lstm.grads) if module.bias or k % 3 < 2]
-    for name, grad in zip(names, ours, strict=True):
-        close(grad, named[name], dtype)
+    grads = iter(layer.grads)
+    suffixes = [
+        name.removeprefix("weight_ih")
+        for name, _ in module.named_parameters()
+        if "weight_ih" in name
+    ]
+    for cell, suffix in zip(layer.params, suffixes, strict=True):
+        for field in fields(cell):
+            name = {"bias": "bias_ih", "peephole": "weight_ch"}.get(field.name, field.name)
+            grad, parameter = next(grads), getattr(module, name + suffix, None)
+            if parameter is not None:
+                close(grad, parameter.grad, dtype)
 
 
-@given(cls=CLASSES, bias=st.booleans(), batch_first=st.booleans(), **CASES)
+@given(
+    cls=st.sampled_from(MODULES),
+    bias=st.booleans(),
+    batch_first=st.booleans(),
+    **CASES,
+)
 def test_from_pytorch_gives_the_same_results(
     cls, D, H, layers, bias, batch_first, bidirectional, dtype, seed
 ):
     torch.manual_seed(seed)
     module = cls(
-        D, H, layers, bias, batch_first, bidirectional=bidirectional, dtype=getattr(torch, dtype)
-    )
+        D, H, layers, bias=bias, batch_first=batch_first, bidirectional=bidirectional,
+        dtype=getattr(torch, dtype),
+    )  # fmt: skip
     before = copy.deepcopy(module.state_dict())
-    compare(from_pytorch(module), module, dtype, seed)
+    for source in (module, module.state_dict()):
+        compare(from_pytorch(source), module, dtype, seed)
+        module.zero_grad()
     for name, tensor in module.state_dict().items():
         assert torch.equal(tensor, before[name])
 
 
-def drawn(D, H, layers, bidirectional, dtype, seed):
+def drawn(cell, D, H, layers, bidirectional, dtype, seed):
     rng = np.random.default_rng(seed)
     dropout = 0.25 if layers > 1 else 0.0
-    lstm = lc.LSTM(D, H, layers, bidirectional, dropout, rng=rng, dtype=dtype)
-    for array in lstm.arrays:
+    how = (D, H, layers, bidirectional, dropout)
+    more = {"proj_size": 1} if cell == "projected" else {}
+    if cell == "LSTM":
+        layer = lc.LSTM(*how, rng=rng, dtype=dtype)
+    else:
+        layer = lc.variants.Variant(cell, *how, rng=rng, dtype=dtype, **more)
+    for array in layer.arrays:
         array[:] = rng.normal(size=array.shape)
-    return lstm
+    return layer
 
 
-@given(**CASES)
-def test_to_pytorch_gives_the_same_results(dtype, seed, **sizes):
-    lstm = drawn(**sizes, dtype=dtype, seed=seed)
-    compare(lstm, to_pytorch(lstm), dtype, seed)
+@given(cell=CELLS, **CASES)
+def test_to_pytorch_gives_the_same_results(dtype, seed, **how):
+    layer = drawn(**how, dtype=dtype, seed=seed)
+    compare(layer, to_pytorch(layer), dtype, seed)
 
 
-@given(**CASES)
+@given(cell=CELLS, **CASES)
 def test_there_and_back_nothing_is_lost(**case):
     lstm = drawn(**case)
     module = to_pytorch(lstm)
     back = from_pytorch(module)
+    if case["cell"] != "standard":  # which comes back as an LSTM
+        assert type(back) is type(lstm)
+        assert getattr(back, "cell", None) == getattr(lstm, "cell", None)
     assert (back.input_size, back.hidden_size) == (lstm.input_size, lstm.hidden_size)
     assert (back.num_layers, back.directions) == (lstm.num_layers, lstm.directions)
     assert back.dropout.rate == module.dropout == (0.25 if lstm.num_layers > 1 else 0)
@@ -107,7 +144,7 @@ def test_there_and_back_nothing_is_lost(**case):
 
 
 def test_parameters_are_copied():
-    lstm = drawn(3, 2, 1, False, "float64", 0)
+    lstm = drawn("LSTM", 3, 2, 1, False, "float64", 0)
     before = [array.copy() for array in lstm.arrays]
     module = to_pytorch(lstm)
     back = from_pytorch(module)
@@ -161,31 +198,42 @@ def test_reparametrized_weights_are_read_as_the_module_uses_them():
 
 
 WRONG = (
-    "module must be a torch.nn.LSTM, torch.nn.LSTMCell or lstm_course.pytorch.LSTM, "
+    "module must be a torch.nn.LSTM, LSTMCell, GRU or GRUCell, a module of lstm_course.pytorch, "
     "or a state_dict, got "
+)
+NOT_OURS = (
+    'layer must be an lstm_course.LSTM, a Variant "standard", "projected", "peepholes" or "GRU", '
+    "or the parameters of one of their cells, got "
 )
 BIG = torch.zeros(8, 3)
 
 
-def without(name):
-    state = torch.nn.LSTM(3, 2, num_layers=2).state_dict()
+PART = "module is not a whole LSTM or GRU: {} is missing, left over or of another size"
+
+
+def without(name, **more):
+    state = torch.nn.LSTM(3, 2, num_layers=2, **more).state_dict()
     del state[name]
     return state
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_cell_is_a_layer_alone(bias):
-    for kind in (torch.nn.LSTMCell, lc.pytorch.LSTMCell):
-        cell = kind(3, 2, bias=bias, dtype=torch.float64)
-        xs = torch.randn(4, 5, 3, dtype=torch.float64)
-        h = c = torch.zeros(5, 2, dtype=torch.float64)
-        expected = []
-        for x in xs:
-            h, c = cell(x, (h, c))
-            expected.append(h.detach().numpy())
-        hs, (_, c_T), _ = from_pytorch(cell).forward(xs.numpy())
-        np.testing.assert_allclose(hs, expected, atol=1e-12)
-        np.testing.assert_allclose(c_T[0], c.detach().numpy(), atol=1e-12)
+@pytest.mark.parametrize("kind", [torch.nn.LSTMCell, lc.pytorch.LSTMCell, torch.nn.GRUCell])
+def test_a_cell_is_a_layer_alone(kind, bias):
+    cell = kind(3, 2, bias=bias, dtype=torch.float64)
+    xs, *states = (
+        torch.randn(*shape, dtype=torch.float64) for shape in ((4, 5, 3), (5, 2), (5, 2))
+    )
+    states = states[:1] if kind is torch.nn.GRUCell else states
+    starts = [s[None].numpy() for s in states]
+    expected = []
+    for x in xs:
+        states = cell(x, states if len(states) == 2 else states[0])
+        states = states if isinstance(states, tuple) else (states,)
+        expected.append(states[0].detach().numpy())
+    hs, finals, _ = from_pytorch(cell).forward(xs.numpy(), *starts)
+    np.testing.assert_allclose(hs, expected, atol=1e-12)
+    np.testing.assert_allclose(finals[-1][0], states[-1].detach().numpy(), atol=1e-12)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -214,22 +262,24 @@ def mixed():
     ("call", "error", "sentence"),
     [
         (lambda: from_pytorch(None), TypeError, WRONG + "NoneType"),
-        (lambda: from_pytorch(torch.nn.GRU(3, 2)), TypeError, WRONG + "GRU"),
-        (lambda: from_pytorch({}), ValueError, "module has LSTMs under the prefixes none, expected exactly one"),
-        (lambda: from_pytorch({"a.weight_ih_l0": BIG, "b.weight_ih_l0": BIG}), ValueError, "module has LSTMs under the prefixes 'a.' and 'b.', expected exactly one"),
-        (lambda: from_pytorch(torch.nn.GRU(3, 2).state_dict()), ValueError, "module is no whole LSTM: weight_ih_l0 is missing, left over or too small"),
-        (lambda: from_pytorch(torch.nn.LSTM(3, 2, proj_size=1).state_dict()), ValueError, "module has a projection: lstm_course.LSTM does not project hidden states"),
-        (lambda: from_pytorch(without("bias_hh_l1")), ValueError, "module is no whole LSTM: bias_hh_l1 is missing, left over or too small"),
-        (lambda: from_pytorch(without("weight_hh_l0")), ValueError, "module is no whole LSTM: weight_hh_l0 is missing, left over or too small"),
-        (lambda: from_pytorch(torch.nn.LSTM(3, 2, proj_size=1)), ValueError, "module has proj_size 1, expected 0: lstm_course.LSTM does not project its hidden states"),
+        (lambda: from_pytorch(torch.nn.RNN(3, 2)), TypeError, WRONG + "RNN"),
+        (lambda: from_pytorch(torch.nn.RNNCell(3, 2)), TypeError, WRONG + "RNNCell"),
+        (lambda: from_pytorch({}), ValueError, "module has LSTMs or GRUs under the prefixes none, expected just one"),
+        (lambda: from_pytorch({"a.weight_ih_l0": BIG, "b.weight_ih_l0": BIG}), ValueError, "module has LSTMs or GRUs under the prefixes 'a.' and 'b.', expected just one"),
+        (lambda: from_pytorch(torch.nn.RNN(3, 2).state_dict()), ValueError, PART.format("weight_hh_l0")),
+        (lambda: from_pytorch(without("bias_hh_l1")), ValueError, PART.format("bias_hh_l1")),
+        (lambda: from_pytorch(without("weight_hh_l0")), ValueError, PART.format("weight_hh_l0")),
+        (lambda: from_pytorch(without("weight_hr_l1", proj_size=1)), ValueError, PART.format("weight_hr_l1")),
+        (lambda: from_pytorch(torch.nn.GRU(3, 2).state_dict() | {"weight_ch_l0": BIG}), ValueError, PART.format("weight_hh_l0")),
         (lambda: from_pytorch(lc.pytorch.LSTM(3, 2, dtype=torch.bfloat16)), TypeError, "module has parameters of torch.bfloat16, expected torch.float32 or torch.float64"),
         (lambda: from_pytorch(torch.nn.LSTM(3, 2).half()), TypeError, "module has parameters of torch.float16, expected torch.float32 or torch.float64"),
         (lambda: from_pytorch(mixed()), TypeError, "module has parameters of torch.float32 and torch.float64, expected torch.float32 or torch.float64"),
         (lambda: from_pytorch(torch.nn.LSTM(3, 2, device="meta")), ValueError, 'module is on the device "meta", expected parameters that have values'),
         (lambda: from_pytorch(torch.nn.LSTM(3, 2, 2, dropout=1.0)), ValueError, "dropout rate must be from 0 to below 1, got 1.0"),
         (lambda: from_pytorch(torch.nn.LSTM(3, 2), rng=0), TypeError, r"rng must be a numpy.random.Generator such as np.random.default_rng\(0\), got int"),
-        (lambda: to_pytorch(torch.nn.LSTM(3, 2)), TypeError, "lstm must be an lstm_course.LSTM or LSTMParams, got torch.nn.modules.rnn.LSTM"),
-        (lambda: to_pytorch([1.0]), TypeError, "lstm must be an lstm_course.LSTM or LSTMParams, got builtins.list"),
+        (lambda: to_pytorch(torch.nn.LSTM(3, 2)), TypeError, NOT_OURS + "torch.nn.modules.rnn.LSTM"),
+        (lambda: to_pytorch([1.0]), TypeError, NOT_OURS + "builtins.list"),
+        (lambda: to_pytorch(lc.variants.Variant("GRU, reset before", 3, 2, rng=np.random.default_rng(0))), TypeError, NOT_OURS + "a Variant 'GRU, reset before'"),
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_sentence(call, error, sentence):
