@@ -214,12 +214,13 @@ def test_bad_input_gets_one_sentence(call, error, sentence):
         call()
 
 
-def test_attributes_that_say_what_is_usual_change_nothing():
+@DIRECTIONS
+def test_attributes_that_say_what_is_usual_change_nothing(directions):
     usual = {
-        "clip": 0.5,
-        "activations": ["Sigmoid", "Tanh", "Tanh"],
+        "activations": ["Sigmoid", "Tanh", "Tanh"] * directions,
         "layout": 0,
         "input_forget": 0,
     }
-    (cell,) = node(**usual)()
-    assert type(cell) is lc.variants.ClippedParams
+    usual |= {"direction": ["forward", "bidirectional"][directions - 1], "clip": 0.5}
+    cells = cells_of(Node("LSTM", usual, **drawn("LSTM", directions)))
+    assert [type(cell) for cell in cells] == [lc.variants.ClippedParams] * directions
