@@ -28,6 +28,7 @@ class InitialState(Layer):
     Examples
     --------
     >>> import numpy as np
+    >>> from lstm_course.layers import LSTM
     >>> lstm = LSTM(3, 4, num_layers=2, rng=np.random.default_rng(0))
     >>> initial = InitialState(lstm)
     >>> (h0, c0), batch_size = initial.forward(5)
@@ -86,6 +87,7 @@ class SequenceModel(Layer):
     Examples
     --------
     >>> import numpy as np
+    >>> from lstm_course.layers import LSTM
     >>> rng = np.random.default_rng(0)
     >>> model = SequenceModel(LSTM(3, 4, rng=rng), Linear(4, 2, rng=rng))
     >>> outputs, (h, c), cache = model.forward(np.ones((5, 1, 3)))
@@ -222,6 +224,7 @@ class FinalStateModel(SequenceModel):
     Examples
     --------
     >>> import numpy as np
+    >>> from lstm_course.layers import LSTM
     >>> rng = np.random.default_rng(0)
     >>> model = FinalStateModel(LSTM(3, 4, rng=rng), Linear(4, 2, rng=rng), reads="c")
     >>> outputs, (h, c), cache = model.forward(np.ones((5, 1, 3)))
