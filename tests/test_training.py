@@ -464,6 +464,13 @@ class TestFit:
 class TestInterrupt:
     """Ctrl-C anywhere, and the same call again: the run that was never interrupted."""
 
+    @pytest.fixture(autouse=True)
+    def heard(self):
+        """Let Ctrl-C raise, also where the tests run in the background, which ignores it."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+        signal.signal(signal.SIGINT, before)
+
     def run(
         self, trainer, batches=adding_batches, validate=lambda model: float(model.arrays[0].sum())
     ):
