@@ -9,6 +9,7 @@ from lstm_course.experiments import RESULTS, record
 NAMES = (
     "gradients_travel",
     "remembering",
+    "gate_worth",
     "next_character",
     "verb_number",
     "pronouns",
