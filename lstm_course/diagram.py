@@ -7,9 +7,13 @@ parsed into operations; every operation becomes a block, every use of a value an
 import ast
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path
 
 from lstm_course.figures import COLORS, INK, Picture, figure, show
 
@@ -165,65 +169,133 @@ def block_diagram(equations: str = LSTM, alt: str = "") -> Picture:
     """
     blocks = parse(equations)
     _place(blocks)
-    low, high = min(block.y for block in blocks), max(block.y for block in blocks)
-    columns = max(block.column for block in blocks)
-    width = columns + 2.2
-    fig, ax = figure(width=min(7.6, 0.95 * width), height=0.72 * (high - low) + 0.9)
+    alt = alt or "Block diagram of " + "; ".join(equations.strip().splitlines())
+    wide, tall = (show(_drawn(blocks, form), alt) for form in (_WIDE, _TALL))
+    return Picture(wide.svg, alt, tall.svg)
 
-    def x_of(block: Block) -> float:  # an affine block takes the width of two columns
-        return block.column * 1.0 + (0.8 if block.kind == "affine" else 1.3 * (block.column > 1))
 
-    def half_of(block: Block) -> float:
-        return {"affine": 0.88, "operation": 0.3}.get(block.kind, 0.33)
+class _Form(NamedTuple):
+    """How a diagram lies on the page: along its flow, and across it. A unit is a column or lane."""
 
-    for block in blocks:
-        # An input of a map in a later column goes round the maps before it, in a track of its own.
-        late = block.kind == "affine" and block.column > 1
-        around = [source for source in block.sources if late and source.kind == "input"]
-        for source in block.sources:
-            track = 0.14 * around.index(source) if source in around else 0.0
-            ax.add_patch(
-                FancyArrowPatch(
-                    (x_of(source) + half_of(source) - track, source.y - 0.25 * (source in around)),
-                    (x_of(block) - half_of(block), block.y - track),
-                    connectionstyle="angle,angleA=-90,angleB=180,rad=6"
-                    if source in around
-                    else "arc3",
-                    arrowstyle="-|>",
-                    mutation_scale=9,
-                    linewidth=1.5,
-                    color=source.color,
-                    shrinkA=0,
-                    shrinkB=0,
-                )
+    tall: bool
+    along: float  # inches per unit
+    across: float
+    sizes: dict[str, tuple[float, float]]  # a block's half length and half width, by its kind
+
+    def place(self, block: Block) -> tuple[float, float]:
+        """Return where a block stands; what follows the maps makes room for their length."""
+        length, others = self.sizes["affine"][0], self.sizes["operation"][0]
+        room = {0: 0.0, 1: 1.0}.get(block.column, 2.0) * (length - others)
+        if block.kind == "affine" and block.column > 1:
+            room -= length - others
+        return block.column + room + 0.3 * (block.column > 0), block.y  # 0.3 for the rails
+
+    def point(self, along: float, across: float) -> tuple[float, float]:
+        """Return the page's coordinates: a tall diagram flows down, its first lane at the left."""
+        return (
+            (-across * self.across, -along * self.along)
+            if self.tall
+            else (
+                along * self.along,
+                across * self.across,
             )
-    for block in blocks:
-        if block.kind in ("affine", "operation"):
-            half = half_of(block)
-            ax.add_patch(
-                FancyBboxPatch(
-                    (x_of(block) - half, block.y - 0.27),
-                    2 * half,
-                    0.54,
-                    boxstyle=f"round,pad=0,rounding_size={0.1 if block.kind == 'affine' else 0.24}",
-                    facecolor=block.color,
-                    edgecolor="none",
-                    alpha=0.2,
-                )
-            )
-        state = block.kind in ("input", "output")
-        ax.text(
-            x_of(block),
-            block.y,
-            _math(block.label, state),
-            ha="center",
-            va="center",
-            size={"affine": min(9, 230 / len(block.label)), "operation": 10}.get(block.kind, 15),
-            color=block.color if state else INK,
         )
-    ax.set(xlim=(-0.4, width - 0.4), ylim=(low - 0.45, high + 0.45))
+
+
+_WIDE = _Form(
+    False, 0.95, 0.72, {"affine": (0.88, 0.27), "operation": (0.3, 0.27), "input": (0.3, 0.25)}
+)
+_TALL = _Form(
+    True, 0.58, 0.8, {"affine": (0.6, 0.45), "operation": (0.34, 0.27), "input": (0.4, 0.25)}
+)
+
+
+def _drawn(blocks: list[Block], form: _Form) -> Figure:
+    """Draw blocks that have their places."""
+    at = {id(block): form.place(block) for block in blocks}
+    half = {id(b): form.sizes.get(b.kind, form.sizes["input"]) for b in blocks}
+    ends = [at[id(b)][0] + side * half[id(b)][0] for b in blocks for side in (-1, 1)]
+    lanes = [block.y + side * 0.45 for block in blocks for side in (-1, 1)]
+    corners = [form.point(a, y) for a in (min(ends), max(ends)) for y in (min(lanes), max(lanes))]
+    (left, right), (low, high) = ((min(one), max(one)) for one in zip(*corners, strict=True))
+    fig, ax = figure(width=right - left + 0.1, height=high - low + 0.1)
+    for block in blocks:
+        for source in block.sources:
+            path = [form.point(*one) for one in _way(source, block, blocks, at, half)]
+            arrow = FancyArrowPatch(
+                path=Path(path),
+                arrowstyle="-|>",
+                mutation_scale=9,
+                linewidth=1.5,
+                joinstyle="round",
+                color=source.color,
+            )
+            ax.add_patch(arrow)
+    for block in blocks:
+        x, y = form.point(*at[id(block)])
+        if block.kind in ("affine", "operation"):
+            length, width = half[id(block)]
+            (x0, x1), (y0, y1) = (
+                sorted(pair)
+                for pair in zip(
+                    form.point(at[id(block)][0] - length, block.y - width),
+                    form.point(at[id(block)][0] + length, block.y + width),
+                    strict=True,
+                )
+            )
+            rounding = 0.08 if block.kind == "affine" else 0.17
+            box = FancyBboxPatch(
+                (x0, y0),
+                x1 - x0,
+                y1 - y0,
+                boxstyle=f"round,pad=0,rounding_size={rounding}",
+                facecolor=block.color,
+                edgecolor="none",
+                alpha=0.2,
+            )
+            ax.add_patch(box)
+        state = block.kind in ("input", "output")
+        text = _math(block.label, state)
+        size = {"affine": min(9, 230 / len(block.label)), "operation": 10}.get(block.kind, 15)
+        if form.tall and block.kind == "affine":  # a term per line
+            text = re.sub(r" ([+-]) ", r"$\n$\1 ", text)
+            size = min(10, 132 / max(map(len, re.split(r" [+-] ", block.label))))
+        color = block.color if state else INK
+        ax.text(x, y, text, ha="center", va="center", size=size, color=color, linespacing=1.4)
+    ax.set(xlim=(left, right), ylim=(low, high))
     ax.axis("off")
-    return show(fig, alt or "Block diagram of " + "; ".join(equations.strip().splitlines()))
+    return fig
+
+
+def _way(
+    source: Block,
+    block: Block,
+    blocks: list[Block],
+    at: Mapping[int, tuple[float, float]],
+    half: Mapping[int, tuple[float, float]],
+) -> list[tuple[float, float]]:
+    """Return the corners of the arrow from a source to a block, along and across.
+
+    What several maps read runs down a bus, one rail for each input, from which every map takes its
+    own. An input of a map in a later column goes round the maps before it, in a track of its own.
+    All else leaves a block along the flow, and turns once.
+    """
+    start, end = at[id(source)][0] + half[id(source)][0], at[id(block)][0] - half[id(block)][0]
+    inputs = [one for one in block.sources if one.kind == "input"]
+    maps = [one for one in blocks if one.kind == "affine" and one.column == 1]
+    if block.kind == "affine" and source in inputs:
+        k = inputs.index(source)
+        if block.column > 1:
+            lane, out = block.y - 0.14 * k, at[id(source)][0] - 0.27 * k
+            return [(out, source.y - half[id(source)][1]), (out, lane), (end, lane)]
+        if len(maps) > 1:
+            rail, lane = start + 0.1 + 0.15 * k, block.y + 0.1 - 0.2 * k
+            return [(start, source.y), (rail, source.y), (rail, lane), (end, lane)]
+    if source.y == block.y or (block.kind == "affine" and source.kind == "input"):
+        return [(start, source.y), (end, block.y)]
+    middle, width = at[id(block)][0], half[id(block)][1]
+    side = block.y + math.copysign(width, source.y - block.y)
+    return [(start, source.y), (middle, source.y), (middle, side)]
 
 
 def _color(name: str) -> str:

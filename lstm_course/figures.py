@@ -80,17 +80,24 @@ _STYLE: dict[Any, Any] = {
 
 
 class Picture:
-    """A figure as inline SVG; a notebook shows it when it is a cell's last expression."""
+    """A figure as inline SVG; a notebook shows it when it is a cell's last expression.
 
-    def __init__(self, svg: str, alt: str) -> None:
+    One that would be too small on a phone brings a narrow form, which the site shows there.
+    """
+
+    def __init__(self, svg: str, alt: str, narrow: str = "") -> None:
         self.svg = svg
         self.alt = alt
+        self.narrow = narrow
 
     def __repr__(self) -> str:
         return f"Picture: {self.alt}"
 
     def _repr_html_(self) -> str:
-        return self.svg
+        if not self.narrow:
+            return self.svg
+        wide = f'<div class="lc-wide">{self.svg}</div>'
+        return wide + f'<div class="lc-narrow" hidden>{self.narrow}</div>'
 
 
 def figure(
@@ -336,7 +343,7 @@ def gate_traces(
 
 
 def colored_text(text: str, rows: Mapping[str, Array], *, width: int = 72) -> Figure:
-    """Write a text with a number behind each character, as a color: blue below 0, red above.
+    """Write a text with a number behind each character, as a color: grey below 0, pink above.
 
     Parameters
     ----------
@@ -355,8 +362,8 @@ def colored_text(text: str, rows: Mapping[str, Array], *, width: int = 72) -> Fi
 
     Examples
     --------
-    >>> show(colored_text("the cat", {"unit 3": np.linspace(-1, 1, 7)}), "Blue to red.")
-    Picture: Blue to red.
+    >>> show(colored_text("the cat", {"unit 3": np.linspace(-1, 1, 7)}), "Grey to pink.")
+    Picture: Grey to pink.
     """
     for name, values in rows.items():
         if np.shape(values) != (len(text),):
@@ -377,14 +384,14 @@ def colored_text(text: str, rows: Mapping[str, Array], *, width: int = 72) -> Fi
         ax.set_title(name, loc="left")
         ax.axis("off")
         for (line, column), character, value in zip(places, text, values, strict=True):
-            color, strength = COLORS["f" if value > 0 else "i"], abs(value) / strongest
+            color, strength = SERIES["accent"] if value > 0 else INK, abs(value) / strongest
             ax.add_patch(
                 Rectangle(
                     (column, line),
                     1,
                     1,
                     color=color,
-                    alpha=0.75 * strength,
+                    alpha=(0.6 if value > 0 else 0.3) * strength,
                     linewidth=0,
                     clip_on=False,
                 )

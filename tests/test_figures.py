@@ -138,9 +138,9 @@ def test_colored_text_shows_every_character_and_number():
     assert "".join(one.get_text() for one in first.texts) == "ab\u21b5cde"
     places = [patch.get_xy() for patch in first.patches]
     assert places == [(0, 0), (1, 0), (0, 1), (0, 2), (1, 2), (0, 3)]  # broken after two
-    assert [round(patch.get_alpha(), 3) for patch in first.patches] == [0, 0.375, 0.75, 0, 0, 0.75]
-    red, blue = (to_hex(first.patches[k].get_facecolor()) for k in (5, 2))
-    assert (red, blue) == (figures.COLORS["f"], figures.COLORS["i"])
+    assert [round(patch.get_alpha(), 3) for patch in first.patches] == [0, 0.3, 0.3, 0, 0, 0.6]
+    pink, grey = (to_hex(first.patches[k].get_facecolor()) for k in (5, 2))
+    assert (pink, grey) == (figures.SERIES["accent"], figures.INK)
     assert not any(patch.get_alpha() for patch in second.patches)
     with pytest.raises(ValueError, match=r"one has shape \(5,\), expected \(6,\)"):
         figures.colored_text(text, {"one": np.zeros(5)})
@@ -217,6 +217,36 @@ def test_blocks_of_a_diagram_do_not_overlap():
             for other in blocks[:k]:
                 if one.column == other.column:
                     assert abs(one.y - other.y) >= 0.55, (one.label, other.label)
+
+
+def test_every_map_is_fed_from_one_rail_for_each_input_and_no_rail_meets_a_block():
+    blocks = diagram.parse(diagram.LSTM)
+    diagram._place(blocks)
+    form = diagram._WIDE
+    at = {id(block): form.place(block) for block in blocks}
+    half = {id(b): form.sizes.get(b.kind, form.sizes["input"]) for b in blocks}
+    maps = [block for block in blocks if block.kind == "affine"]
+    rails = {}
+    for block in maps:
+        for source in block.sources:
+            way = diagram._way(source, block, blocks, at, half)
+            rails.setdefault(source.label, set()).add(way[1][0])
+            assert way[-1][0] == at[id(block)][0] - half[id(block)][0]
+            assert abs(way[-1][1] - block.y) < half[id(block)][1]
+    assert {name: len(many) for name, many in rails.items()} == {"x": 1, "h_prev": 1}
+    (x_rail,), (h_rail,) = rails.values()
+    left = min(at[id(block)][0] - half[id(block)][0] for block in maps)
+    assert half[id(blocks[0])][0] < x_rail < h_rail < left
+
+
+def test_a_diagram_has_a_narrow_form_that_fits_a_phone():
+    for equations in (diagram.LSTM, diagram.RNN, diagram.GRU):
+        picture = diagram.block_diagram(equations)
+        narrow = float(re.search(r"max-width: (\d+)px", picture.narrow)[1])
+        assert narrow <= 400  # so that letters of 10 points have 8 on a page of 330 pixels
+        html = picture._repr_html_()
+        assert html.count('aria-label="Block diagram of') == 2
+        assert '<div class="lc-narrow" hidden>' in html  # where no stylesheet of ours is read
 
 
 @pytest.mark.parametrize(
