@@ -1,4 +1,4 @@
-"""The capstone: train an LSTM on a task of one's choice, and hand in its weights."""
+"""The capstone: train an LSTM on a task of your choice, and hand in its weights."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from lstm_course.exercises.engine.networks import (
 
 
 def _untrained(D: int = 2, H: int = 8, K: int = 1, task: Any = "adding", **others: Any) -> Any:
-    """Return what a hand-in looks like, with weights that nobody has trained."""
+    """Return what a hand-in looks like, with untrained weights."""
     rng = np.random.default_rng([D, H, K])
     W, U, b = LSTMParams.init(D, H, rng=rng).arrays()
     arrays = (W, U, b, rng.normal(size=(K, H)), np.zeros(K))
@@ -69,30 +69,28 @@ QUESTIONS = tuple(
             "start",
             3,
             (
-                "Begin small: does the loss on one and the same batch fall to nearly 0? If not, "
-                "look at the loss, its mask and the read-out, not at the length of training.",
-                "A model of one LSTM layer and a linear read-out, Adam, clipping, and a batch of "
-                "new sequences at every update, as in chapter 11 (losses-and-optimizers) and "
-                "chapter 14 (remembering).",
-                "16 units, 32 sequences a batch, a learning rate of 0.01, a few hundred updates; "
-                "at first a large bias in the forget gates and a very negative one in the input "
-                "gates. "
-                "The loss is the mean squared error for adding, else the cross-entropy, at the "
-                "last step.",
+                "Start small: does the loss on one and the same batch fall to nearly 0? If not, "
+                "don't train longer: look at the loss, its mask and the read-out.",
+                "Use a model of one LSTM layer and a linear read-out, with Adam, clipping, and a "
+                "batch of new sequences at every update, as in chapter 11 (losses-and-optimizers) "
+                "and chapter 14 (remembering).",
+                "16 units, 32 sequences per batch, a learning rate of 0.01, a few hundred "
+                "updates. Start with a large bias in the forget gates and a very negative one in "
+                "the input gates. The loss at the last step is the mean squared error for adding, "
+                "and the cross-entropy otherwise.",
             ),
         ),
         (
             "target",
             5,
             (
-                "Look at the loss over time. If it lies flat at that of guessing, the memory is "
-                "too short; if it falls slowly, there is only patience missing.",
+                "Look at the loss over time. If it stays flat at the level of guessing, the "
+                "memory is too short; if it falls slowly, you only need patience.",
                 "Chapter 14 (remembering) sets the biases of forget gates and input gates by the "
-                "length of the "
-                "task. How much does a forget gate keep over 40 steps with a bias of 1, and how "
-                "much with one of 3?",
-                "Begin with a bias of 3 in the forget gates and of -3 in the input gates, and "
-                "train for 600 updates or more.",
+                "length of the task. How much does a forget gate keep over 40 steps with a bias "
+                "of 1, and how much with a bias of 3?",
+                "Start with a bias of 3 in the forget gates and -3 in the input gates, and train "
+                "for 600 updates or more.",
             ),
         ),
     )

@@ -31,18 +31,18 @@ def _case(N: int, H: int) -> Case:
 
 LARGE = Case({"N": 2, "H": 3}, {"x": np.array([[-1e4, -800, 0], [1.5, 800, 1e4]])}, large=True)
 NEAR_0 = Case({"N": 2, "H": 1}, {"x": np.array([[1.3e-3], [-2.1e-3]])})
-"""Here tanh is a small difference of two shares: in float32 its last digits are gone."""
+"""Here tanh is a small difference between two shares: float32 loses its last digits."""
 CASES = (_case(3, 3), _case(1, 1), _case(1, 4), _case(4, 2), NEAR_0, LARGE, _case(2, 5))
 
 
 OVERFLOW = (
-    "The values are right, but a power grows out of range on the way, and NumPy warns. The "
-    "exponential must only meet numbers that are not positive, in both branches."
+    "The values are right, but an exponential overflows on the way, and NumPy warns. In both "
+    "branches, the exponential must never get a positive number."
 )
 SIGMOID_MISTAKES: Mistakes = {
     (
-        "This is 1 - sigmoid(x): it falls where it must rise. Look at the sign in the exponent, "
-        "and at which branch belongs to which sign of x."
+        "This is 1 - sigmoid(x): it falls where it should rise. Check the sign in the exponent, "
+        "and which branch belongs to which sign of x."
     ): (
         lambda x: sigmoid(-x),
         lambda x: 1 / (1 + np.exp(x)),
@@ -50,13 +50,13 @@ SIGMOID_MISTAKES: Mistakes = {
     ),
     **shared(as_it_is, "brackets"),
     **each(
-        "Right for x {}. For {} x your result is that of -x: the other branch is missing.",
+        "Right for x {}. For {} x, you return the result for -x: the other branch is missing.",
         {
             (">= 0", "negative"): (lambda x: sigmoid(np.abs(x)),),
             ("< 0", "positive"): (lambda x: sigmoid(-np.abs(x)),),
         },
     ),
-    "This is tanh, which can be negative. A share lies in 0 to 1.": (lambda x: tanh(x),),
+    "This is tanh, which can be negative. A share lies between 0 and 1.": (lambda x: tanh(x),),
     **each(
         "This is the sigmoid of {} the argument.",
         {
@@ -65,19 +65,19 @@ SIGMOID_MISTAKES: Mistakes = {
         },
     ),
     **said("value-asked", lambda x: sigmoid_derivative(x), f="the sigmoid"),
-    "The sigmoid is taken twice, so the result never falls below a half.": (
+    "You take the sigmoid twice, so your result never falls below a half.": (
         lambda x: sigmoid(sigmoid(x)),
     ),
-    "This is a softmax, whose shares add up to 1. Each entry is squashed on its own.": (
+    "This is a softmax, whose shares add up to 1. Squash each entry on its own.": (
         lambda x: softmax_over(x, None),
         lambda x: np.exp(x) / np.exp(x).sum(),
     ),
-    "This is a step from 0 to 1. The sigmoid rises smoothly.": (
+    "This jumps from 0 to 1. The sigmoid rises smoothly.": (
         lambda x: (x > 0).astype(x.dtype),
         lambda x: (x >= 0).astype(x.dtype),
     ),
-    "This cuts x off at 0 and 1. The sigmoid bends smoothly.": (lambda x: np.clip(x, 0, 1),),
-    "x is cut off too early: beyond the limit your result no longer changes.": tuple(
+    "This clips x at 0 and 1. The sigmoid bends smoothly.": (lambda x: np.clip(x, 0, 1),),
+    "You clip x too early: beyond the limit, your result no longer changes.": tuple(
         lambda x, limit=limit: sigmoid(np.clip(x, -limit, limit))
         for limit in (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20)
     ),
@@ -87,7 +87,9 @@ SIGMOID_MISTAKES: Mistakes = {
     ),
 }
 SIGMOID_PROPERTIES: dict[str, Property] = {
-    "Every result must lie in 0 to 1.": lambda f, rng: _between(f(rng.normal(size=(3, 4))), 0, 1),
+    "Every result must lie between 0 and 1.": lambda f, rng: _between(
+        f(rng.normal(size=(3, 4))), 0, 1
+    ),
     "sigmoid(-x) must be 1 - sigmoid(x), for every x.": lambda f, rng: _is_odd(
         f, rng.normal(scale=3, size=(3, 4)), half=0.5
     ),
@@ -121,21 +123,21 @@ def tanh_from_sigmoid(x: Array, sigmoid: Answer) -> Array:
     return 2 * sigmoid(2 * x) - 1
 
 
-NOT_FROM_SIGMOID = "The values are right, but you do not use the sigmoid that you are given."
+NOT_FROM_SIGMOID = "The values are right, but you don't use the sigmoid that you're given."
 TANH_MISTAKES: Mistakes = {
     **said("tanh-of-half", lambda x, s: 2 * s(x) - 1, lambda x, s: s(x) - s(-x)),
-    "Right but for its range: yours runs from 0 to 1, and tanh from -1 to 1.": (
+    "Right except for its range: yours runs from 0 to 1, but tanh runs from -1 to 1.": (
         lambda x, s: s(2 * x),
     ),
-    "Your result runs from 0 to 2. It has to be shifted.": (lambda x, s: 2 * s(2 * x),),
-    "Your result never rises above 0: the 1 is taken off before the sigmoid is stretched.": (
+    "Your result runs from 0 to 2. Shift it.": (lambda x, s: 2 * s(2 * x),),
+    "Your result never rises above 0: you subtract the 1 before you stretch the sigmoid.": (
         lambda x, s: s(2 * x) - 1,
         lambda x, s: 2 * (s(2 * x) - 1),
     ),
-    "Your result runs from -1/2 to 1/2. It has to be stretched.": (lambda x, s: s(2 * x) - 0.5,),
+    "Your result runs from -1/2 to 1/2. Stretch it.": (lambda x, s: s(2 * x) - 0.5,),
     (
-        "The argument is scaled by a wrong factor: the slope of tanh at 0 is 1, and that "
-        "of the sigmoid a quarter."
+        "You scale the argument by the wrong factor: at 0 the slope of tanh is 1, and the "
+        "sigmoid's is a quarter."
     ): (
         lambda x, s: 2 * s(x / 2) - 1,
         lambda x, s: 2 * s(4 * x) - 1,
@@ -144,11 +146,11 @@ TANH_MISTAKES: Mistakes = {
         lambda x, s: 1 - 2 * s(2 * x),
         lambda x, s: 2 * s(-2 * x) - 1,
     ),
-    "The 1 is taken from the argument. It has to be taken from the stretched sigmoid.": (
+    "You subtract the 1 from the argument. Subtract it from the stretched sigmoid instead.": (
         lambda x, s: 2 * s(2 * x - 1),
     ),
     "This is the sigmoid of x itself.": (lambda x, s: s(x),),
-    "The argument is squashed before it is doubled.": (lambda x, s: 2 * s(2 * s(x)) - 1,),
+    "You squash the argument before you double it.": (lambda x, s: 2 * s(2 * s(x)) - 1,),
     **said("value-asked", lambda x, s: tanh_derivative(x), f="tanh"),
     NOT_FROM_SIGMOID: (
         lambda x, s: np.tanh(x),
@@ -173,27 +175,27 @@ SIGMOID_DERIVATIVE_MISTAKES: Mistakes = {
     **shared(
         lambda wrong: lambda x: wrong(x, sigmoid, sigmoid_derivative), *SLOPES, f="the sigmoid"
     ),
-    "This is 1 - sigmoid(x), one of two factors.": (lambda x: sigmoid(-x),),
-    "The two shares are added, which gives 1 everywhere. They must be multiplied.": (
+    "This is 1 - sigmoid(x), only one of the two factors.": (lambda x: sigmoid(-x),),
+    "You add the two shares, which gives 1 everywhere. Multiply them.": (
         lambda x: sigmoid(x) + sigmoid(-x),
         lambda x: np.ones_like(x),
     ),
     **said("argument-for-value", lambda x: x * (1 - x), f="the sigmoid"),
-    "The second factor is 1 + sigmoid(x), and two shares must add up to 1.": (
+    "Your second factor is 1 + sigmoid(x), but two shares must add up to 1.": (
         lambda x: sigmoid(x) * (1 + sigmoid(x)),
     ),
-    "The square belongs to the rule of tanh. The sigmoid's has none.": (
+    "The square belongs to the rule for tanh. The sigmoid's rule has none.": (
         lambda x: 1 - sigmoid(x) ** 2,
     ),
-    "This is the square of one share. The second factor is what is left of it to 1.": (
+    "This is the square of one share. The second factor is what the first one leaves of 1.": (
         lambda x: sigmoid(x) ** 2,
         lambda x: sigmoid(-x) ** 2,
     ),
-    "What is left to 1 is the sigmoid of minus x. You take the sigmoid of 1 minus x.": (
+    "The share that's left is the sigmoid of minus x. You take the sigmoid of 1 minus x.": (
         lambda x: sigmoid(x) * sigmoid(1 - x),
     ),
     "This is the derivative of tanh.": (lambda x: tanh_derivative(x),),
-    "The chain rule's inner derivative is left out: -1 / (1 + exp(-x))^2 misses a factor.": (
+    "You leave out the chain rule's inner derivative: -1 / (1 + exp(-x))^2 lacks a factor.": (
         lambda x: -(sigmoid(x) ** 2),
     ),
     SIGMOID_DIGITS: (
@@ -216,26 +218,28 @@ TANH_DIGITS = wording("digits-lost", f="tanh", at=20, single=10)
 TANH_DERIVATIVE_MISTAKES: Mistakes = {
     **shared(lambda wrong: lambda x: wrong(x, tanh, tanh_derivative), *SLOPES, f="tanh"),
     "The square is missing.": (lambda x: 1 - tanh(x),),
-    "The sign before the square is wrong: no slope of tanh is larger than 1.": (
+    "The sign before the square is wrong: the slope of tanh is never larger than 1.": (
         lambda x: 1 + tanh(x) ** 2,
     ),
-    "This is the square of tanh. The slope is what is left of it to 1.": (lambda x: tanh(x) ** 2,),
-    "This is the sigmoid's rule, applied to tanh.": (lambda x: tanh(x) * (1 - tanh(x)),),
+    "This is the square of tanh. The slope is what the square leaves of 1.": (
+        lambda x: tanh(x) ** 2,
+    ),
+    "You apply the sigmoid's rule to tanh.": (lambda x: tanh(x) * (1 - tanh(x)),),
     **said("argument-for-value", lambda x: 1 - x**2, f="tanh"),
     "This is the derivative of the sigmoid.": (lambda x: sigmoid_derivative(x),),
     (
-        "A factor is missing. tanh is a sigmoid stretched twice: its argument is doubled, and so "
-        "is its value. Each leaves a factor of its own."
+        "A factor is missing. To get tanh, you stretch a sigmoid twice, doubling its argument "
+        "and its value, and each time you gain a factor."
     ): (
         lambda x: sigmoid_derivative(2 * x),
         lambda x: 2 * sigmoid_derivative(2 * x),
     ),
-    "The factor is right, but the slope of the sigmoid is taken at x where 2x is meant.": (
+    "Your factor is right, but you take the sigmoid's slope at x, where it should be at 2x.": (
         lambda x: 4 * sigmoid_derivative(x),
     ),
     (
-        "One of your two sigmoids has the wrong argument. They are two shares that add up to 1, at "
-        "twice x and at minus twice x."
+        "One of your two sigmoids has the wrong argument. They're two shares that add up to 1: "
+        "one at twice x, the other at minus twice x."
     ): (
         lambda x: 4 * sigmoid(2 * x) ** 2,
         lambda x: 4 * sigmoid(2 * x) * sigmoid(-x),
@@ -264,12 +268,12 @@ def chain(w: Array, x: Array, c: Array) -> tuple[Array, Array, Array]:
 
 
 def _chained(slope: Array, w: Array, x: Array, gate: Array) -> tuple[Array, Array, Array]:
-    """Return dw, dx and dc with this slope of y with respect to the product of w and x."""
+    """Return dw, dx and dc, given the slope of y with respect to the product of w and x."""
     return slope * x, slope * w, gate
 
 
 def _multiplied(gate: Array, w: Array, x: Array, c: Array) -> tuple[Array, Array, Array]:
-    """Return dw, dx and dc with the slope of this gate in matrix products."""
+    """Return dw, dx and dc, with the slope of this gate in matrix products."""
     slope = gate * (1 - gate)
     return slope @ x * c, slope @ w * c, gate
 
@@ -279,24 +283,24 @@ def _chain_case(N: int, H: int) -> Case:
 
 
 CHAIN_MISTAKES: Mistakes = {
-    "The gate stands where its derivative is meant.": (
+    "You use the gate itself where its derivative belongs.": (
         lambda w, x, c: (c * sigmoid(w * x) * x, c * sigmoid(w * x) * w, sigmoid(w * x)),
     ),
-    "The derivative of the sigmoid is taken at its value. It is meant at its argument.": (
+    "You take the sigmoid's derivative at its value. Take it at its argument.": (
         lambda w, x, c: (
             c * sigmoid_derivative(sigmoid(w * x)) * x,
             c * sigmoid_derivative(sigmoid(w * x)) * w,
             sigmoid(w * x),
         ),
     ),
-    "The gradient to the gate is scaled by the other factor of the product. It is missing.": (
+    "A factor is missing: in a product, the gradient of the gate is scaled by the other factor.": (
         lambda w, x, c: (
             sigmoid_derivative(w * x) * x,
             sigmoid_derivative(w * x) * w,
             sigmoid(w * x),
         ),
     ),
-    "The chain ends too early: the product inside the sigmoid has a derivative as well.": (
+    "Your chain ends too early: the product inside the sigmoid has a derivative too.": (
         lambda w, x, c: (
             c * sigmoid_derivative(w * x),
             c * sigmoid_derivative(w * x),
@@ -304,8 +308,8 @@ CHAIN_MISTAKES: Mistakes = {
         ),
     ),
     (
-        "dw and dx have changed places: in the order, or in the inner product, where each factor's "
-        "derivative is the other one."
+        "dw and dx are swapped: either you return them in the wrong order, or you mix up the "
+        "inner product, where each factor's derivative is the other one."
     ): (
         lambda w, x, c: (
             c * sigmoid_derivative(w * x) * w,
@@ -313,7 +317,7 @@ CHAIN_MISTAKES: Mistakes = {
             sigmoid(w * x),
         ),
     ),
-    "c stands inside the sigmoid. In y it multiplies the sigmoid's result.": (
+    "You put c inside the sigmoid. In y it multiplies the sigmoid's result.": (
         lambda w, x, c: _chained(c * sigmoid_derivative(w * x * c), w, x, sigmoid(w * x)),
         lambda w, x, c: (
             c * sigmoid_derivative(w * x * c) * x,
@@ -321,34 +325,34 @@ CHAIN_MISTAKES: Mistakes = {
             w * x * sigmoid_derivative(w * x * c),
         ),
     ),
-    "The slope of the sigmoid is taken at one factor. Its argument is the product of w and x.": (
+    "You take the sigmoid's slope at one factor. Its argument is the product of w and x.": (
         lambda w, x, c: _chained(c * sigmoid_derivative(x), w, x, sigmoid(w * x)),
         lambda w, x, c: _chained(c * sigmoid_derivative(w), w, x, sigmoid(w * x)),
     ),
-    "The slope is that of tanh, 1 minus the square. The sigmoid's rule has another form.": (
+    "Your slope is that of tanh, 1 minus the square. The sigmoid's rule is a different one.": (
         lambda w, x, c: _chained(c * (1 - sigmoid(w * x) ** 2), w, x, sigmoid(w * x)),
     ),
-    "Your slope is only what the sigmoid leaves to 1. The sigmoid itself, its other factor, is "
+    "Your slope is only what the sigmoid leaves of 1. The other factor, the sigmoid itself, is "
     "missing.": (lambda w, x, c: _chained(c * sigmoid(-w * x), w, x, sigmoid(w * x)),),
     **said(
         "matrix-product",
         lambda w, x, c: _multiplied(sigmoid(w @ x.T), w, x, c),
         lambda w, x, c: _multiplied(sigmoid(w * x), w, x, c),
     ),
-    "In the inner product each factor gets the other one. You give both factors to both.": (
+    "In the inner product, each factor gets the other one. You give both factors to both.": (
         lambda w, x, c: (*[c * sigmoid_derivative(w * x) * w * x] * 2, sigmoid(w * x)),
     ),
-    "This is the value y. How much it grows with c is asked for.": (
+    "This is the value y. The question asks how much y grows with c.": (
         lambda w, x, c: (*chain(w, x, c)[:2], sigmoid(w * x) * c),
     ),
-    "y depends on c through a product, so the other factor scales the gradient.": (
+    "y depends on c through a product, so the gradient of c is scaled by the other factor.": (
         lambda w, x, c: (*chain(w, x, c)[:2], np.ones_like(c)),
         lambda w, x, c: (*chain(w, x, c)[:2], c),
     ),
-    "c meets the gate itself. The gate's slope belongs to w and x alone.": (
+    "c meets the gate itself. The gate's slope only matters for w and x.": (
         lambda w, x, c: (*chain(w, x, c)[:2], sigmoid_derivative(w * x)),
     ),
-    "A sum passes a gradient whole, a product scales it: factors are added here.": (
+    "You add factors. A sum passes a gradient unchanged, but a product scales it.": (
         lambda w, x, c: (
             c + sigmoid_derivative(w * x) + x,
             c + sigmoid_derivative(w * x) + w,
@@ -370,12 +374,14 @@ QUESTIONS = (
         name="sigmoid",
         points=3,
         hints=(
-            "Which argument makes the exponential of the formula too large? Try x = -1000 and x = "
-            "1000 on their own and read the warnings.",
-            "Take the exponential of minus the absolute value of x, once. It lies between 0 and 1 "
-            "whatever x is. Then write the share for x >= 0 and for x < 0 with that number alone.",
+            "For which x does the exponential in the formula get too large? Try x = -1000 and x "
+            "= 1000 on their own, and read the warnings.",
+            "Take the exponential of minus the absolute value of x, just once. It lies between 0 "
+            "and 1, whatever x is. Then write the share for x >= 0, and the one for x < 0, with "
+            "that number alone.",
             "Call that number s. The share is 1 / (1 + s) where x is at least 0, and s / (1 + s) "
-            "where it is negative: the denominator is the same, so only the numerator is chosen.",
+            "where x is negative. The denominator is the same, so you only have to choose the "
+            "numerator.",
         ),
         exam=FunctionExam(
             name="sigmoid",
@@ -385,17 +391,19 @@ QUESTIONS = (
             mistakes=SIGMOID_MISTAKES,
             properties=SIGMOID_PROPERTIES,
             demands={OVERFLOW: _never_warns},
-            right="Right for small and large values, without a warning, in float32 too. The check "
-            "allows a relative error of 1e-6, and an absolute one of 1e-9 where values are tiny.",
+            right="Right for small and large values, without a warning, and in float32 too. The "
+            "check allows a relative error of 1e-6, and an absolute one of 1e-9 where "
+            "values are tiny.",
         ),
     ),
     Question(
         name="tanh",
         points=1,
         hints=(
-            "tanh runs from -1 to 1 and the sigmoid from 0 to 1. What maps one range to the other?",
-            "Stretch the sigmoid's value to twice its height and shift it down. Then compare the "
-            "steepness at 0: the sigmoid's slope there is a quarter, that of tanh is 1.",
+            "tanh runs from -1 to 1, and the sigmoid from 0 to 1. What maps one range to the "
+            "other?",
+            "Stretch the sigmoid's value to twice its height and shift it down. Then compare how "
+            "steep the two are at 0: the sigmoid's slope there is a quarter, that of tanh is 1.",
             "Take the sigmoid of twice x, double it, and subtract 1.",
         ),
         exam=FunctionExam(
@@ -413,7 +421,7 @@ QUESTIONS = (
                 ),
             },
             demands={NOT_FROM_SIGMOID: _uses_what_it_is_given},
-            right="Right: tanh is a sigmoid, stretched.",
+            right="Right: tanh is a stretched sigmoid.",
         ),
     ),
     Question(
@@ -421,10 +429,10 @@ QUESTIONS = (
         points=2,
         hints=(
             _compare("sigmoid", 20),
-            "The slope is the product of two shares that add up to 1. Which sigmoid gives the "
-            "second share directly, without a subtraction?",
-            "By the symmetry of the sigmoid the second share is the sigmoid of minus x. Multiply "
-            "the two.",
+            "The slope is the product of two shares that add up to 1. Which sigmoid gives you "
+            "the second share directly, without a subtraction?",
+            "Because the sigmoid is symmetric, the second share is the sigmoid of minus x. "
+            "Multiply the two.",
         ),
         exam=FunctionExam(
             name="sigmoid_derivative",
@@ -436,13 +444,13 @@ QUESTIONS = (
                 "No slope may be negative or above a quarter.": lambda f, rng: _between(
                     f(rng.normal(scale=3, size=(3, 4))), 0, 0.25 + 1e-9
                 ),
-                "The slope at -x must be that at x.": lambda f, rng: np.allclose(
+                "The slopes at -x and x must be equal.": lambda f, rng: np.allclose(
                     f(-np.ones((1, 2))), f(np.ones((1, 2)))
                 ),
             },
             demands={SIGMOID_DIGITS: _keeps_digits},
             forbidden=(pointwise.sigmoid_derivative, pointwise.tanh_derivative),
-            right="Right, and with all digits where the sigmoid is flat.",
+            right="Right, with all digits even where the sigmoid is flat.",
         ),
     ),
     Question(
@@ -450,10 +458,10 @@ QUESTIONS = (
         points=2,
         hints=(
             _compare("tanh", 10),
-            "tanh is a stretched sigmoid, so its slope is a sigmoid's slope, taken at another "
-            "place, times a number. The value at x = 0 tells which number.",
-            "Take the slope of the sigmoid at twice x, and multiply it by 4: a factor of 2 for the "
-            "height, another for the doubled argument.",
+            "tanh is a stretched sigmoid, so its slope is a sigmoid's slope, taken somewhere "
+            "else, times a number. The value at x = 0 tells you which number.",
+            "Take the sigmoid's slope at twice x and multiply it by 4: a factor of 2 for the "
+            "height, and another for the doubled argument.",
         ),
         exam=FunctionExam(
             name="tanh_derivative",
@@ -465,26 +473,26 @@ QUESTIONS = (
                 "No slope may be negative or above 1.": lambda f, rng: _between(
                     f(rng.normal(scale=2, size=(3, 4))), 0, 1 + 1e-9
                 ),
-                "The slope at -x must be that at x.": lambda f, rng: np.allclose(
+                "The slopes at -x and x must be equal.": lambda f, rng: np.allclose(
                     f(-np.ones((1, 2))), f(np.ones((1, 2)))
                 ),
             },
             demands={TANH_DIGITS: _keeps_tanh_digits},
             forbidden=(pointwise.tanh_derivative, pointwise.sigmoid_derivative),
-            right="Right, and with all digits where tanh is flat.",
+            right="Right, with all digits even where tanh is flat.",
         ),
     ),
     Question(
         name="chain",
         points=2,
         hints=(
-            "Name the steps of the way forward: a product, a sigmoid, a product. Go back from y, "
-            "and ask at each step what it does to a gradient.",
+            "Name the steps of the forward pass: a product, a sigmoid, a product. Go back from "
+            "y, and ask of each step what it does to a gradient.",
             "The outer product hands the gate to c, and c to the gate. What goes to the gate is "
-            "scaled by the sigmoid's slope, at the argument that it had. Then comes the inner "
-            "product, in which each factor gets the other.",
-            "For c it is the sigmoid of w times x. For w it is c, times the slope at w times x, "
-            "times x; for x the same with w in the last place.",
+            "then scaled by the sigmoid's slope, at the argument that the sigmoid had. Last "
+            "comes the inner product, where each factor gets the other one.",
+            "For c, it's the sigmoid of w times x. For w, it's c, times the slope at w times x, "
+            "times x. For x it's the same, with w in the last place.",
         ),
         exam=FunctionExam(
             name="chain",
@@ -507,7 +515,7 @@ QUESTIONS = (
                         )
                     )
                 ),
-                "y is c times a share, so every entry of dc lies in 0 to 1.": (
+                "y is c times a share, so every entry of dc lies between 0 and 1.": (
                     lambda f, rng: _between(f(*rng.normal(size=(3, 2, 3)))[2], 0, 1)
                 ),
             },

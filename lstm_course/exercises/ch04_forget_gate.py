@@ -30,12 +30,12 @@ def solution(x: Array, h_prev: Array, c_prev: Array, W: Array, U: Array, b: Arra
 
 
 def _by(gate: Answer) -> Answer:
-    """Return an answer that keeps the share gate(x, h_prev, W, U, b)."""
+    """Return an answer that keeps the share gate(x, h_prev, W, U, b) of c_prev."""
     return lambda x, h, c, W, U, b: gate(x, h, W, U, b) * c
 
 
 def _used(use: Callable[[Array, Array, Array], Array]) -> Answer:
-    """Return an answer that is use(f, c_prev, h_prev) of the right gate."""
+    """Return an answer that uses the right gate in its own way, as use(f, c_prev, h_prev)."""
     return lambda x, h, c, W, U, b: use(gates.forget_gate(x, h, W, U, b), c, h)
 
 
@@ -52,10 +52,10 @@ MISTAKES: Mistakes = {
         lambda x, h, c, W, U, b: sigmoid(x @ W.T + h @ U.T) * c + b,
         lambda x, h, c, W, U, b: (sigmoid(x @ W.T + h @ U.T) + b) * c,
     ),
-    "The cell state stands inside the sigmoid. The gate is computed first, then multiplied.": (
+    "You put the cell state inside the sigmoid. Compute the gate first, then multiply.": (
         lambda x, h, c, W, U, b: sigmoid(affine(x, h, W, U, b) * c),
     ),
-    "The cell state is squashed. What the gate acts on is c_prev itself.": (
+    "You squash the cell state. The gate acts on c_prev itself.": (
         _used(lambda f, c, h: f * tanh(c)),
     ),
     **shared(_sigmoid_of, *SUM),
@@ -68,12 +68,12 @@ MISTAKES: Mistakes = {
     **said("f-added", _used(lambda f, c, h: f + c)),
     **said("matrix-product", _used(lambda f, c, h: f @ c), _used(lambda f, c, h: f @ c.T)),
     **shared(_sigmoid_of, *AXES),
-    **said(  # whether the bias is turned as well or not
+    **said(  # whether or not the bias is turned as well
         "axis-of-batch",
         lambda x, h, c, W, U, b: sigmoid(W @ x.T + U @ h.T + b) * c,
         lambda x, h, c, W, U, b: sigmoid(W @ x.T + U @ h.T + b[:, None]) * c,
     ),
-    "The values are right and the axes exchanged: your result is (H, N), expected (N, H).": (
+    "The values are right, but the axes are swapped: your result is (H, N), expected (N, H).": (
         _used(lambda f, c, h: (f * c).T),
     ),
     **said(
@@ -97,7 +97,7 @@ MISTAKES: Mistakes = {
         lambda x, h, c, W, U, b: sigmoid(W @ x[-1] + U @ h[-1] + b) * c,
         lambda x, h, c, W, U, b: sigmoid((x @ W.T + h @ U.T + b).sum(axis=0)) * c,
         lambda x, h, c, W, U, b: sigmoid((x @ W.T + h @ U.T + b).mean(axis=0)) * c,
-        own="a gate of its own, and yours share one",
+        own="its own gate, but yours share one",
     ),
 }
 
@@ -117,10 +117,9 @@ def _keeps_all(answer: Guarded, rng: np.random.Generator) -> bool:
 
 
 PROPERTIES: dict[str, Property] = {
-    "No entry of the result may be larger than that of c_prev: a share lies in 0 to 1.": (
-        _never_grows
-    ),
-    "With a bias of 50 everything must be kept, and your result is not c_prev.": _keeps_all,
+    "No entry of the result may be larger than the same entry of c_prev: a share lies between 0 "
+    "and 1.": (_never_grows),
+    "With a bias of 50 the gate must keep everything, but your result isn't c_prev.": _keeps_all,
 }
 
 
@@ -140,13 +139,13 @@ FORGET_GATE = Question(
     name="forget-gate",
     points=4,
     hints=(
-        "Compute the gate first and look at it alone: is every entry between 0 and 1, and does its "
-        "shape fit that of c_prev? Then ask what the gate does to the old memory.",
-        "Two maps, one of the input and one of the hidden state, are added, and the bias with "
-        "them. One sigmoid squashes the sum. With sequences as rows, each row of a weight matrix "
-        "has to meet a row of the batch, so the matrix enters transposed.",
-        "The pre-activation is the batch x times W transposed, plus h_prev times U transposed, "
-        "plus b. Its sigmoid has shape (N, H), as c_prev has. Multiply the two entry by entry.",
+        "Compute the gate first and look at it alone. Is every entry between 0 and 1, and does "
+        "its shape fit that of c_prev? Then ask what the gate does to the old memory.",
+        "Add two maps, one of the input and one of the hidden state, and the bias. Then squash "
+        "the sum with one sigmoid. Since sequences are rows, each row of a weight matrix has to "
+        "meet a row of the batch, so the matrix goes in transposed.",
+        "The sum is the batch x times W transposed, plus h_prev times U transposed, plus b. Its "
+        "sigmoid has shape (N, H), just like c_prev. Multiply the two entry by entry.",
     ),
     exam=FunctionExam(
         name="forget_gate",
@@ -169,7 +168,8 @@ FORGET_GATE = Question(
             gates.output_gate,
             gates.preactivation,
         ),
-        right="Right for one sequence and for batches, for small and large values, in float32 too.",
+        right="Right for one sequence and for batches, for small and large values, and in "
+        "float32 too.",
     ),
 )
 
@@ -189,21 +189,21 @@ class PuzzleExam(Exam):
     """Whether W (3, 6) and b (3,) give f = sigmoid(W [c_prev; x] + b), whatever they are."""
 
     mistakes: Mapping[str, tuple[Any, ...]] = {
-        "Your columns fit [x; c]. The puzzle joins them as [c; x].": (
+        "Your columns fit [x; c], but the puzzle joins them as [c; x].": (
             weights(LOGIT, PUZZLE_X, PUZZLE_C),
         ),
-        "W [c; x] + b is [0.7, 0.2, 0.6] before the sigmoid. It has to be so after it.": (
+        "W [c; x] + b is [0.7, 0.2, 0.6] before the sigmoid. It should be that after it.": (
             weights(PUZZLE_F),
         ),
         **shared(lambda inverse: weights(inverse(PUZZLE_F)), *INVERSE),
         "The gate is 1 - f, [0.3, 0.8, 0.4]. A sign is wrong in your inverse.": (weights(-LOGIT),),
         (
-            "W [c; x] alone is already what it must be, and b adds something to it. Weights and "
+            "W [c; x] alone is already right, and then b adds something to it. Let weights and "
             "bias share the work."
         ): ((weights(LOGIT)[0], LOGIT), (weights(LOGIT)[0], np.ones(3))),
         "b alone is already the number inside the sigmoid, and W [c; x] comes on top of it. "
         "Subtract that product from b.": ((weights(np.ones(3))[0], LOGIT),),
-        "The product W [c; x] is added to b, where it has to be subtracted: it is counted twice.": (
+        "You add the product W [c; x] to b, so it's counted twice. Subtract it instead.": (
             (weights(np.ones(3))[0], LOGIT + 1),
         ),
     }
@@ -238,17 +238,17 @@ class PuzzleExam(Exam):
         factor = a / LOGIT
         if factor[0] > 0 and np.ptp(factor) < 1e-4 and abs(factor[0] - 1) > 1e-2:
             raise WrongAnswer(
-                f"W [c; x] + b is {factor[0]:.4g} times what it must be, at all three units. Is "
-                "something counted twice, left unscaled, or a logarithm to another base?"
+                f"W [c; x] + b is {factor[0]:.4g} times what it should be, at all three units. Did "
+                "you count something twice, forget to scale it, or use a logarithm to another base?"
             )
         if np.allclose(f, PUZZLE_F, rtol=0, atol=5e-3):
             raise WrongAnswer(
                 f"Close: the gate is {np.array2string(f, precision=5)}. Keep more digits, or let "
-                "NumPy compute the weights: the check wants 1e-6."
+                "NumPy compute the weights: the check allows an error of 1e-6."
             )
         raise WrongAnswer(
             f"The gate is {np.array2string(f, precision=4)}, expected [0.7, 0.2, 0.6]. "
-            f"Wrong at unit {int(np.argmax(np.abs(f - PUZZLE_F)))} most of all."
+            f"Unit {int(np.argmax(np.abs(f - PUZZLE_F)))} is furthest off."
         )
 
     def _pair(self, answer: Any) -> tuple[Array, Array]:
@@ -276,12 +276,12 @@ PUZZLE = Question(
     name="forget-gate-puzzle",
     points=2,
     hints=(
-        "Go backward from the result. Which number must stand inside the sigmoid for the gate to "
-        "come out as 0.7? Exercise 1 of chapter 2 (pointwise) asks the same.",
-        "The inverse of the sigmoid is the logit. It gives three numbers. Each row of W has to "
-        "turn the six numbers of [c; x] into one of them, and very many rows do.",
-        "Take each row of W along [c; x] itself: that vector, times the logit of this unit, "
-        "divided by the vector's squared length. The bias can then be zero.",
+        "Work backward from the result. Which number has to go into the sigmoid so that the gate "
+        "comes out as 0.7? Exercise 1 of chapter 2 (pointwise) asks the same.",
+        "The inverse of the sigmoid is the logit, and it gives you three numbers. Each row of W "
+        "has to turn the six numbers of [c; x] into one of them. Very many rows do.",
+        "Point each row of W along [c; x] itself: take that vector, times the logit of this "
+        "unit, divided by the vector's squared length. Then the bias can be zero.",
     ),
     exam=PuzzleExam(),
 )

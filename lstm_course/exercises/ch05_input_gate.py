@@ -52,9 +52,9 @@ def _cancelling() -> Case:
 
 
 def _split(answer: Answer, by: int = 0) -> Answer:
-    """Return an answer to the question from one that is given W and U of each map apart.
+    """Return an answer to the question, from one that gets each map's W and U separately.
 
-    The matrices are cut after as many columns as x has, or h_prev if `by` is 1.
+    The matrices are split after as many columns as x has, or as h_prev has if `by` is 1.
     """
 
     def joined(
@@ -92,7 +92,7 @@ def input_gate(
 
 
 def _squashed(of_i: Squash, of_g: Squash, a: Answer = affine) -> Answer:
-    """Return an answer that squashes the two sums in its own way, or has sums of its own."""
+    """Return an answer with its own squashing of the two sums, or with its own sums."""
     return _split(
         lambda x, h, Wi, Ui, bi, Wg, Ug, bg: (
             of_i(a(x, h, Wi, Ui, bi)),
@@ -120,7 +120,7 @@ def _both(gate: Answer) -> Answer:
 
 
 def _exchanged(change: Answer) -> Answer:
-    """Return an answer that takes other parameters: change returns W, U and b of i, then of g."""
+    """Return an answer with other parameters: change returns W, U and b for i, then for g."""
     return _split(lambda x, h, *given: _input_gate(x, h, *change(*given)))
 
 
@@ -139,36 +139,36 @@ def _one_below_the_other(
 INPUT_GATE_MISTAKES: Mistakes = {
     **shared(_candidate_squashed, *CANDIDATE),
     **shared(_gate_squashed, *GATE),
-    "The candidate runs from -2 to 2. It has to lie in -1 to 1, as tanh does.": (
+    "Your candidate runs from -2 to 2. It should lie between -1 and 1, as tanh does.": (
         _candidate_squashed(lambda a: 4 * sigmoid(a) - 2),
         _candidate_squashed(lambda a: 2 * tanh(a)),
     ),
     **shared(_candidate_squashed, *TANH),
     **each(
-        "The gate and the candidate share one sum, that of the {}. Each has a map of its own.",
+        "Your gate and candidate share one sum, the {}'s. Each has a map of its own.",
         {
             "gate": (_exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wi, Ui, bi, Wi, Ui, bi)),),
             "candidate": (_exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wg, Ug, bg, Wg, Ug, bg)),),
         },
     ),
     **each(
-        "The candidate is given the {} of the input gate.",
+        "You give the candidate the {} of the input gate.",
         {
             "bias": (_exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wi, Ui, bi, Wg, Ug, bi)),),
             "matrix": (_exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wi, Ui, bi, Wi, Ui, bg)),),
         },
     ),
-    "The input gate is given the bias of the candidate.": (
+    "You give the input gate the bias of the candidate.": (
         _exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wi, Ui, bg, Wg, Ug, bg)),
     ),
-    "The candidate reads h_prev through the recurrent weights of the input gate.": (
+    "Your candidate reads h_prev through the recurrent weights of the input gate.": (
         _exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wi, Ui, bi, Wg, Ui, bg)),
     ),
-    "The candidate reads x through the input weights of the input gate.": (
+    "Your candidate reads x through the input weights of the input gate.": (
         _exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wi, Ui, bi, Wi, Ug, bg)),
     ),
     **each(
-        "This is what is written, gate times candidate. The {} itself is asked for.",
+        "This is what's written, gate times candidate. The question asks for the {} itself.",
         {
             "candidate": (_instead(lambda i, g: (i, i * g)),),
             "gate": (_instead(lambda i, g: (i * g, g)),),
@@ -177,16 +177,17 @@ INPUT_GATE_MISTAKES: Mistakes = {
     **shared(_both, *UNSUMMED),
     **shared(lambda a: _squashed(sigmoid, tanh, a), *(key for key in SUM if key != "joined-apart")),
     (
-        "x and h_prev are joined in the other order: the first D columns of a matrix belong to x, "
+        "You join x and h_prev in the other order. The first D columns of a matrix belong to x, "
         "the last H to h_prev."
     ): (lambda x, h, Wi, bi, Wg, bg: input_gate(h, x, Wi, bi, Wg, bg),),
     (
-        "Right where D = H, and not elsewhere: the first D columns of a matrix belong to x, the "
-        "last H to h_prev."
+        "Right only where D = H: the first D columns of a matrix belong to x, and the last H to "
+        "h_prev."
     ): (_split(_input_gate, by=1),),
-    "The columns of a matrix that belong to h_prev are not transposed: a row of them belongs to a "
-    "unit.": (_squashed(sigmoid, tanh, lambda x, h, W, U, b: x @ W.T + h @ U + b),),
-    "x and h_prev are put one below the other. They stand side by side, along the second axis.": (
+    "You don't transpose the columns that belong to h_prev, but each of their rows is a unit's.": (
+        _squashed(sigmoid, tanh, lambda x, h, W, U, b: x @ W.T + h @ U + b),
+    ),
+    "You stack x and h_prev on top of each other. Put them side by side, along the second axis.": (
         _one_below_the_other,
     ),
     **said(
@@ -203,11 +204,11 @@ INPUT_GATE_MISTAKES: Mistakes = {
         lambda x, h, *given: tuple(
             np.tile(one, (len(x), 1)) for one in input_gate(x[:1], h[:1], *given)
         ),
-        own="a gate of its own, and yours share one",
+        own="its own gate, but yours share one",
     ),
-    # What is wrong with both results together comes last: else it were said of one alone.
-    "The two squashing functions have changed places.": (_squashed(tanh, sigmoid),),
-    "The parameters have changed places: the gate is given the candidate's, and the other way.": (
+    # Mistakes in both results at once come last. Otherwise they'd be reported for one alone.
+    "You swap the two squashing functions.": (_squashed(tanh, sigmoid),),
+    "You swap the parameters: the gate gets the candidate's, and the candidate gets the gate's.": (
         _exchanged(lambda Wi, Ui, bi, Wg, Ug, bg: (Wg, Ug, bg, Wi, Ui, bi)),
     ),
 }
@@ -226,8 +227,8 @@ def _keeps_bounds(answer: Guarded, rng: np.random.Generator) -> bool:
 
 
 INPUT_GATE_PROPERTIES: dict[str, Property] = {
-    "Every entry of i must lie in 0 to 1, and every entry of g in -1 to 1.": _keeps_bounds,
-    "With the sign of W_g and b_g turned, g must turn its sign, and i stay as it is.": _mirrors,
+    "Every entry of i must lie between 0 and 1, every entry of g between -1 and 1.": _keeps_bounds,
+    "Flip the sign of W_g and b_g: then g must flip its sign, and i must stay the same.": _mirrors,
 }
 
 
@@ -245,49 +246,49 @@ def _update_case(N: int, H: int) -> Case:
 
 UPDATE_MISTAKES: Mistakes = {
     **shared(as_it_is, *UPDATE),
-    "The candidate has no effect: the input gate says how much, and you never say of what.": (
+    "The candidate has no effect: your input gate says how much, but nothing says of what.": (
         lambda c, f, i, g: f * c + i,
     ),
-    "The gates have no effect: old memory and candidate are added whole.": (
+    "The gates have no effect: you add the whole old memory and the whole candidate.": (
         lambda c, f, i, g: c + g,
     ),
     **said("f-added", lambda c, f, i, g: (f + c) + i * g),
-    "Both shares are formed by adding. A share of something is a product.": (
+    "You form both shares by adding. A share of something is a product.": (
         lambda c, f, i, g: (f + c) + (i + g),
         lambda c, f, i, g: (f + c) * (i + g),
     ),
-    "What is written is subtracted from what is kept.": (lambda c, f, i, g: f * c - i * g,),
-    "The gates have changed places: the input gate acts on the old state, f on the candidate.": (
+    "You subtract what's written from what's kept. Add them.": (lambda c, f, i, g: f * c - i * g,),
+    "You swap the gates: the input gate acts on the old state, and f on the candidate.": (
         lambda c, f, i, g: i * c + f * g,
     ),
-    "The forget gate acts on what is written too. It has to act on the old state alone.": (
+    "Your forget gate acts on what's written too. It should only act on the old state.": (
         lambda c, f, i, g: f * (c + i * g),
     ),
-    "The old cell state is counted twice: whole, and once more through the forget gate.": (
+    "You count the old cell state twice: whole, and again through the forget gate.": (
         lambda c, f, i, g: c + f * c + i * g,
     ),
     (
-        "Right for one sequence, N = 1, and wrong for batches: each row has gates and a state of "
-        "its own."
+        "Right for one sequence, N = 1, but wrong for batches: each row has its own gates and "
+        "state."
     ): (
         lambda c, f, i, g: f[:1] * c[:1] + i[:1] * g[:1],
         lambda c, f, i, g: f[:1] * c + i[:1] * g,
     ),
-    "The work is done in float32: half of the digits are lost on the way, whatever you return.": (
+    "You work in float32, which loses half of the digits on the way, whatever you return.": (
         lambda c, f, i, g: cell_update(*(one.astype(np.float32) for one in (c, f, i, g))).astype(
             c.dtype
         ),
     ),
-    "The input gate acts on what is kept too. It has to act on the candidate alone.": (
+    "Your input gate acts on what's kept too. It should only act on the candidate.": (
         lambda c, f, i, g: i * (f * c + g),
     ),
-    "The new cell state is squashed. It has no bound, and tanh stands elsewhere.": (
+    "You squash the new cell state. It has no bound: the tanh belongs elsewhere.": (
         lambda c, f, i, g: tanh(f * c + i * g),
     ),
-    "The old cell state is squashed before it is kept. The gate acts on c_prev itself.": (
+    "You squash the old cell state before you keep it. The gate acts on c_prev itself.": (
         lambda c, f, i, g: f * tanh(c) + i * g,
     ),
-    "f, i and g come squashed already. You squash what must not be squashed again.": (
+    "f, i and g are already squashed, and you squash some of them again.": (
         lambda c, f, i, g: sigmoid(f) * c + sigmoid(i) * tanh(g),
         lambda c, f, i, g: sigmoid(f) * c + sigmoid(i) * g,
         lambda c, f, i, g: f * c + i * tanh(g),
@@ -303,7 +304,7 @@ UPDATE_MISTAKES: Mistakes = {
 
 
 def _acts(f: float, i: float, expected: Callable[[Array, Array], Array]) -> Property:
-    """Return whether gates that are the same number everywhere do what is expected."""
+    """Return whether the answer does what's expected if each gate is one number everywhere."""
 
     def holds(answer: Guarded, rng: np.random.Generator) -> bool:
         c, g = rng.normal(size=(2, 2, 3))
@@ -314,13 +315,13 @@ def _acts(f: float, i: float, expected: Callable[[Array, Array], Array]) -> Prop
 
 
 UPDATE_PROPERTIES: dict[str, Property] = {
-    "With f = 1 and i = 0 everywhere the cell state must stay as it is.": _acts(
+    "With f = 1 and i = 0 everywhere, the cell state must stay as it is.": _acts(
         1, 0, lambda c, g: c
     ),
-    "With f = 0 and i = 1 everywhere the new state must be the candidate.": _acts(
+    "With f = 0 and i = 1 everywhere, the new state must be the candidate.": _acts(
         0, 1, lambda c, g: g
     ),
-    "With f = 1 and i = 1 everywhere the candidate must come on top of the old state.": _acts(
+    "With f = 1 and i = 1 everywhere, the new state must be the old one plus the candidate.": _acts(
         1, 1, lambda c, g: c + g
     ),
 }
@@ -328,12 +329,12 @@ UPDATE_PROPERTIES: dict[str, Property] = {
 
 WISHES = ("keep", "erase", "replace", "add", "approach")
 EFFECTS = np.array([(1, 0), (0, 0), (0, -0.5), (1, 0.25), (0.5, 0.5)])
-"""For each wish: the share of the old state, and what is added to it."""
+"""For each wish: the share of the old state, and what's added to it."""
 SETTINGS = np.array([(1, 0, 0), (0, 0, 0), (0, 1, -0.5), (1, 1, 0.25), (0.5, 0.5, 1)])
 
 
 def _but(**rows: tuple[float, float, float]) -> Array:
-    """Return right settings with other rows (f, i, g) for some wishes."""
+    """Return the right settings with other rows (f, i, g) for some wishes."""
     settings = SETTINGS.copy()
     for wish, row in rows.items():
         settings[WISHES.index(wish)] = row
@@ -341,20 +342,19 @@ def _but(**rows: tuple[float, float, float]) -> Array:
 
 
 def effects(settings: Array) -> Array:
-    """Return what each row f, i, g does: the share of c_prev, and what is added."""
+    """Return what each row f, i, g does: the share of c_prev, and what's added."""
     f, i, g = settings.T
     return np.stack([f, i * g], axis=1)
 
 
 class SettingsExam(Exam):
-    """Whether gates (5, 3) do to every cell state what is wished, with whatever i and g."""
+    """Whether gates (5, 3) fulfil each wish for every cell state, whatever i and g they use."""
 
     mistakes: Mapping[str, tuple[Any, ...]] = {
-        "All five forget gates are turned over: a forget gate of 1 keeps, one of 0 erases.": (
-            np.column_stack([1 - SETTINGS[:, 0], SETTINGS[:, 1:]]),
-        ),
-        "keep and erase have changed places.": (_but(keep=(0, 0, 0), erase=(1, 0, 0)),),
-        "keep: the forget gate is closed, so the old state is erased. To keep is to let it pass.": (
+        "You've turned all five forget gates around: a forget gate of 1 keeps, and one of 0 "
+        "erases.": (np.column_stack([1 - SETTINGS[:, 0], SETTINGS[:, 1:]]),),
+        "keep and erase are swapped.": (_but(keep=(0, 0, 0), erase=(1, 0, 0)),),
+        "keep: the forget gate is closed, so the old state is erased. To keep it, let it pass.": (
             _but(keep=(0, 0, 0)),
             _but(keep=(0, 1, 0)),
             _but(keep=(0, 0.5, 0)),
@@ -366,54 +366,54 @@ class SettingsExam(Exam):
             _but(keep=(1, 1, 0.5)),
         ),
         "erase: you keep the old state.": (_but(erase=(1, 0, 0)),),
-        "erase: the old state is gone, but something new is written.": (
+        "erase: the old state is gone, but you write something new.": (
             _but(erase=(0, 1, 1)),
             _but(erase=(0, 1, -1)),
         ),
         "replace: the old state is still there, so this adds.": (_but(replace=(1, 1, -0.5)),),
         **each(
-            "{}: what is written is gate times candidate, and yours comes to {}.",
+            "{}: what's written is gate times candidate, and yours comes to {}.",
             {
                 ("replace", -0.25): (_but(replace=(0, 0.5, -0.5)), _but(replace=(0, 0.25, -1))),
                 ("add", 0.0625): (_but(add=(1, 0.25, 0.25)),),
             },
         ),
-        "replace: the sign is wrong. The candidate carries it.": (_but(replace=(0, 1, 0.5)),),
-        "add: the old state is erased, so this replaces.": (_but(add=(0, 1, 0.25)),),
-        "approach: half of the old state is kept, but too little is written.": (
+        "replace: the sign is wrong. Give it to the candidate.": (_but(replace=(0, 1, 0.5)),),
+        "add: you erase the old state, so this replaces.": (_but(add=(0, 1, 0.25)),),
+        "approach: you keep half of the old state, but write too little.": (
             _but(approach=(0.5, 0.5, 0.5)),
         ),
-        "approach: half of the old state is kept, and too much is written.": (
+        "approach: the half of the old state is right, but you write too much.": (
             _but(approach=(0.5, 1, 1)),
         ),
-        "approach: what is written is right, but you keep the whole old state.": (
+        "approach: what you write is right, but you keep the whole old state.": (
             _but(approach=(1, 0.5, 1)),
         ),
-        "approach: what is written is right, but nothing of the old state is left.": (
+        "approach: what you write is right, but nothing is left of the old state.": (
             _but(approach=(0, 0.5, 1)),
         ),
     }
 
     def examine(self, answer: Any) -> str:
-        """Examine the settings; return what to say to right ones."""
+        """Examine the settings; return what to say if they're right."""
         settings = self._settings(answer)
         wrong = self._wrong(settings)
         if not wrong:
-            return "Right: the five settings do what is wished, whatever the old state is."
+            return "Right: the five settings do what you wanted, whatever the old state is."
         for order in permutations(range(3)):
             if order[0] != 0 and not self._wrong(settings[:, order]):
                 columns = ", ".join("fig"[order.index(k)] for k in range(3))
-                raise WrongAnswer(f"Your columns are {columns}. The question has f, i, g.")
+                raise WrongAnswer(f"Your columns are {columns}. The question asks for f, i, g.")
         for row, (f, i, g) in zip(WISHES, settings, strict=True):
             for name, share in (("f", f), ("i", i)):
                 if not 0 <= share <= 1:
-                    exchanged = " With the columns i and g exchanged all five rows would be right."
+                    exchanged = " With columns i and g swapped, all five rows would be right."
                     raise WrongAnswer(
-                        f"{row}: {name} = {share:g} is no share. It lies in 0 to 1."
+                        f"{row}: {name} = {share:g} isn't a share. It must lie between 0 and 1."
                         + exchanged * (not self._wrong(settings[:, [0, 2, 1]]))
                     )
             if not -1 <= g <= 1:
-                raise WrongAnswer(f"{row}: g = {g:g}, and a candidate lies in -1 to 1.")
+                raise WrongAnswer(f"{row}: g = {g:g}, but a candidate lies between -1 and 1.")
         for sentence, answers in self.mistakes.items():
             if any(np.allclose(effects(settings), effects(one), atol=1e-6) for one in answers):
                 raise WrongAnswer(sentence)
@@ -447,7 +447,7 @@ class SettingsExam(Exam):
         return settings
 
     def _wrong(self, settings: Array) -> list[int]:
-        """Return the rows that do not do what is wished, or not with gates that there are."""
+        """Return the rows that don't fulfil their wish, or only with impossible gates."""
         f, i, g = settings.T
         possible = (f >= 0) & (f <= 1) & (i >= 0) & (i <= 1) & (np.abs(g) <= 1)
         right = np.isclose(effects(settings), EFFECTS, rtol=0, atol=1e-6).all(axis=1)
@@ -459,15 +459,15 @@ QUESTIONS = (
         name="input-gate",
         points=2,
         hints=(
-            "Two results, two sums. Which parameters belong to each, and how is each sum squashed: "
-            "as a share, or as something that may be negative?",
-            "Both sums have the form of the forget gate's, but W and U stand side by side in one "
-            "matrix. Either cut its columns after the first D, or put x and h_prev side by side "
-            "too. The gate answers how much, so it lies in 0 to 1. The candidate answers what, so "
-            "it lies in -1 to 1.",
-            "Join x and h_prev along the second axis, x first, which gives (N, D + H). For each: "
-            "that batch times the matrix transposed, plus the bias. The sigmoid of the sum with "
-            "i's parameters is i, the tanh of the sum with g's is g. Return i first.",
+            "You need two results from two sums. Which parameters belong to each, and how is "
+            "each sum squashed: as a share, or as something that may be negative?",
+            "Both sums have the form of the forget gate's, except that W and U stand side by "
+            "side in one matrix. Either split its columns after the first D, or put x and h_prev "
+            "side by side too. The gate says how much, so it lies between 0 and 1. The candidate "
+            "says what, so it lies between -1 and 1.",
+            "Join x and h_prev along the second axis, x first, which gives (N, D + H). For each "
+            "sum, multiply that batch by the transposed matrix and add the bias. With i's "
+            "parameters, the sigmoid of the sum is i; with g's, its tanh is g. Return i first.",
         ),
         exam=FunctionExam(
             name="input_gate",
@@ -495,9 +495,9 @@ QUESTIONS = (
         name="cell-update",
         points=1,
         hints=(
-            "Which of the four arguments speak of the old memory, and which of the new?",
-            "One product is what is kept, the other is what is written. How do the two come "
-            "together, if neither may wipe out the other?",
+            "Which of the four arguments are about the old memory, and which about the new one?",
+            "One product is what you keep, the other is what you write. How do you combine them "
+            "if neither may wipe out the other?",
             "Add two products, both entry by entry: the forget gate times the old cell state, and "
             "the input gate times the candidate.",
         ),
@@ -515,14 +515,14 @@ QUESTIONS = (
         name="gate-settings",
         points=2,
         hints=(
-            "Write the new state as a number times the old state, plus a number. Which two "
+            "Write the new state as a number times the old state, plus another number. Which two "
             "numbers does each wish ask for?",
-            "The first number can only be the forget gate. The second is the product of input gate "
-            "and candidate, and only the candidate can be negative. A wish that adds nothing needs "
-            "one of these two at 0.",
-            "A forget gate of 1 serves to keep and to add, one of 0 to erase and to replace. Half "
-            "way to 1 is half of the old state, plus a half that is written: f is a half, and i "
-            "times g is a half.",
+            "The first number can only be the forget gate. The second is input gate times "
+            "candidate, and of those only the candidate can be negative. If a wish adds nothing, "
+            "set one of the two to 0.",
+            "To keep or to add, you need a forget gate of 1; to erase or to replace, one of 0. "
+            "Halfway to 1 is half of the old state plus a half: f is a half, and i times g is a "
+            "half.",
         ),
         exam=SettingsExam(),
     ),

@@ -30,7 +30,7 @@ SIZES = ((3, 3), (1, 1), (1, 4), (4, 2), (2, 5))
 
 
 def output_gate(x: Array, h_prev: Array, c: Array, W: Array, U: Array, p: Array, b: Array) -> Array:
-    """Return the output gate that looks at the new cell state too, each unit at its own entry."""
+    """Return the output gate that also looks at the new cell state, each unit at its own entry."""
     return sigmoid(affine(x, h_prev, W, U, b) + p * c)
 
 
@@ -51,53 +51,53 @@ def _cancelling() -> Case:
 
 
 def _peeping(a: Answer, squash: Answer = sigmoid) -> Answer:
-    """Return an answer that squashes a sum of its own, with the peepholes added."""
+    """Return an answer that squashes its own sum, with the peepholes added."""
     return lambda x, h, c, W, U, p, b: squash(a(x, h, W, U, b) + p * c)
 
 
 def _biased_by_c(gate: Answer) -> Answer:
-    """Return an answer gate(x, h_prev, W, U, b, squash) to whose bias the peepholes are added."""
+    """Return an answer gate(x, h_prev, W, U, b, squash) with the peepholes added to its bias."""
     return lambda x, h, c, W, U, p, b: gate(x, h, W, U, b + p * c, sigmoid)
 
 
 def _peeps(peep: Callable[[Array, Array, Array], Array]) -> Answer:
-    """Return an answer with peep(p, c, h_prev) in the place of the peepholes."""
+    """Return an answer with peep(p, c, h_prev) in place of the peepholes."""
     return lambda x, h, c, W, U, p, b: sigmoid(affine(x, h, W, U, b) + peep(p, c, h))
 
 
 GATE_MISTAKES: Mistakes = {
-    "The gate does not look at the cell state: p and c have no effect.": (
+    "Your gate doesn't look at the cell state: p and c have no effect.": (
         _peeps(lambda p, c, h: 0 * c),
     ),
-    "p acts on the hidden state. It lets the gate look at the cell state.": (
+    "Your p acts on the hidden state. It's there to let the gate look at the cell state.": (
         _peeps(lambda p, c, h: p * h),
     ),
-    "The gate looks at tanh of the cell state. The peephole shows c itself.": (
+    "Your gate looks at tanh of the cell state. A peephole shows c itself.": (
         _peeps(lambda p, c, h: p * tanh(c)),
     ),
-    "Every unit sees the cell states of all units. It is to see its own entry: p times c, entry by "
-    "entry.": (
+    "Every unit sees the cell states of all units. It should only see its own entry: p times c, "
+    "entry by entry.": (
         _peeps(lambda p, c, h: (c @ p)[:, None]),
         _peeps(lambda p, c, h: c @ p),
     ),
     **said("first-for-all", _peeps(lambda p, c, h: p * c[:1]), what="cell state"),
-    "The peephole is subtracted. It is added to the sum.": (_peeps(lambda p, c, h: -p * c),),
-    "The peephole is multiplied by h_prev too. It is p times c and no more.": (
+    "You subtract the peephole. Add it to the sum.": (_peeps(lambda p, c, h: -p * c),),
+    "You multiply the peephole by h_prev too. It's just p times c.": (
         _peeps(lambda p, c, h: p * c * h),
     ),
     "Entry j of p is for unit j, which is column j of c. You give it to row j, a sequence.": (
         _peeps(lambda p, c, h: p[:, None] * c),
     ),
-    "U acts on the cell state c. It belongs to h_prev: what the gate sees of c comes through p.": (
+    "Your U acts on the cell state c. It belongs to h_prev; the gate only sees c through p.": (
         lambda x, h, c, W, U, p, b: sigmoid(affine(x, c, W, U, b) + p * c),
         lambda x, h, c, W, U, p, b: sigmoid(affine(x, c, W, U, b)),
     ),
-    "p is added to c. It is a weight, so it scales c.": (_peeps(lambda p, c, h: p + c),),
-    "c is added without its weight p.": (_peeps(lambda p, c, h: c),),
-    "The peephole stands behind the sigmoid. It is one of the terms that the sigmoid gets.": (
+    "You add p to c. It's a weight, so it scales c.": (_peeps(lambda p, c, h: p + c),),
+    "You add c without its weight p.": (_peeps(lambda p, c, h: c),),
+    "You add the peephole after the sigmoid. It's one of the terms inside.": (
         lambda x, h, c, W, U, p, b: sigmoid(affine(x, h, W, U, b)) + p * c,
     ),
-    "This is what is shown, or a part of it. How much is shown is asked for: the gate itself.": (
+    "This is what's shown, or part of it. The question asks how much is shown: the gate itself.": (
         lambda *given: output_gate(*given) * given[2],
         lambda *given: output_gate(*given) * tanh(given[2]),
     ),
@@ -117,7 +117,7 @@ GATE_MISTAKES: Mistakes = {
         lambda x, h, c, *given: output_gate(x[:1], h[:1], c, *given),
         lambda x, h, c, *given: 0 * c + output_gate(x[:1], h[:1], c[:1], *given),
         lambda x, h, c, *given: 0 * c + output_gate(x[-1:], h[-1:], c[-1:], *given),
-        own="a gate of its own, and yours share one",
+        own="its own gate, but yours share one",
     ),
 }
 
@@ -133,7 +133,7 @@ def _is_half(answer: Guarded, rng: np.random.Generator) -> bool:
 
 
 def hidden_state(o: Array, c: Array) -> Array:
-    """Return what is shown of the cell state."""
+    """Return the part of the cell state that's shown."""
     return o * tanh(c)
 
 
@@ -153,32 +153,32 @@ HIDDEN_MISTAKES: Mistakes = {
         lambda o, c: 0 * o + o[:1] * tanh(c[:1]),
         own="an o and a c of its own",
     ),
-    "The gate is squashed in place of the cell state.": (
+    "You squash the gate in place of the cell state.": (
         lambda o, c: tanh(o) * c,
         lambda o, c: sigmoid(o) * c,
     ),
-    "The gate o comes squashed already. You squash it once more.": (
+    "The gate o is already squashed, and you squash it again.": (
         lambda o, c: sigmoid(o) * tanh(c),
         lambda o, c: tanh(o) * tanh(c),
     ),
-    "The gate is added. A share of something is a product.": (
+    "You add the gate. A share of something is a product, so multiply.": (
         lambda o, c: o + tanh(c),
         lambda o, c: o + c,
     ),
-    "You show 1 - o of the memory: an output gate of 1 shows, it does not hide.": (
+    "You show 1 - o of the memory. But an output gate of 1 shows; it doesn't hide.": (
         lambda o, c: (1 - o) * tanh(c),
     ),
     **said("value-asked", lambda o, c: o * (1 - tanh(c) ** 2), f="tanh"),
     **shared(lambda squash: lambda o, c: o * squash(c), *TANH),
-    "The cell state is squashed twice.": (lambda o, c: o * tanh(tanh(c)),),
-    "The cell state is cut off at -1 and 1. tanh bends smoothly.": (
+    "You squash the cell state twice.": (lambda o, c: o * tanh(tanh(c)),),
+    "You clip the cell state at -1 and 1. tanh bends smoothly.": (
         lambda o, c: o * np.clip(c, -1, 1),
     ),
-    "The cell state is divided by its size, not squashed entry by entry.": (
+    "You divide the cell state by its size. Squash it entry by entry instead.": (
         lambda o, c: o * c / np.linalg.norm(c, axis=1, keepdims=True),
         lambda o, c: o * c / np.abs(c).max(),
     ),
-    "The sign of the cell state is lost.": (
+    "You lose the sign of the cell state.": (
         lambda o, c: o * np.abs(tanh(c)),
         lambda o, c: o * tanh(c) ** 2,
     ),
@@ -197,8 +197,8 @@ def _turns_its_sign(answer: Guarded, rng: np.random.Generator) -> bool:
 
 
 def cell_behind(h: Array, o: Array) -> Array:
-    """Return the cell state of which h is shown through an output gate o."""
-    with np.errstate(all="ignore"):  # no cell state fits if |h| is not below o
+    """Return the cell state that shows as h through an output gate o."""
+    with np.errstate(all="ignore"):  # no cell state fits unless |h| is below o
         return np.arctanh(h / o)
 
 
@@ -208,70 +208,68 @@ def _behind_case(N: int, H: int, scale: float = 0.8) -> Case:
 
 
 def _saturated() -> Case:
-    """Return a case of cell states so large that h is all but o."""
+    """Return a case with cell states so large that h is almost o."""
     c = np.array([[-9.5, 6.5], [0.3, 9.0]])
     o = _shown_case(2, 2).arguments["o"]
     return Case({"N": 2, "H": 2}, {"h": hidden_state(o, c), "o": o})
 
 
 BEHIND_MISTAKES: Mistakes = {
-    "This is the squashed cell state. The squashing is still to be undone.": (lambda h, o: h / o,),
-    "The gate is undone, but then you squash once more where you have to undo a squashing.": (
+    "This is the squashed cell state. You still have to undo the squashing.": (lambda h, o: h / o,),
+    "You undo the gate, but then you squash again, where you should undo the squashing.": (
         lambda h, o: np.tanh(h / o),
     ),
-    "The fraction stands on its head: the gate is what to divide by. And tanh is to be undone.": (
+    "Your fraction is upside down: divide by the gate. And you still have to undo the tanh.": (
         lambda h, o: o / h,
     ),
-    "You cut the quotient off before it comes near 1, and a large cell state is lost.": tuple(
+    "You clip the quotient before it gets near 1, so you lose large cell states.": tuple(
         lambda h, o, limit=limit: np.arctanh(np.clip(h / o, -limit, limit))
         for limit in (0.9, 0.95, 0.99, 0.999, 0.9999, 1 - 1e-5, 1 - 1e-6, 1 - 1e-7)
     ),
-    "You add something to the gate before you divide. No entry of o is 0.": tuple(
+    "You add something to the gate before you divide. There's no need: no entry of o is 0.": tuple(
         lambda h, o, eps=eps: np.arctanh(h / (o + eps)) for eps in (1e-6, 1e-7, 1e-8, 1e-10, 1e-12)
     ),
-    "A pair of brackets is missing in the fraction of your logarithm.": (
+    "A pair of brackets is missing in the fraction inside your logarithm.": (
         lambda h, o: 0.5 * np.log(1 + h / o / (1 - h / o)),
         lambda h, o: 0.5 * np.log((1 + h / o) / 1 - h / o),
         lambda h, o: 0.5 * np.log(1 + h / o / 1 - h / o),
     ),
-    "Your logarithm has another base. The inverse of tanh has the natural one.": (
+    "Your logarithm has the wrong base. The inverse of tanh uses the natural logarithm.": (
         lambda h, o: 0.5 * np.log2((1 + h / o) / (1 - h / o)),
         lambda h, o: 0.5 * np.log10((1 + h / o) / (1 - h / o)),
     ),
-    "The sign of h is lost. Where h is negative, so is the cell state.": (
+    "You lose the sign of h. Where h is negative, so is the cell state.": (
         lambda h, o: np.arctanh(np.abs(h) / o),
     ),
-    "The inverse of a function is not one over it.": (
+    "The inverse of a function isn't one over the function.": (
         lambda h, o: 1 / np.tanh(h / o),
         lambda h, o: o / np.tanh(h),
     ),
-    "The wrong way round: the product with the gate came last, so it is undone first.": (
+    "You undo things in the wrong order: the product with the gate came last, so undo it first.": (
         lambda h, o: np.arctanh(h) / o,
     ),
-    "The gate is multiplied once more. To undo a product is to divide.": (
-        lambda h, o: np.arctanh(h * o),
-    ),
-    "The gate is subtracted. To undo a product is to divide.": (lambda h, o: np.arctanh(h - o),),
-    "The squashing is undone, and the gate is not.": (lambda h, o: np.arctanh(h),),
-    "You invert the sigmoid. The memory is squashed by tanh.": (
+    "You multiply by the gate again. To undo a product, divide.": (lambda h, o: np.arctanh(h * o),),
+    "You subtract the gate. To undo a product, divide.": (lambda h, o: np.arctanh(h - o),),
+    "You undo the squashing, but not the gate.": (lambda h, o: np.arctanh(h),),
+    "You invert the sigmoid, but the memory is squashed by tanh.": (
         lambda h, o: np.log(h / o / (1 - h / o)),
     ),
-    "Twice too large: the logarithm in the inverse of tanh has a factor of a half.": (
+    "Twice too large: the logarithm in the inverse of tanh comes with a factor of a half.": (
         lambda h, o: np.log((1 + h / o) / (1 - h / o)),
     ),
-    "The sign is wrong: the fraction in your logarithm stands on its head.": (
+    "The sign is wrong: the fraction inside your logarithm is upside down.": (
         lambda h, o: 0.5 * np.log((1 - h / o) / (1 + h / o)),
     ),
-    "This is the inverse of the tangent, the function of angles. Ours is the hyperbolic one.": (
+    "This is the inverse of the tangent, the function of angles. You need that of the hyperbolic "
+    "tangent.": (
         lambda h, o: np.arctan(h / o),
         lambda h, o: np.tan(h / o),
     ),
     "This is the inverse of the hyperbolic sine. The memory is squashed by tanh.": (
         lambda h, o: np.arcsinh(h / o),
     ),
-    "This shows h once more. The question goes the other way, from h to the cell state.": (
-        lambda h, o: o * np.tanh(h),
-    ),
+    "This squashes h and shows it again. The question goes the other way, from h to the cell "
+    "state.": (lambda h, o: o * np.tanh(h),),
 }
 
 
@@ -281,7 +279,7 @@ def _is_undone(answer: Guarded, rng: np.random.Generator) -> bool:
 
 
 def bound(c0: Array, T: int) -> Array:
-    """Return the least number that |h_T| does not exceed, whatever the weights are."""
+    """Return the least number that |h_T| can't exceed, whatever the weights are."""
     return tanh(np.abs(c0) + np.asarray(T, c0.dtype))
 
 
@@ -291,37 +289,36 @@ def _bound_case(N: int, H: int, T: int, scale: float = 0.5) -> Case:
 
 
 BOUND_MISTAKES: Mistakes = {
-    "All units get the bound of the one that starts with most. Each has a start of its own.": (
+    "You give all units the bound of the one that starts with most. Each has a start of its own.": (
         lambda c0, T: np.full_like(c0, tanh(np.abs(c0).max() + T)),
         lambda c0, T: 0 * c0 + tanh(np.abs(c0).max(axis=1, keepdims=True) + T),
         lambda c0, T: np.full_like(c0, tanh(c0.max() + T)),
         lambda c0, T: 0 * c0 + tanh(c0.max(axis=1, keepdims=True) + T),
     ),
-    "True and not the least: after few steps the cell state is still too small to reach 1.": (
+    "True, but not the least: after a few steps the cell state is still too small to come near "
+    "that.": (
         lambda c0, T: np.ones_like(c0),
         lambda c0, T: np.minimum(np.abs(c0) + T, 1),
     ),
-    "This bounds the cell state. The hidden state is what is shown of it.": (
+    "This bounds the cell state. The hidden state only shows a part of it.": (
         lambda c0, T: np.abs(c0) + T,
     ),
-    "Right if the cell starts at 0. What it starts with can be kept, and c0 has no effect.": (
-        lambda c0, T: np.tanh(np.full_like(c0, T)),
-    ),
-    "Right where c0 is positive. A negative memory can grow downward just as far.": (
+    "Right only if the cell starts at 0. It can keep what it starts with, but your c0 has no "
+    "effect.": (lambda c0, T: np.tanh(np.full_like(c0, T)),),
+    "Right only where c0 is positive. A negative memory can grow just as far downward.": (
         lambda c0, T: np.tanh(c0 + T),
         lambda c0, T: np.abs(np.tanh(c0 + T)),
     ),
-    "This counts one step only, however many there are.": (lambda c0, T: np.tanh(np.abs(c0) + 1),),
-    "This counts no step: at each one something can be written.": (
-        lambda c0, T: np.tanh(np.abs(c0)),
-    ),
-    "A step is missing: T steps write T times.": (lambda c0, T: np.tanh(np.abs(c0) + T - 1),),
-    "This counts a step too many.": (lambda c0, T: np.tanh(np.abs(c0) + T + 1),),
-    "A candidate is squashed already and comes near 1. You squash each step once more.": (
+    "This counts only one step, however many there are.": (lambda c0, T: np.tanh(np.abs(c0) + 1),),
+    "This counts no steps, but each one can write something.": (lambda c0, T: np.tanh(np.abs(c0)),),
+    "You're one step short: T steps write T times.": (lambda c0, T: np.tanh(np.abs(c0) + T - 1),),
+    "You count one step too many.": (lambda c0, T: np.tanh(np.abs(c0) + T + 1),),
+    "You squash each step once more. A candidate is already squashed, and comes as near to 1 as "
+    "you like.": (
         lambda c0, T: np.tanh(np.abs(c0) + T * np.tanh(1)),
         lambda c0, T: np.tanh(np.abs(c0) + T * sigmoid(np.ones(()))),
     ),
-    "The squashing comes last, and acts on the whole cell state at once.": (
+    "You squash too early. The squashing comes last, and acts on the whole cell state at once.": (
         lambda c0, T: np.tanh(np.abs(c0)) + T * np.tanh(1),
         lambda c0, T: np.abs(c0) + T * np.tanh(1),
         lambda c0, T: np.abs(c0) + np.tanh(T),
@@ -329,17 +326,17 @@ BOUND_MISTAKES: Mistakes = {
         lambda c0, T: T * np.tanh(np.abs(c0) + 1),
         lambda c0, T: np.tanh(np.tanh(np.abs(c0)) + T),
     ),
-    "What the cell starts with and what is written come together as a sum, not as a product.": (
+    "What the cell starts with and what it writes add up; they don't multiply.": (
         lambda c0, T: np.tanh(np.abs(c0) * T),
         lambda c0, T: np.tanh(np.abs(c0) * (T + 1)),
     ),
-    "Either the start is kept or something is written, you say. Both can happen.": (
+    "You let the cell either keep its start or write something. It can do both.": (
         lambda c0, T: np.tanh(np.maximum(np.abs(c0), T)),
     ),
-    "The cell state is squashed by a sigmoid. The hidden state uses another function.": (
+    "You squash the cell state with a sigmoid. The hidden state uses another function.": (
         lambda c0, T: sigmoid(np.abs(c0) + T),
     ),
-    "A gate can come as near to 1 as you like. Half open is not the most.": (
+    "A gate can come as near to 1 as you like. You stop at half open.": (
         lambda c0, T: 0.5 * np.tanh(np.abs(c0) + T),
         lambda c0, T: np.tanh(np.abs(c0) + 0.5 * T),
         lambda c0, T: 0.5 * np.tanh(np.abs(c0) + 0.5 * T),
@@ -348,7 +345,7 @@ BOUND_MISTAKES: Mistakes = {
 
 
 def _reached(c0: Array, T: int) -> Array:
-    """Return |h_T| of a cell whose gates are open, and whose candidate has the sign of c0."""
+    """Return |h_T| of a cell whose gates are open and whose candidate has the sign of c0."""
     H = c0.shape[1]
     h = np.zeros_like(c0)
     for n in range(len(c0)):
@@ -377,7 +374,7 @@ def _is_nearly_reached(answer: Guarded, rng: np.random.Generator) -> bool:
 
 
 BOUND_PROPERTIES: dict[str, Property] = {
-    "A cell whose gates are all open shows more than your bound allows.": _is_never_exceeded,
+    "A cell with all gates open shows more than your bound allows.": _is_never_exceeded,
     "Not the least: no cell comes near your bound.": _is_nearly_reached,
 }
 
@@ -387,13 +384,13 @@ QUESTIONS = (
         name="output-gate",
         points=1,
         hints=(
-            "You have built this form twice: for the forget gate and for the input gate. What is "
-            "new is a single term in the sum. Which shape must it have?",
-            "A map of the input and a map of the hidden state are added, and the bias with them. "
-            "The peepholes are one more term: how does each unit see its own entry alone? What "
-            "squashes the sum, if the result is to be a share?",
-            "The batch x times W transposed, plus h_prev times U transposed, plus b, plus p times "
-            "c entry by entry. The output gate is the sigmoid of that.",
+            "You've built this form twice, for the forget gate and for the input gate. The only "
+            "new thing is one more term in the sum. Which shape must it have?",
+            "Add a map of the input, a map of the hidden state, and the bias. The peepholes are "
+            "one more term: how does each unit see only its own entry? And what squashes the sum "
+            "if the result should be a share?",
+            "Take the batch x times W transposed, plus h_prev times U transposed, plus b, plus p "
+            "times c entry by entry. The output gate is the sigmoid of that.",
         ),
         exam=FunctionExam(
             name="output_gate",
@@ -416,8 +413,8 @@ QUESTIONS = (
                 gates.preactivation,
             ),
             properties={
-                "Every entry of the gate must lie in 0 to 1.": _is_a_share,
-                "With all arguments 0 the gate must be a half.": _is_half,
+                "Every entry of the gate must lie between 0 and 1.": _is_a_share,
+                "With all arguments 0, the gate must be a half.": _is_half,
             },
             right="Right: a gate that looks at the memory before it shows it, for any batch.",
         ),
@@ -426,8 +423,8 @@ QUESTIONS = (
         name="hidden-state",
         points=1,
         hints=(
-            "Try c = 3. How large can what is shown be, and how large is your result?",
-            "First the memory is brought into -1 to 1, then the gate takes its share. Which "
+            "Try c = 3. How large can the part that's shown be, and how large is your result?",
+            "First bring the memory between -1 and 1, then let the gate take its share. Which "
             "function does the first, and keeps the sign?",
             "The output gate times tanh of the cell state, entry by entry.",
         ),
@@ -443,7 +440,7 @@ QUESTIONS = (
             mistakes=HIDDEN_MISTAKES,
             properties={
                 "No entry of the hidden state may be above 1 in absolute value.": _stays_in_bounds,
-                "With the sign of c turned, the hidden state must turn its sign.": _turns_its_sign,
+                "When c flips its sign, the hidden state must flip its sign too.": _turns_its_sign,
             },
             right="Right: a share of the squashed memory, within -1 and 1 however far c goes.",
         ),
@@ -452,11 +449,11 @@ QUESTIONS = (
         name="cell-behind",
         points=1,
         hints=(
-            "Write the formula of the hidden state down, and undo its last operation first.",
-            "Divide by the gate. What is left is tanh of the cell state. Which function undoes "
-            "tanh? The second exercise on paper has it with a logarithm.",
-            "Call the quotient r. The cell state is half the logarithm of 1 + r over 1 - r. NumPy "
-            "knows it as the inverse hyperbolic tangent.",
+            "Write down the formula for the hidden state, and undo its last operation first.",
+            "Divide by the gate, and tanh of the cell state is left. Which function undoes tanh? "
+            "The second exercise with paper has it with a logarithm.",
+            "Call the quotient r. The cell state is half the logarithm of 1 + r over 1 - r. "
+            "NumPy has it as the inverse hyperbolic tangent.",
         ),
         exam=FunctionExam(
             name="cell_behind",
@@ -470,22 +467,22 @@ QUESTIONS = (
             ),
             mistakes=BEHIND_MISTAKES,
             properties={
-                "Shown through the gate again, your cell state must give h.": _is_undone,
+                "Show your cell state through the gate again, and you must get h.": _is_undone,
             },
-            right="Right: the gate undone, then the squashing.",
+            right="Right: you undo the gate first, then the squashing.",
         ),
     ),
     Question(
         name="bound",
         points=2,
         hints=(
-            "Bound the cell state first. How much can it grow in one step, in absolute value, "
+            "Bound the cell state first. By how much can its absolute value grow in one step, "
             "whatever the gates and the candidate are?",
-            "A gate comes as near to 1 as you like, and so does a candidate, upward or downward. "
-            "So each step keeps all there is and adds 1, at best. Then ask how much of that is "
-            "shown, at best.",
-            "After T steps the cell state is below the absolute value of c0, plus T. The output "
-            "gate is below 1, and tanh rises. So take tanh of that sum.",
+            "A gate can come as near to 1 as you like, and so can a candidate, upward or "
+            "downward. So at best, each step keeps everything and adds 1. Then ask how much of "
+            "that is shown, at best.",
+            "After T steps, the cell state's absolute value is below that of c0, plus T. The "
+            "output gate is below 1, and tanh rises. So take tanh of that sum.",
         ),
         exam=FunctionExam(
             name="bound",

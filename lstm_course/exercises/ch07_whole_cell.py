@@ -44,12 +44,12 @@ SIZES = ((3, 3, 3), (1, 1, 1), (1, 4, 2), (3, 1, 2), (3, 2, 1), (4, 2, 3))
 
 
 def packed(W: Array, U: Array, b: Array) -> Array:
-    """Return the one matrix (D + H + 1, 4H) that [x, h_prev, 1] is multiplied by."""
+    """Return the one matrix (D + H + 1, 4H) that multiplies [x, h_prev, 1]."""
     return np.concatenate([W.T, U.T, b[None]])
 
 
 def _apart(M: Array, D: int) -> tuple[Array, Array, Array]:
-    """Return the W, U and b that stand in the one matrix."""
+    """Return the W, U and b that the one matrix holds."""
     return M[:D].T, M[D:-1].T, M[-1]
 
 
@@ -70,7 +70,7 @@ def _cancelling() -> Case:
 
 
 def _packed(step: Answer) -> Answer:
-    """Return an answer to the question from a step that is given W, U and b."""
+    """Return an answer to the question, from a step that gets W, U and b."""
     return lambda x, h, c, M: step(x, h, c, *_apart(M, x.shape[1]))
 
 
@@ -92,7 +92,7 @@ def _squashed(squash: Answer, gates: str) -> Lines:
 
 
 def _with_bias_of_o(gates: str) -> Lines:
-    """Return the step that gives the bias of the output gate to other gates too."""
+    """Return the step that gives the output gate's bias to other gates too."""
     places = ["ifgo".index("o" if gate in gates else gate) for gate in "ifgo"]
     return STEP.but(a=lambda s: affine(s.x, s.h_prev, s.W, s.U, reordered(s.b, places)))
 
@@ -103,14 +103,14 @@ def _new_h_for_o(s: Any) -> Array:
 
 
 IN_ONE = tuple(key for key in SUM if key not in ("joined-apart", "bias-twice"))
-"""The mistakes in a sum that are made with one matrix too."""
+"""The mistakes in a sum that are possible with one matrix too."""
 
 OF_A_STEP: Mistakes = {
     **shared(lambda show: STEP.but(h=lambda s: show(s.o, s.c)), *SHOWN),
-    "The hidden state shows the old cell state. The update comes first.": (
+    "Your hidden state shows the old cell state. Update the cell state first.": (
         STEP.but(h=lambda s: s.o * tanh(s.c_prev)),
     ),
-    "This is the output gate itself. The hidden state is what it shows of the cell state.": (
+    "This is the output gate itself. The hidden state is what the gate shows of the cell state.": (
         STEP.but(h=lambda s: s.o),
     ),
     **said("squashed-c-handed-on", lambda *given: (STEP(*given)[0], tanh(STEP(*given)[1]))),
@@ -122,14 +122,15 @@ OF_A_STEP: Mistakes = {
     **said("reads-c", STEP.but(a=lambda s: affine(s.x, s.c_prev, s.W, s.U, s.b))),
     **said("states-swapped", lambda x, h, c, W, U, b: STEP(x, c, h, W, U, b)),
     **shared(lambda squash: _squashed(squash, "g"), *CANDIDATE),
-    "All four slices are squashed by tanh. Three of them are shares, from 0 to 1.": (
+    "You squash all four slices with tanh. Three of them are shares, from 0 to 1.": (
         _squashed(tanh, "ifo"),
     ),
-    "The gates are not squashed, so they are not shares.": (_squashed(as_it_is, "ifo"),),
-    "You take every fourth column. The four slices stand one after the other, H columns each.": (
+    "You don't squash the gates, so they aren't shares.": (_squashed(as_it_is, "ifo"),),
+    "You take every fourth column. The four slices come one after the other, H columns each.": (
         STEP.but(slices=lambda s: [s.a[:, k::4] for k in range(4)]),
     ),
-    "Your slices are as wide as x: D columns each. A gate has a column for each unit, H of them.": (
+    "Your slices are as wide as x, with D columns each. A gate needs one column per unit, so H "
+    "of them.": (
         STEP.but(
             slices=lambda s: [s.a[:, k * s.x.shape[1] :][:, : s.x.shape[1]] for k in range(4)]
         ),
@@ -140,23 +141,25 @@ OF_A_STEP: Mistakes = {
             ]
         ),
     ),
-    "All four gates are computed from the first slice. Each has one of its own.": (
+    "You compute all four gates from the first slice. Each has its own.": (
         STEP.but(slices=lambda s: [split(s.a, axis=1)[0]] * 4),
     ),
-    "You reshape the sum into four arrays (N, H), which cuts it along the rows. The slices stand "
-    "side by side in its columns.": (
+    "You reshape the sum into four arrays (N, H), which cuts it along the rows. The slices sit "
+    "side by side, in the columns.": (
         STEP.but(slices=lambda s: list(s.a.reshape(4, len(s.x), -1))),
     ),
-    "The candidate is squashed twice, by the sigmoid of the gates and then by tanh.": (
+    "You squash the candidate twice, first with the gates' sigmoid, then with tanh.": (
         _squashed(lambda a: tanh(sigmoid(a)), "g"),
     ),
     **said("h-for-c", lambda *given: (STEP(*given)[0], STEP(*given)[0])),
-    "Every gate is given the bias of the output gate. Each has a slice of b to itself.": (
+    "You give every gate the bias of the output gate. Each has its own slice of b.": (
         _with_bias_of_o("ifg"),
     ),
-    "Input and forget gate are given the bias of the output gate.": (_with_bias_of_o("if"),),
+    "You give the input gate and the forget gate the bias of the output gate.": (
+        _with_bias_of_o("if"),
+    ),
     **shared(lambda squash: _squashed(squash, "f"), *PLUS_1),
-    "The output gate reads the new hidden state. All four gates read the old one.": (
+    "Your output gate reads the new hidden state. All four gates read the old one.": (
         STEP.but(h=_new_h_for_o),
     ),
     **shared(lambda a: STEP.but(a=lambda s: a(s.x, s.h_prev, s.W, s.U, s.b)), *IN_ONE),
@@ -169,7 +172,7 @@ OF_A_STEP: Mistakes = {
 
 
 def _transposed(x: Array, h_prev: Array, c_prev: Array, M: Array) -> tuple[Array, Array]:
-    """Return h and c if M is transposed before the product, which fits if D + H + 1 is 4H."""
+    """Return h and c with M transposed before the product, which fits if D + H + 1 is 4H."""
     if len(M) != M.shape[1]:
         raise ValueError
     return step_packed(x, h_prev, c_prev, M.T)
@@ -178,15 +181,15 @@ def _transposed(x: Array, h_prev: Array, c_prev: Array, M: Array) -> tuple[Array
 STEP_MISTAKES: Mistakes = {
     sentence: tuple(map(_packed, answers)) for sentence, answers in OF_A_STEP.items()
 } | {
-    "x and h_prev are joined in the other order: the first D rows of M belong to x, the next H to "
+    "You join x and h_prev in the other order. The first D rows of M belong to x, the next H to "
     "h_prev.": (lambda x, h, c, M: STEP(h, x, c, M[: h.shape[1]].T, M[h.shape[1] : -1].T, M[-1]),),
-    "The 1 stands first, and the last row of M is the bias: the 1 comes last.": (
+    "You put the 1 first. The last row of M is the bias, so the 1 comes last.": (
         lambda x, h, c, M: STEP(x, h, c, M[1 : x.shape[1] + 1].T, M[x.shape[1] + 1 :].T, M[0]),
     ),
-    "M is transposed, and must not be: its rows belong to x, h_prev and the 1 as they are.": (
+    "You transpose M. Leave it as it is: its rows already belong to x, h_prev and the 1.": (
         _transposed,
     ),
-    "The bias is counted twice: through the column of ones, and once more.": (
+    "You count the bias twice: once through the column of ones, and once more.": (
         _packed(lambda x, h, c, W, U, b: STEP(x, h, c, W, U, 2 * b)),
     ),
     **said(
@@ -199,7 +202,7 @@ STEP_MISTAKES: Mistakes = {
 
 
 def _open(answer: Guarded, biases: tuple[float, float, float, float]) -> tuple[Array, Array, Array]:
-    """Return c_prev, h and c for gates i, f, g, o that are set by their biases alone."""
+    """Return c_prev, h and c for i, f, g and o set by their biases alone."""
     x, h_prev, c_prev, M = _case(2, 3, 2).arguments.values()
     h, c = answer(x, h_prev, c_prev, np.concatenate([0 * M[:-1], [np.repeat(biases, 2)]]))
     return c_prev, h, c
@@ -228,7 +231,7 @@ def _is_bounded(answer: Guarded, rng: np.random.Generator) -> bool:
 STEP_PROPERTIES: dict[str, Property] = {
     "With f = 1 and i = 0, set by the biases, the cell state must stay as it is.": _keeps,
     "With f = 0, i = 1 and g = -1, set by the biases, the new cell state must be -1.": _replaces,
-    "With the output gate closed the hidden state must be 0.": _hides,
+    "With the output gate closed, the hidden state must be 0.": _hides,
     "No entry of h may be above 1 in absolute value, however large the cell state is.": _is_bounded,
 }
 
@@ -236,7 +239,7 @@ STEP_PROPERTIES: dict[str, Property] = {
 def onnx_step(
     x: Array, h_prev: Array, c_prev: Array, W: Array, R: Array, B: Array, order: str = ONNX
 ) -> tuple[Array, Array]:
-    """Return h and c after one step, with parameters stacked as ONNX stacks them."""
+    """Return h and c after one step, with parameters stacked in ONNX's way."""
     bias = B[0].reshape(2, -1).sum(axis=0)
     h, c = STEP.but(slices=slices_in(order))(x, h_prev, c_prev, W[0], R[0], bias)
     return h, c
@@ -268,7 +271,7 @@ def _onnx_cancelling() -> Case:
 
 
 def _taken(order: str) -> list[int]:
-    """Return where the slices i, f, g, o stand in this order."""
+    """Return the places of slices i, f, g, o in this order."""
     return [order.index(gate) for gate in "ifgo"]
 
 
@@ -278,7 +281,7 @@ def _in_order(order: str) -> Answer:
 
 
 def _partly(W_order: str, R_order: str, B_order: str) -> Answer:
-    """Return an answer that takes each parameter's slices in an order of its own."""
+    """Return an answer that takes each parameter's slices in its own order."""
     return lambda x, h, c, W, R, B: STEP(
         x,
         h,
@@ -290,7 +293,7 @@ def _partly(W_order: str, R_order: str, B_order: str) -> Answer:
 
 
 def _biased(bias: Callable[[Array], Array]) -> Answer:
-    """Return an answer that makes one bias of B in its own way."""
+    """Return an answer that turns B into one bias in its own way."""
     of_onnx = STEP.but(slices=slices_in(ONNX))
     return lambda x, h, c, W, R, B: of_onnx(x, h, c, W[0], R[0], bias(B[0]))
 
@@ -300,75 +303,76 @@ def _of_halves(bias: Callable[[Array, Array], Array]) -> Answer:
 
 
 def _single_rows(W: Array, R: Array, B: Array) -> list[Array]:
-    """Return four rows of each parameter: ONNX's slices as they are where a slice is one row."""
+    """Return four rows of each parameter, which are ONNX's slices only if each has one row."""
     return [one[_taken(ONNX)] for one in (W, R, B.reshape(2, -1).sum(axis=0))]
 
 
 def _back(b: Array) -> Array:
-    """Return a bias so stacked that reading it in ONNX's order leaves it as it was."""
+    """Return a bias stacked so that reading it in ONNX's order leaves it as it was."""
     return reordered(b, ["ifgo".index(gate) for gate in ONNX])
 
 
 ONNX_MISTAKES: Mistakes = {
-    "You take the slices as this book stacks them. ONNX's order is another.": (
+    "You take the slices in this book's order. ONNX uses another one.": (
         _partly("ifgo", "ifgo", "ifgo"),
     ),
-    "The reordering goes the wrong way: it would turn this book's order into ONNX's.": (
+    "You reorder the wrong way round: this would turn the book's order into ONNX's.": (
         _in_order("igof"),
     ),
     **each(
-        "Only part is reordered: {}.",
+        "You reorder only some of the parameters: {}.",
         {
-            "W is, R and B are not": (_partly(ONNX, "ifgo", "ifgo"),),
-            "R is, W and B are not": (_partly("ifgo", ONNX, "ifgo"),),
-            "W and R are, the biases are not": (_partly(ONNX, ONNX, "ifgo"),),
-            "W and the biases are, R is not": (_partly(ONNX, "ifgo", ONNX),),
-            "R and the biases are, W is not": (_partly("ifgo", ONNX, ONNX),),
+            "W, but not R and B": (_partly(ONNX, "ifgo", "ifgo"),),
+            "R, but not W and B": (_partly("ifgo", ONNX, "ifgo"),),
+            "W and R, but not the biases": (_partly(ONNX, ONNX, "ifgo"),),
+            "W and the biases, but not R": (_partly(ONNX, "ifgo", ONNX),),
+            "R and the biases, but not W": (_partly("ifgo", ONNX, ONNX),),
         },
     ),
-    "Only the first half of B is used. The second belongs to the recurrent map.": (
+    "You use only the first half of B. The second half belongs to the recurrent map.": (
         _of_halves(lambda one, other: one),
     ),
-    "Only the second half of B is used. The first belongs to the map of the input.": (
+    "You use only the second half of B. The first half belongs to the map of the input.": (
         _of_halves(lambda one, other: other),
     ),
     **each(
-        "Of B only the {} half is reordered. Both have ONNX's order.",
+        "You reorder only the {} half of B. Both halves come in ONNX's order.",
         {
             "first": (_of_halves(lambda one, other: one + _back(other)),),
             "second": (_of_halves(lambda one, other: _back(one) + other),),
         },
     ),
     **each(
-        "The {} half of B is counted twice, and the other not at all.",
+        "You count the {} half of B twice, and the other half not at all.",
         {
             "first": (_of_halves(lambda one, other: 2 * one),),
             "second": (_of_halves(lambda one, other: 2 * other),),
         },
     ),
-    "Both halves of B are counted twice, once with each map.": (
+    "You count both halves of B twice, once with each map.": (
         _of_halves(lambda one, other: 2 * (one + other)),
     ),
-    "The second half of B is subtracted. Both are added to the sum.": (
+    "You subtract the second half of B. Add both halves to the sum.": (
         _of_halves(lambda one, other: one - other),
     ),
-    "You move single rows. A slice has H of them, and they move together.": (
+    "You move single rows. Each slice has H of them, and they move together.": (
         lambda x, h, c, W, R, B: STEP(x, h, c, *_single_rows(W[0], R[0], B[0])),
     ),
     "B has no effect.": (_of_halves(lambda one, other: 0 * one),),
     **each(
-        "The {} of the two halves of B is taken. Both are added to the sum.",
+        "You take the {} of the two halves of B. Add both to the sum.",
         {
             "mean": (_of_halves(lambda one, other: (one + other) / 2),),
             "product": (_of_halves(lambda one, other: one * other),),
         },
     ),
-    "The halves of B are mixed up: you take neighbours as a pair, and they stand 4H apart.": (
+    "You mix up the halves of B: you pair neighbours, but the two numbers that belong together "
+    "are 4H apart.": (
         _biased(lambda B: B.reshape(-1, 2).sum(axis=1)),
         _biased(lambda B: B[::2]),
         _biased(lambda B: B.reshape(4, 2, -1).sum(axis=1).ravel()),
     ),
-    "You multiply x by R and the hidden state by W. It is the other way round.": (
+    "You multiply x by R and the hidden state by W. It's the other way round.": (
         lambda x, h, c, W, R, B: onnx_step(x, h, c, R, W, B),
     ),
     **said("states-swapped", lambda x, h, c, W, R, B: onnx_step(x, c, h, W, R, B)),
@@ -380,7 +384,7 @@ ONNX_MISTAKES: Mistakes = {
         ),
     ),
     **{
-        in_order(order, ONNX, "ONNX has another order."): (_in_order(order),)
+        in_order(order, ONNX, "ONNX uses another order."): (_in_order(order),)
         for order in ORDERS
         if order not in ("ifgo", "igof", ONNX)
     },
@@ -401,10 +405,10 @@ def _onnx_hides(answer: Guarded, rng: np.random.Generator) -> bool:
 
 
 ONNX_PROPERTIES: dict[str, Property] = {
-    "With the second slice of a bias at -50 the output gate is closed, and h must be 0.": (
+    "With the second slice of a bias at -50, the output gate is closed and h must be 0.": (
         _onnx_hides
     ),
-    "The two biases are only ever added: with the halves of B exchanged nothing may change.": (
+    "The two biases are only ever added, so swapping the halves of B must change nothing.": (
         _halves_count_alike
     ),
 }
@@ -416,17 +420,17 @@ QUESTIONS = (
         name="lstm-step",
         points=3,
         hints=(
-            "Print the shape after each line, for N = 3, D = 1, H = 2. What has D + H + 1 columns, "
-            "which array has 4H of them, and which have H?",
-            "Put x, h_prev and a column of ones side by side, of their own dtype. One product with "
-            "M gives all four sums side by side. Cut it along the columns in the order i, f, "
-            "g, o. Three slices become shares, one becomes a candidate. Then come the update of "
-            "chapter 5 (input-gate) and the hidden state of chapter 6 (output-gate), in this "
-            "order.",
-            "The sum is the joined batch (N, D + H + 1) times M, or x times the first D rows of M, "
-            "plus h_prev times the next H, plus the last row. Slices 1, 2 and 4 go through the "
-            "sigmoid, slice 3 through tanh. The new c is f times c_prev plus i times g, and h is o "
-            "times tanh of the new c. Return h first.",
+            "Print the shape after each line, for N = 3, D = 1, H = 2. What has D + H + 1 "
+            "columns, which array has 4H of them, and which have H?",
+            "Put x, h_prev and a column of ones (in their dtype) side by side. One product with "
+            "M gives you all four sums, also side by side. Split it along the columns, in the "
+            "order i, f, g, o. Three slices become shares, and one becomes a candidate. Then "
+            "comes the update of chapter 5 (input-gate), and after it the hidden state of "
+            "chapter 6 (output-gate).",
+            "The sum is the joined batch (N, D + H + 1) times M. (Or x times the first D rows of "
+            "M, plus h_prev times the next H, plus the last row.) Slices 1, 2 and 4 go through "
+            "the sigmoid, slice 3 through tanh. The new c is f times c_prev plus i times g, and "
+            "h is o times tanh of the new c. Return h first.",
         ),
         exam=FunctionExam(
             name="lstm_step",
@@ -448,14 +452,14 @@ QUESTIONS = (
         name="foreign-order",
         points=2,
         hints=(
-            "Which of the four slices stand at the same place in both orders, and which do not? "
+            "Which of the four slices are at the same place in both orders, and which aren't? "
             "The conventions page has ONNX's shapes and order.",
-            "Take off the axis of length 1, add the two halves of B, and cut. Either you cut the "
-            "sum and give the slices their right names, or you put the rows of W, R and the bias "
+            "Remove the axis of length 1, add the two halves of B, and split. Either split the "
+            "sum and give the slices their right names, or put the rows of W, R and the bias "
             "into this book's order and call your own step. Whole slices of H rows move.",
-            "In ONNX's order the first slice is the input gate, the second the output gate, the "
-            "third the forget gate, the fourth the candidate. So this book's i, f, g, o are ONNX's "
-            "slices 1, 3, 4, 2, in W, in R and in both halves of B.",
+            "In ONNX's order, the first slice is the input gate, the second the output gate, the "
+            "third the forget gate, and the fourth the candidate. So this book's i, f, g, o are "
+            "ONNX's slices 1, 3, 4, 2, in W, in R and in both halves of B.",
         ),
         exam=FunctionExam(
             name="onnx_step",
@@ -469,7 +473,7 @@ QUESTIONS = (
             ),
             mistakes=ONNX_MISTAKES,
             properties=ONNX_PROPERTIES,
-            right="Right: ONNX's parameters, each slice where it belongs, and both biases.",
+            right="Right: ONNX's parameters, with each slice where it belongs, and both biases.",
         ),
     ),
 )

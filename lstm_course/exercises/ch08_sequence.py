@@ -58,29 +58,27 @@ def lstm_forward_batch_first(
 
 
 def _from(change: Callable[[Array, Array, Array], tuple[Array, Array, Array]]) -> Answer:
-    """Return a right run from changed inputs and initial states, time first."""
+    """Return a right run over changed inputs and initial states, time first."""
     return lambda xs, h0, c0, *weights: lstm_forward(*change(xs, h0, c0), *weights)
 
 
 OF_A_RUN: Mistakes = {
     **shared(lambda lines: SEQUENCE.but(**lines), *TIME),
-    "Every step reads h0: the hidden state of the step before is not carried.": (
+    "Every step reads h0: you don't carry the hidden state on.": (
         SEQUENCE.but(h_prev=lambda s: s.h0),
     ),
-    "The hidden state is carried in the place of both states.": (
-        SEQUENCE.but(c_prev=lambda s: s.h),
-    ),
-    "New states are added to the old ones. A step returns states that take their place.": (
+    "You carry the hidden state on in place of both states.": (SEQUENCE.but(c_prev=lambda s: s.h),),
+    "You add the new states to the old ones. Replace them instead.": (
         SEQUENCE.but(pair=lambda s: (s.h_prev + s.h, s.c_prev + s.c)),
     ),
     **said("states-in-vain", _from(lambda xs, h0, c0: (xs, 0 * h0, 0 * c0)), states="states have"),
     **said("states-in-vain", _from(lambda xs, h0, c0: (xs, 0 * h0, c0)), states="hidden state has"),
     **said("states-in-vain", _from(lambda xs, h0, c0: (xs, h0, 0 * c0)), states="cell state has"),
-    "The initial states have changed places.": (_from(lambda xs, h0, c0: (xs, c0, h0)),),
-    "Every step reads the input of the step before, and the first reads the last.": (
+    "You swap the initial states.": (_from(lambda xs, h0, c0: (xs, c0, h0)),),
+    "Every step reads the input of the step before, and the first step reads the last input.": (
         _from(lambda xs, h0, c0: (np.roll(xs, 1, axis=0), h0, c0)),
     ),
-    "The first input is read twice, and each later step gets the one before its own.": (
+    "The first input is read twice, and each later step gets the input before its own.": (
         _from(lambda xs, h0, c0: (np.concatenate([xs[:1], xs[:-1]]), h0, c0)),
     ),
     "Your inputs are one step ahead: the first step reads the second input.": (
@@ -88,7 +86,7 @@ OF_A_RUN: Mistakes = {
         _from(lambda xs, h0, c0: (np.concatenate([xs[1:], xs[-1:]]), h0, c0)),
     ),
     **each(
-        "The {} step is not taken.",
+        "You leave out the {} step.",
         {
             "last": (SEQUENCE.but(steps=lambda s: range(len(s.xs) - 1)),),
             "first": (SEQUENCE.but(steps=lambda s: range(1, len(s.xs))),),
@@ -97,24 +95,25 @@ OF_A_RUN: Mistakes = {
     **each(
         "The final hidden state is that of the last step. {}.",
         {
-            "Yours is that of the first": (SEQUENCE.but(h_T=lambda s: s.hs[0]),),
-            "You take the mean of all": (SEQUENCE.but(h_T=lambda s: s.hs.mean(axis=0)),),
+            "You return that of the first": (SEQUENCE.but(h_T=lambda s: s.hs[0]),),
+            "You take the mean over all steps": (SEQUENCE.but(h_T=lambda s: s.hs.mean(axis=0)),),
         },
     ),
-    "This is the cell state in the place of the hidden state.": (SEQUENCE.but(h_T=lambda s: s.c),),
+    "You return the cell state where the hidden state belongs.": (SEQUENCE.but(h_T=lambda s: s.c),),
     **said("h-for-c", SEQUENCE.but(c_T=lambda s: s.h)),
     **said("squashed-c-returned", SEQUENCE.but(c_T=lambda s: tanh(s.c))),
-    "The cell state after the first step is returned. The one after the last is asked for.": (
+    "You return the cell state after the first step. The question asks for the one after the "
+    "last.": (
         lambda xs, *others: (*lstm_forward(xs, *others)[:2], lstm_forward(xs[:1], *others)[2]),
     ),
     **each(
         "The step itself is wrong: {}.",
         {
-            "it squashes the old cell state before it keeps it": (
+            "it squashes the old cell state before keeping it": (
                 SEQUENCE.but(c=lambda s: s.f * tanh(s.c_prev) + s.i * s.g),
             ),
             "it shows the cell state without its tanh": (SEQUENCE.but(h=lambda s: s.o * s.c),),
-            "the bias has no effect in it": (
+            "it ignores the bias": (
                 SEQUENCE.but(a=lambda s: affine(s.x, s.h_prev, s.W, s.U, 0 * s.b)),
             ),
             "it takes the slices in ONNX's order": (SEQUENCE.but(slices=slices_in("iofg")),),
@@ -137,7 +136,7 @@ BACK = (as_it_is, _transposed)
 def _laid_out(
     way_in: Callable[[Array], Array], way_back: Callable[[Array], Array], run: Answer = lstm_forward
 ) -> Answer:
-    """Return a run, time first, with its own ways from batch first and back."""
+    """Return a run, time first, with its own conversions from batch first and back."""
 
     def answer(xs: Array, *others: Array) -> tuple[Array, Array, Array]:
         hs, h_T, c_T = run(way_in(xs), *others)
@@ -149,13 +148,13 @@ def _laid_out(
 def _checked(
     xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array
 ) -> tuple[Array, Array, Array]:
-    """Return the same as lstm_forward, by steps that check their shapes."""
+    """Return the same as lstm_forward, with steps that check their shapes."""
     hs, (h_T, c_T), _ = sequence.lstm_forward(xs, cell.LSTMParams(W, U, b), h0, c0)
     return hs, h_T, c_T
 
 
 def _as_many_steps_as_sequences(xs: Array, *others: Array) -> tuple[Array, Array, Array]:
-    """Return a run of N steps in an hs of T rows, the rest of which stay 0."""
+    """Return a run of N steps in an hs of T rows, whose other rows stay 0."""
     short, h_T, c_T = lstm_forward_batch_first(xs[:, np.arange(len(xs))], *others)
     hs = np.zeros((*xs.shape[:2], short.shape[2]), short.dtype)
     hs[:, : len(xs)] = short
@@ -166,11 +165,12 @@ SEQUENCE_MISTAKES: Mistakes = {
     sentence: tuple(_laid_out(_transposed, _transposed, run) for run in runs)
     for sentence, runs in OF_A_RUN.items()
 } | {
-    "xs is batch first: your loop runs over its first axis, the sequences. Time is the second.": (
+    "xs is batch first: your loop runs over its first axis, the sequences. Time is the second "
+    "axis.": (
         *(_laid_out(as_it_is, back, run) for back in BACK for run in (lstm_forward, _checked)),
     ),
-    "Your loop takes as many steps as there are sequences. The number of steps is the second size "
-    "of xs.": (
+    "Your loop takes as many steps as there are sequences. The number of steps is the second "
+    "size of xs.": (
         lambda xs, *others: lstm_forward_batch_first(xs[:, np.arange(len(xs))], *others),
         _as_many_steps_as_sequences,
     ),
@@ -217,7 +217,7 @@ def _alone(answer: Guarded, rng: np.random.Generator) -> bool:
 SEQUENCE_PROPERTIES: dict[str, Property] = {
     "A later input must not change an earlier hidden state.": _is_causal,
     wording("alone", sequence="sequence", result="final cell state"): _alone,
-    "A run cut in two, with the states handed on, must give what the whole run gives.": _goes_on,
+    "A run cut in two, with the states handed on, must give the same as the whole run.": _goes_on,
 }
 
 
@@ -240,7 +240,7 @@ def _final(
     states: States | None = None,
     run: Answer = lstm_forward,
 ) -> States:
-    """Return the final states (1, H) of one sentence; the number -1 stands for padding with 0."""
+    """Return the final states (1, H) of one sentence; the number -1 means padding with 0."""
     xs = np.zeros((len(numbers), 1, W.shape[1]), W.dtype)
     for x, number in zip(xs, numbers, strict=True):
         x[:, number] = number >= 0
@@ -250,7 +250,7 @@ def _final(
 
 
 def _numbered(change: Callable[[list[list[int]], int], list[list[int]]]) -> Answer:
-    """Return an answer that changes the numbers of the words before it encodes them."""
+    """Return an answer that changes the words' numbers before it encodes them."""
 
     def answer(sentences: list[str], vocabulary: list[str], W: Array, U: Array, b: Array) -> Array:
         numbers = change([_numbers(s, vocabulary) for s in sentences], len(vocabulary))
@@ -276,7 +276,7 @@ def _run_by(run: Answer) -> Answer:
 
 
 def _padded(number: int, front: bool = False) -> Answer:
-    """Return an answer that makes all sentences as long as the longest."""
+    """Return an answer that pads all sentences to the length of the longest."""
 
     def change(numbers: list[list[int]], D: int) -> list[list[int]]:
         T = max(map(len, numbers))
@@ -295,7 +295,7 @@ def _with_vocabulary(make: Callable[[list[str], list[str]], list[str]]) -> Answe
 
 
 def _all_words(sentences: list[str], vocabulary: list[str]) -> list[str]:
-    """Return the words in the order in which they come up, then those that do not."""
+    """Return the words in the order in which they come up, then those that don't come up."""
     return list(dict.fromkeys([*" ".join(sentences).split(), *vocabulary]))
 
 
@@ -335,14 +335,14 @@ def _found(match: Match) -> Inputs:
 
 
 def _first_found(match: Match) -> Inputs:
-    """Return one-hot inputs: each word is the first entry of the vocabulary that it matches."""
+    """Return one-hot inputs: each word becomes the first vocabulary entry that it matches."""
     return lambda words, vocabulary: np.eye(len(vocabulary))[
         _found(match)(words, vocabulary).argmax(axis=1)
     ]
 
 
 def _heaped(words: list[str], vocabulary: list[str]) -> Array:
-    """Return inputs in which the 1 of every earlier word stays."""
+    """Return inputs in which the 1 of each earlier word stays."""
     one_hot = _found(lambda word, entry: word == entry)(words, vocabulary)
     return np.asarray(np.maximum.accumulate(one_hot))
 
@@ -353,7 +353,7 @@ PARTS: tuple[Match, ...] = (
     lambda word, entry: entry.startswith(word),
     lambda word, entry: word.startswith(entry),
 )
-"""Comparisons that find a word inside another one too."""
+"""Comparisons that also find a word inside another one."""
 
 
 def _are_longest(sentences: list[str]) -> Array:
@@ -382,78 +382,74 @@ ENCODE_MISTAKES: Mistakes = {
     ),
     **said("squashed-c-returned", lambda *given: tanh(encode(*given))),
     **shared(lambda lines: _run_by(SEQUENCE.but(**lines)), "results-crossed", "states-crossed"),
-    "The rows stand in the order of the alphabet. Row n belongs to sentence n.": (
+    "Your rows are in alphabetical order. Row n belongs to sentence n.": (
         lambda sentences, *others: encode(sorted(sentences), *others),
     ),
-    "Right but for a sentence that comes twice: it gets one row, and each time asks for a row.": (
-        lambda sentences, *others: encode(list(dict.fromkeys(sentences)), *others),
-    ),
+    "Right except for a sentence that comes twice: you give it one row, but it needs one each "
+    "time.": (lambda sentences, *others: encode(list(dict.fromkeys(sentences)), *others),),
     (
-        "Right for the longest sentences. The others are filled up with zeros, the cell runs on "
-        "over them, and a zero input moves the state like any other."
+        "Right for the longest sentences. You fill up the others with zeros, but the cell runs "
+        "on over them, and a zero input moves the state like any other."
     ): (_padded(-1),),
     (
-        "Right for the longest sentences. The others get zeros in front, and by the first word "
-        "these have moved the state already."
+        "Right for the longest sentences. You put zeros in front of the others, and by the first "
+        "word those have already moved the state."
     ): (_padded(-1, front=True),),
     (
-        "Right for the longest sentences. The others are filled up with the number 0, which is a "
-        "word: the first of the vocabulary."
+        "Right for the longest sentences. You fill up the others with the number 0, but that's a "
+        "word: the first in the vocabulary."
     ): (_padded(0), _padded(0, front=True)),
-    "All sentences are cut to the length of the shortest.": (
+    "You cut all sentences to the length of the shortest.": (
         _numbered(lambda numbers, D: [ns[: min(map(len, numbers))] for ns in numbers]),
     ),
-    "A sentence starts with the state that the one before has left. Each must start anew.": (
+    "A sentence starts with the state that the one before left behind. Start each one afresh.": (
         _never_anew,
     ),
-    "Every sentence gets the encoding of the first.": (
+    "You give every sentence the encoding of the first.": (
         _numbered(lambda numbers, D: [numbers[0]] * len(numbers)),
     ),
     **each(
-        "Only the {} word is read.",
+        "You read only the {} word.",
         {
             "last": (_numbered(lambda numbers, D: [ns[-1:] for ns in numbers]),),
             "first": (_numbered(lambda numbers, D: [ns[:1] for ns in numbers]),),
         },
     ),
-    "The last word is not read.": (
+    "You don't read the last word.": (
         _numbered(lambda numbers, D: [ns[:-1] or ns for ns in numbers]),
         _numbered(lambda numbers, D: [ns[:-1] for ns in numbers]),
         _numbered(_all_but_the_last),
     ),
-    "The sentences are read backward.": (
+    "You read the sentences backward.": (
         _numbered(lambda numbers, D: [ns[::-1] for ns in numbers]),
     ),
-    "A word that comes a second time is left out.": (
+    "You leave out a word that comes a second time.": (
         _numbered(lambda numbers, D: [list(dict.fromkeys(ns)) for ns in numbers]),
     ),
-    "Earlier words stay in the input: at each step it has a single 1, that of its own word.": (
-        _reading(_heaped),
-    ),
-    "A word is found inside a longer one too, as cat is in cats. Whole words have to be equal.": (
+    "Earlier words stay in your input. At each step it should have a single 1, that of its own "
+    "word.": (_reading(_heaped),),
+    "You find a word inside a longer one too, as cat is in cats. Compare whole words.": (
         *(_reading(found(part)) for part in PARTS for found in (_found, _first_found)),
     ),
     (
-        "Right for the longest sentences. The state of the others is set to zeros after their last "
-        "word, where it has to stay as it is."
+        "Right for the longest sentences. You set the state of the others to zeros after their "
+        "last word, but it should stay as it is."
     ): (lambda sentences, *others: encode(sentences, *others) * _are_longest(sentences),),
-    "All words of a sentence are read in one step, so their order is lost.": (_summed,),
-    "You take the mean of the cell states of all words. The last one is asked for.": (
+    "You read all words of a sentence in one step, so you lose their order.": (_summed,),
+    "You take the mean of the cell states of all words. The question asks for the last one.": (
         _over_words(lambda cells: cells.mean(axis=0)),
     ),
-    "You add the cell states of all words up. The last one has seen them all.": (
+    "You add up the cell states of all words. Return the last one: it has seen every word.": (
         _over_words(lambda cells: cells.sum(axis=0)),
     ),
     **each(
-        "The words are numbered {}. A word's number is its place in the vocabulary.",
+        "You number the words {}. A word's number is its place in the vocabulary.",
         {
-            "by the alphabet": (
-                _with_vocabulary(lambda sentences, vocabulary: sorted(vocabulary)),
-            ),
+            "alphabetically": (_with_vocabulary(lambda sentences, vocabulary: sorted(vocabulary)),),
             "as they come up": (_with_vocabulary(_all_words),),
         },
     ),
-    "Each word picks the column of its neighbour: your numbers are off by one.": (
+    "Each word picks its neighbour's column: your numbers are off by one.": (
         _numbered(lambda numbers, D: [[(n + 1) % D for n in ns] for ns in numbers]),
         _numbered(lambda numbers, D: [[(n - 1) % D for n in ns] for ns in numbers]),
     ),
@@ -497,15 +493,16 @@ QUESTIONS = (
         name="sequence",
         points=2,
         hints=(
-            "Run it for T = 2 by hand. Which part of xs does the first step read, for all "
-            "sequences at once? What does the second step start from, and what do you keep of the "
-            "first?",
-            "One loop over the second axis, that of time. Two variables hold the states: before "
-            "the loop they are the initial ones, and each step replaces both. A list collects one "
-            "of them.",
-            "Before the loop h is h0 and c is c0. In it, one step of chapter 7 (whole-cell) turns "
-            "the input, h and c into the new h and c, and h is appended to the list. After it, the "
-            "list is stacked along axis 1, and h and c are the final states.",
+            "Go through it by hand for T = 2. Which part of xs does the first step read, for all "
+            "sequences at once? What does the second step start from, and what do you keep of "
+            "the first?",
+            "Write one loop over the second axis, time. Two variables hold the states: before "
+            "the loop they're the initial ones, and each step replaces both. A list collects one "
+            "of the two.",
+            "Before the loop, h is h0 and c is c0. In the loop, one step of "
+            "chapter 7 (whole-cell) turns the input, h and c into the new h and c, and you append "
+            "h to the list. After the loop, stack the list along axis 1; h and c are the final "
+            "states.",
         ),
         exam=FunctionExam(
             name="lstm_forward",
@@ -524,7 +521,7 @@ QUESTIONS = (
                 fast.lstm_infer,
                 layers.LSTM,
             ),
-            right="Right: one cell, again and again, with both states carried.",
+            right="Right: one cell, again and again, carrying both states on.",
         ),
     ),
     Question(
@@ -534,10 +531,11 @@ QUESTIONS = (
             "Encode one sentence first, and forget about batches. What are its inputs, and what "
             "does it start from?",
             "A word's input is a row of zeros with a 1 at the word's place in the vocabulary. "
-            "Sentences of different lengths need not share a batch: each can be one of its own.",
-            "For each sentence: split it, look each word up, take these rows of an identity matrix "
-            "and give them an axis for the batch of one. Run your loop from zeros of shape (1, H), "
-            "and keep the row of the final cell state. Then make one array of these rows.",
+            "Sentences of different lengths needn't share a batch: each can be a batch of its "
+            "own.",
+            "For each sentence: split it, look up each word, take those rows of an identity "
+            "matrix, and add an axis for the batch of one. Run your loop from zeros of shape (1, "
+            "H), and keep the row of the final cell state. Then make one array of these rows.",
         ),
         exam=FunctionExam(
             name="encode",
@@ -556,7 +554,7 @@ QUESTIONS = (
             ),
             mistakes=ENCODE_MISTAKES,
             properties=ENCODE_PROPERTIES,
-            right="Right: each sentence ends in a cell state of its own, alone or in company.",
+            right="Right: each sentence ends in its own cell state, alone or in company.",
         ),
     ),
 )

@@ -31,28 +31,28 @@ def two_flows(dh: Array, dc: Array, o: Array, h: Array) -> Array:
 
 
 def _of_h(flows: Answer) -> Answer:
-    """Return an answer to the question from one that is given c in the place of h."""
+    """Return an answer to the question, from one that gets c in place of h."""
     return lambda dh, dc, o, h: flows(dh, dc, o, np.arctanh(h / o))
 
 
 OF_FLOWS: Mistakes = {
     **shared(as_it_is, *FLOWS),
-    "dh reaches c unscaled. On its way lie the output gate and a tanh.": (
+    "Your dh reaches c unscaled. On its way it passes the output gate and a tanh.": (
         lambda dh, dc, o, c: dc + dh,
     ),
-    "In the slope of tanh the square is missing.": (
+    "In the slope of tanh, the square is missing.": (
         lambda dh, dc, o, c: dc + dh * o * (1 - tanh(c)),
     ),
-    "In the slope of tanh the sign before the square is wrong: no slope of tanh is above 1.": (
+    "In the slope of tanh, the sign before the square is wrong: the slope is never above 1.": (
         lambda dh, dc, o, c: dc + dh * o * (1 + tanh(c) ** 2),
     ),
     **said("value-for-slope", lambda dh, dc, o, c: dc + dh * o * tanh(c), of="tanh"),
-    "What tanh(c) scales is the gradient of the output gate. Here that of c is asked for.": (
+    "tanh(c) scales the gradient of the output gate. The question asks for the gradient of c.": (
         lambda dh, dc, o, c: dc + dh * tanh(c),
         lambda dh, dc, o, c: dh * tanh(c),
         lambda dh, dc, o, c: dc + dh * tanh(c) * o * (1 - o),
     ),
-    "A pair of brackets is missing: the whole slope, 1 minus the square, is a factor.": (
+    "A pair of brackets is missing: the whole slope, 1 minus the square, is one factor.": (
         lambda dh, dc, o, c: dc + dh * o * 1 - tanh(c) ** 2,
         lambda dh, dc, o, c: dc + dh * o - tanh(c) ** 2,
     ),
@@ -61,25 +61,25 @@ OF_FLOWS: Mistakes = {
         lambda dh, dc, o, c: dc + dh @ o * tanh_derivative(c),
         lambda dh, dc, o, c: dc + dh * o @ tanh_derivative(c),
     ),
-    "The rule of the sigmoid is applied to a tanh.": (
+    "You apply the sigmoid's rule to a tanh.": (
         lambda dh, dc, o, c: dc + dh * o * tanh(c) * (1 - tanh(c)),
         lambda dh, dc, o, c: dc + dh * o * sigmoid_derivative(c),
     ),
-    "The slope of the output gate stands where the gate itself is meant: o is a factor here.": (
+    "You use the slope of the output gate. Here the gate itself is the factor.": (
         lambda dh, dc, o, c: dc + dh * o * (1 - o) * tanh_derivative(c),
     ),
-    "The two flows are subtracted. c is used twice, so its gradients add up.": (
+    "You subtract one flow from the other. c is used twice, so its gradients add up.": (
         lambda dh, dc, o, c: dc - dh * o * tanh_derivative(c),
         lambda dh, dc, o, c: dh * o * tanh_derivative(c) - dc,
     ),
     **each(
-        "In yours dc goes through {} too. Only what comes from h does.",
+        "You send dc through {} too. Only what comes from h goes that way.",
         {
             "the output gate and tanh": (lambda dh, dc, o, c: (dc + dh) * o * tanh_derivative(c),),
             "tanh": (lambda dh, dc, o, c: (dc + dh * o) * tanh_derivative(c),),
         },
     ),
-    "A product scales a gradient, and you add: one of the factors stands in a sum.": (
+    "You add one of the factors. A product scales the gradient by the other factor: multiply.": (
         lambda dh, dc, o, c: dc + dh + o * tanh_derivative(c),
         lambda dh, dc, o, c: dc + dh * (o + tanh_derivative(c)),
         lambda dh, dc, o, c: dc + dh * o + tanh_derivative(c),
@@ -88,16 +88,16 @@ OF_FLOWS: Mistakes = {
 TWO_FLOWS_MISTAKES: Mistakes = {
     sentence: tuple(map(_of_h, answers)) for sentence, answers in OF_FLOWS.items()
 } | {
-    "You take h for the cell state: tanh of h is not tanh of c.": (
+    "You use h as if it were the cell state, but tanh of h isn't tanh of c.": (
         lambda dh, dc, o, h: dc + dh * o * tanh_derivative(h),
     ),
-    "The square of o is missing: h over o is squared as a whole.": (
+    "The square of o is missing: square the whole of h over o.": (
         lambda dh, dc, o, h: dc + dh * o * (1 - h**2 / o),
     ),
-    "The fraction stands on its head. h is o times tanh(c), so tanh(c) is h over o.": (
+    "Your fraction is upside down. h is o times tanh(c), so tanh(c) is h over o.": (
         lambda dh, dc, o, h: dc + dh * o * (1 - (o / h) ** 2),
     ),
-    "To undo the product with o is to divide, and you multiply by o once more.": (
+    "You multiply by o once more. To undo the product with o, divide.": (
         lambda dh, dc, o, h: dc + dh * o * (1 - (h * o) ** 2),
     ),
     **said(
@@ -108,10 +108,10 @@ TWO_FLOWS_MISTAKES: Mistakes = {
     ),
 }
 TWO_FLOWS_PROPERTIES: dict[str, Property] = {
-    "Where dh is 0 nothing comes through h: the result must be dc.": lambda f, rng: _silent(
+    "Where dh is 0, nothing comes through h: the result must be dc.": lambda f, rng: _silent(
         f, *rng.normal(size=(4, 2, 3))
     ),
-    "A gate that is all but shut lets nothing back: with o near 0 the result must be near dc.": (
+    "A gate that's almost shut lets nothing back: with o near 0, the result must be near dc.": (
         lambda f, rng: _shut(f, *rng.normal(size=(4, 2, 3)))
     ),
 }
@@ -164,7 +164,7 @@ BACKWARD = Lines(
     ("dx", "dh_prev", "dc_prev", "dW", "dU", "db"),
 )
 step_with = BACKWARD.but
-"""Returns the backward step with some of its lines changed."""
+"""Return the backward step with some of its lines changed."""
 
 
 REACHES: dict[str, Line] = {
@@ -173,11 +173,11 @@ REACHES: dict[str, Line] = {
     "g": lambda s: s.dc_all * s.i,
     "o": lambda s: s.dh * s.tanh_c,
 }
-"""The gradient of each gate and of the candidate, before their squashing."""
+"""The gradient of each gate and of the candidate, before it goes back through the squashing."""
 
 
 def _slopes(slope: Callable[[Array], Array], gates: str) -> Answer:
-    """Return the step with another slope of the squashing at these slices."""
+    """Return the step with another slope for the squashing of these slices."""
     return step_with(
         **{
             f"da_{name}": lambda s, name=name: REACHES[name](s) * slope(getattr(s, name))
@@ -193,7 +193,7 @@ def _reordered(order: str) -> Answer:
 
 
 def _one_slice(k: int, *names: str) -> Answer:
-    """Return the step in which only slice k hands gradients to the input or the hidden state."""
+    """Return the step in which only slice k passes gradients to the input or the hidden state."""
     of_slice: dict[str, Line] = {
         "dx": lambda s: split(s.da, axis=1)[k] @ split(s.W)[k],
         "dh_prev": lambda s: split(s.da, axis=1)[k] @ split(s.U)[k],
@@ -202,7 +202,7 @@ def _one_slice(k: int, *names: str) -> Answer:
 
 
 def _per_gate(template: str, slope: Callable[[Array], Array]) -> Mistakes:
-    """Return a mistake in the slope of a gate, said of each gate, or of several."""
+    """Return a mistake in the slope of a gate: for each gate, and for several at once."""
     words = {"i": "the input gate", "f": "the forget gate", "o": "the output gate"}
     several = {
         " and ".join(words[name] for name in names): (_slopes(slope, names),)
@@ -212,28 +212,28 @@ def _per_gate(template: str, slope: Callable[[Array], Array]) -> Mistakes:
 
 
 MISTAKES: Mistakes = {
-    # What spoils one result comes first: it is said where two mistakes meet.
-    "dc_prev is computed from dc as it came, before the flow from h was added.": (
+    # Mistakes that spoil one result come first: where two mistakes meet, those are reported.
+    "You compute dc_prev from dc as it came. Add the flow from h first.": (
         step_with(dc_prev=lambda s: s.dc * s.f),
     ),
-    "From c to c_prev the gradient passes the forget gate. It is missing.": (
+    "The forget gate is missing: the gradient passes it on the way from c to c_prev.": (
         step_with(dc_prev=lambda s: s.dc_all),
         step_with(dc_prev=lambda s: s.dc),
     ),
-    "On its way to dc_prev the gradient of c passes the forget gate alone. You scale it by the "
-    "slope of tanh once more.": (step_with(dc_prev=lambda s: s.dc_all * s.f * (1 - s.tanh_c**2)),),
-    "dc_prev is computed from dc as it came, and scaled by the slope of tanh. Only what comes from "
-    "h passes tanh, and it is added to dc.": (
+    "On its way to dc_prev, the gradient of c passes only the forget gate. You scale it by the "
+    "slope of tanh again.": (step_with(dc_prev=lambda s: s.dc_all * s.f * (1 - s.tanh_c**2)),),
+    "You compute dc_prev from dc as it came, and scale it by the slope of tanh. Only what comes "
+    "from h passes tanh; then you add it to dc.": (
         step_with(dc_prev=lambda s: s.dc * s.f * (1 - s.tanh_c**2)),
     ),
-    "What c_prev gets is scaled by the forget gate. You scale it by c_prev itself.": (
+    "You scale dc_prev by c_prev itself. Scale it by the forget gate.": (
         step_with(dc_prev=lambda s: s.dc_all * s.c_prev),
     ),
-    "What c_prev gets is scaled by the forget gate, and you take another gate.": (
+    "You scale dc_prev by the wrong gate. It should be the forget gate.": (
         step_with(dc_prev=lambda s: s.dc_all * s.i),
         step_with(dc_prev=lambda s: s.dc_all * s.o),
     ),
-    "What c_prev gets is scaled by the forget gate itself, and you take its slope.": (
+    "You scale dc_prev by the slope of the forget gate. It should be the gate itself.": (
         step_with(dc_prev=lambda s: s.dc_all * s.f * (1 - s.f)),
     ),
     **said("state-in-dU", step_with(dU=lambda s: s.da.T @ s.h), yours="the one after it"),
@@ -249,7 +249,7 @@ MISTAKES: Mistakes = {
         all="batch",
         one="sequence",
     ),
-    "Only the first sequence of the batch counts. Each adds its own share.": (
+    "You count only the first sequence of the batch. Each adds its own share.": (
         step_with(db=lambda s: s.da[0]),
         step_with(
             dW=lambda s: np.outer(s.da[0], s.x[0]),
@@ -261,25 +261,25 @@ MISTAKES: Mistakes = {
         lambda flow: step_with(dc_all=lambda s: flow(s.dh, s.dc, s.o, s.c)),
         *FLOWS,
     ),
-    "You go back through h = o * c. In this cell a tanh stands between c and h.": (
+    "You go back through h = o * c, but in this cell there's a tanh between c and h.": (
         step_with(dc_all=lambda s: s.dc + s.dh * s.o, da_o=lambda s: s.dh * s.c * s.o * (1 - s.o)),
     ),
     **_per_gate(wording("value-for-slope", of="{}"), as_it_is),
     **_per_gate(
-        "The slope of {} is taken of a value that is squashed already: it is squashed twice.",
+        "You take the slope of {} at a value that's already squashed, so it's squashed twice.",
         sigmoid_derivative,
     ),
-    **_per_gate("At {} the slope of the squashing is missing.", np.ones_like),
-    **_per_gate("At {} the rule of tanh is applied to a sigmoid.", lambda value: 1 - value**2),
+    **_per_gate("The slope of the squashing is missing at {}.", np.ones_like),
+    **_per_gate("At {}, you apply tanh's rule to a sigmoid.", lambda value: 1 - value**2),
     **_per_gate(
-        "At {} one factor of the slope is missing: only what is left to 1 is there.",
+        "At {}, one factor of the slope is missing: you have only 1 minus the value.",
         (lambda value: 1 - value),
     ),
-    "At no slice is there a slope: the gradients stop before the four squashings.": (
+    "The slope is missing at all four slices: your gradients stop short of the squashings.": (
         _slopes(np.ones_like, "ifgo"),
     ),
-    "At all four slices the value stands where the slope is meant.": (_slopes(as_it_is, "ifgo"),),
-    "At all four slices the slope is taken of a value that is squashed already.": (
+    "At all four slices, you use the value where the slope belongs.": (_slopes(as_it_is, "ifgo"),),
+    "At all four slices, you take the slope at a value that's already squashed.": (
         step_with(
             **{
                 f"da_{k}": lambda s, k=k: (
@@ -290,49 +290,50 @@ MISTAKES: Mistakes = {
             }
         ),
     ),
-    "The candidate is squashed by tanh, and you take the slope of a sigmoid.": (
+    "You take the slope of a sigmoid, but the candidate is squashed by tanh.": (
         _slopes(lambda value: value * (1 - value), "g"),
     ),
     **said("value-for-slope", _slopes(as_it_is, "g"), of="the candidate"),
-    "At the candidate the slope of tanh is missing.": (_slopes(np.ones_like, "g"),),
-    "At the candidate the square in the slope of tanh is missing.": (
+    "At the candidate, the slope of tanh is missing.": (_slopes(np.ones_like, "g"),),
+    "At the candidate, the square in the slope of tanh is missing.": (
         _slopes(lambda value: 1 - value, "g"),
     ),
-    "The slope of the candidate is taken of a value that is squashed already.": (
+    "You take the candidate's slope at a value that's already squashed.": (
         _slopes(tanh_derivative, "g"),
     ),
-    "In the output gate's slice stands c where tanh(c) is meant: h is o times tanh(c).": (
+    "In the output gate's slice you use c. It should be tanh(c), because h is o times tanh(c).": (
         step_with(da_o=lambda s: s.dh * s.c * s.o * (1 - s.o)),
     ),
-    "In the output gate's slice tanh(c) is missing: each factor of a product gets the other.": (
+    "In the output gate's slice, tanh(c) is missing: each factor of a product gets the other.": (
         step_with(da_o=lambda s: s.dh * s.o * (1 - s.o)),
     ),
-    "The output gate acts on h alone. Its slice starts from dh, and yours from dc.": (
+    "The output gate acts only on h. Its slice starts from dh, but yours starts from dc.": (
         step_with(da_o=lambda s: s.dc_all * s.tanh_c * s.o * (1 - s.o)),
         step_with(da_o=lambda s: s.dc * s.tanh_c * s.o * (1 - s.o)),
     ),
-    "In the forget gate's slice stands the new cell state where the old one is meant.": (
+    "In the forget gate's slice, you use the new cell state. It should be the old one.": (
         step_with(da_f=lambda s: s.dc_all * s.c * s.f * (1 - s.f)),
     ),
-    "In the forget gate's slice the old cell state is missing: it is what the gate scales.": (
+    "In the forget gate's slice, the old cell state is missing: it's what the gate scales.": (
         step_with(da_f=lambda s: s.dc_all * s.f * (1 - s.f)),
     ),
-    "In the forget gate's slice stands the hidden state. The gate scales the cell state.": (
+    "In the forget gate's slice, you use the hidden state. But the gate scales the cell state.": (
         step_with(da_f=lambda s: s.dc_all * s.h_prev * s.f * (1 - s.f)),
     ),
-    "Input gate and candidate: each factor of a product gets the other one, not itself.": (
+    "For the input gate and the candidate: each factor of a product gets the other one, not "
+    "itself.": (
         step_with(
             da_i=lambda s: s.dc_all * s.i * s.i * (1 - s.i),
             da_g=lambda s: s.dc_all * s.g * (1 - s.g**2),
         ),
     ),
-    "In the input gate's slice the candidate is missing: it is what the gate scales.": (
+    "In the input gate's slice, the candidate is missing: it's what the gate scales.": (
         step_with(da_i=lambda s: s.dc_all * s.i * (1 - s.i)),
     ),
-    "In the candidate's slice the input gate is missing: it scales the candidate.": (
+    "In the candidate's slice, the input gate is missing: it scales the candidate.": (
         step_with(da_g=lambda s: s.dc_all * (1 - s.g**2)),
     ),
-    "A product scales a gradient. In a slice that c feeds you add the factor.": (
+    "In a slice that c feeds, you add a factor. A product scales a gradient, so multiply.": (
         step_with(da_i=lambda s: (s.dc_all + s.g) * s.i * (1 - s.i)),
         step_with(da_f=lambda s: (s.dc_all + s.c_prev) * s.f * (1 - s.f)),
         step_with(da_g=lambda s: (s.dc_all + s.i) * (1 - s.g**2)),
@@ -343,44 +344,44 @@ MISTAKES: Mistakes = {
         ),
     ),
     **each(
-        "The slice of {} starts from dc as it came, before the flow from h was added.",
+        "The slice of {} starts from dc as it came. Add the flow from h first.",
         {
             "the input gate": (step_with(da_i=lambda s: s.dc * s.g * s.i * (1 - s.i)),),
             "the forget gate": (step_with(da_f=lambda s: s.dc * s.c_prev * s.f * (1 - s.f)),),
             "the candidate": (step_with(da_g=lambda s: s.dc * s.i * (1 - s.g**2)),),
         },
     ),
-    "Three slices, those of i, f and g, miss the flow from h: they take dc as it came.": (
+    "The slices of i, f and g all miss the flow from h: they start from dc as it came.": (
         step_with(
             da_i=lambda s: s.dc * s.g * s.i * (1 - s.i),
             da_f=lambda s: s.dc * s.c_prev * s.f * (1 - s.f),
             da_g=lambda s: s.dc * s.i * (1 - s.g**2),
         ),
     ),
-    "The four slices of da do not stand in the order i, f, g, o, which W, U and b have.": tuple(
+    "The four slices of da aren't in the order of W, U and b: i, f, g, o.": tuple(
         _reordered("".join(order))
         for order in itertools.permutations("ifgo")
         if order != tuple("ifgo")
     ),
-    "The step hands nothing back: dh_prev and dc_prev are 0, and no earlier step can learn.": (
+    "Your step hands nothing back: dh_prev and dc_prev are 0, so no earlier step can learn.": (
         step_with(
             dh_prev=lambda s: np.zeros_like(s.h_prev), dc_prev=lambda s: np.zeros_like(s.c_prev)
         ),
     ),
-    "dh and dc are handed on as they came, as if the step did nothing to them.": (
+    "You hand dh and dc on as they came, as if the step did nothing to them.": (
         step_with(dh_prev=lambda s: s.dh, dc_prev=lambda s: s.dc),
         step_with(dh_prev=lambda s: s.dh),
     ),
-    "dh is added to dh_prev. The old hidden state reaches h through the four slices alone.": (
+    "You add dh to dh_prev. The old hidden state reaches h only through the four slices.": (
         step_with(dh_prev=lambda s: s.da @ s.U + s.dh),
     ),
-    "x and h_prev go into all four slices, and only one of them is counted.": tuple(
+    "x and h_prev go into all four slices, but you count only one of them.": tuple(
         _one_slice(k, *names)
         for k in range(4)
         for names in (("dx", "dh_prev"), ("dx",), ("dh_prev",))
     ),
-    "Every sign is wrong: a gradient says what makes the loss larger. The step against it "
-    "comes later.": (
+    "Every sign is wrong. A gradient says what makes the loss larger; the step against it comes "
+    "later.": (
         step_with(
             **{name: lambda s, name=name: -BACKWARD.lines[name](s) for name in BACKWARD.results}
         ),
@@ -397,12 +398,12 @@ def _case(N: int, D: int, H: int) -> Case:
 
 
 def _called(answer: Guarded, **changed: Array) -> list[Array]:
-    """Call an answer on two sequences, some arguments changed."""
+    """Call an answer on two sequences, with some arguments changed."""
     return _arrays(answer(*{**_arguments(2, 3, 2), **changed}.values()))
 
 
 def _arrays(results: Any) -> list[Array]:
-    """Return the six results; raise an error unless they have their shapes."""
+    """Return the six results; raise an error unless their shapes are right."""
     return [
         np.asarray(result, float).reshape(array.shape)
         for result, array in zip(results, list(_arguments(2, 3, 2).values())[2:], strict=True)
@@ -439,13 +440,12 @@ def _adds_sequences(answer: Guarded, rng: np.random.Generator) -> bool:
 
 
 PROPERTIES: dict[str, Property] = {
-    "With dh = 0 and dc = 0 nothing can be to blame: every gradient must be 0.": (
+    "With dh = 0 and dc = 0, nothing is to blame: every gradient must be 0.": (
         _nothing_from_nothing
     ),
-    "Gradients are linear in dh and dc: twice both must give twice every result.": _linear,
-    "With dh = 0 and a forget gate of 1 the memory's gradient passes whole: dc_prev must be dc.": (
-        _passes_whole
-    ),
+    "Gradients are linear in dh and dc: doubling both must double every result.": _linear,
+    "With dh = 0 and a forget gate of 1, the memory's gradient passes unchanged: dc_prev must be "
+    "dc.": (_passes_whole),
     "dW, dU and db of two sequences must be the sum of what each gives on its own.": (
         _adds_sequences
     ),
@@ -456,13 +456,13 @@ QUESTIONS = (
         name="two-flows",
         points=1,
         hints=(
-            "Where does the cell state go after this step? Count the ways, and ask for the "
-            "gradient that comes back along each.",
-            "One way leads to the next step, and its gradient is given. The other leads through "
-            "tanh and a product into h. Go back along it: the product first, then tanh. "
-            "The slope of tanh needs tanh(c) alone, and you know what h and o have to do with it.",
-            "tanh(c) is h over o. Scale dh by the output gate and by the slope of tanh, which is 1 "
-            "minus the square of that quotient. Add the result to dc.",
+            "Where does the cell state go after this step? Count the ways, and ask which "
+            "gradient comes back along each.",
+            "One way leads to the next step, and you're given its gradient. The other leads "
+            "through tanh and a product into h. Go back along it: first the product, then tanh. "
+            "The slope of tanh needs only tanh(c), and you know how that's related to h and o.",
+            "tanh(c) is h over o. Scale dh by the output gate and by the slope of tanh, which is "
+            "1 minus the square of that quotient. Then add dc.",
         ),
         exam=FunctionExam(
             name="two_flows",
@@ -477,20 +477,21 @@ QUESTIONS = (
             ),
             mistakes=TWO_FLOWS_MISTAKES,
             properties=TWO_FLOWS_PROPERTIES,
-            right="Right: both flows are there, only one of them passes tanh, and c is not needed.",
+            right="Right: both flows are there, only one of them passes tanh, and you don't need "
+            "c.",
         ),
     ),
     Question(
         name="backward-step",
         points=5,
         hints=(
-            "Take the results one at a time. dc_prev needs the fewest lines, so begin there. Then "
-            "read in the feedback which slices are wrong: i, f and g together point at dc, one "
-            "alone at its own line.",
-            "Start with the whole gradient of c, as in the first question. Each of the four "
-            "slices of da is a product of three: the gradient that arrives at the gate's product, "
-            "what the gate is multiplied by, and the slope of its own squashing, written with "
-            "its value. Join the four along the axis of the units.",
+            "Take the results one at a time, starting with dc_prev, which needs the fewest "
+            "lines. Then let the feedback tell you which slices are wrong: i, f and g together "
+            "point to dc, a single one to its own line.",
+            "Start with the whole gradient of c, as in question 1. Each of the four slices of da "
+            "is a product of three things: the gradient that arrives at the gate's product, what "
+            "the gate is multiplied by there, and the slope of its own squashing, written in "
+            "terms of its value. Join the four along the axis of the units.",
             "With da of shape (N, 4H): dx is da times W, dh_prev is da times U, dW is da "
             "transposed times x, dU is da transposed times h_prev, and db is the sum of da over "
             "the sequences. dc_prev is the whole gradient of c times the forget gate.",

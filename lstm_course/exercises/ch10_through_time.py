@@ -63,7 +63,7 @@ WALK = Lines(
     },
 )
 walk_with = WALK.but
-"""Returns the walk back through time with some of its lines changed."""
+"""Return the walk back through time with some of its lines changed."""
 
 
 def _forward(xs: Array, W: Array, U: Array, b: Array, *states: Array) -> Any:
@@ -75,14 +75,14 @@ def _nought(s: Any) -> Array:
 
 
 def _not_carried(*names: str) -> tuple[Answer, ...]:
-    """Return walks that do not hand these on, with 0 or the last step's for the initial states."""
+    """Return walks that don't hand these on, with 0 or the first step's for the initial states."""
     cut = dict.fromkeys(names, _nought)
     last: dict[str, Line] = {"dh0": lambda s: s.dh_prev, "dc0": lambda s: s.dc_prev}
     return walk_with(**cut), walk_with(**cut, **last)
 
 
 def _parameters(line: Callable[[Any, Array, Array], Array]) -> dict[str, Line]:
-    """Return the lines of all three parameters, made of their sums so far and of a step's share."""
+    """Return the lines of all three parameters, made from their sums so far and a step's share."""
 
     def of(name: str) -> Line:
         return lambda s: line(s, getattr(s, name), getattr(s, f"{name}_t"))
@@ -103,7 +103,7 @@ def _is_last(s: Any) -> bool:
 
 
 def _rows_wrong(rows: Callable[[Any, Array], Any]) -> dict[str, tuple[Answer, ...]]:
-    """Return walks that read dhs, dcs or both by `rows`, which replaces the row of a step."""
+    """Return walks that read dhs, dcs or both through `rows`, which replaces the row of a step."""
 
     def into_h(s: Any) -> Array:
         return np.asarray(rows(s, s.dhs) + s.dh)
@@ -136,8 +136,8 @@ AFTER_THE_STEP: dict[str, dict[str, Line]] = {
 
 
 MISTAKES: Mistakes = {
-    # What spoils one result comes first: it is said where two mistakes meet.
-    "The gradients of the inputs stand in the order of the walk, the last step first.": (
+    # Mistakes that spoil one result come first: where two mistakes meet, those are reported.
+    "Your gradients of the inputs come in the order of the walk, last step first.": (
         walk_with(dxs=lambda s: np.array([s.dx[t] for t in reversed(range(s.T))])),
     ),
     **said("state-in-dU", walk_with(dU=_late_dU), yours="the one after it"),
@@ -154,11 +154,11 @@ MISTAKES: Mistakes = {
             ),
         },
     ),
-    "dh0 and dc0 are 0. What the first step hands back belongs to the initial states.": (
+    "Your dh0 and dc0 are 0. What the first step hands back belongs to the initial states.": (
         walk_with(dh0=_nought, dc0=_nought),
     ),
     **each(
-        "The last row of {} is added to {} too: at the first step, t - 1 is -1, the last place.",
+        "You add the last row of {} to {} too: at the first step, t - 1 is -1, the last place.",
         {
             ("dhs and dcs", "dh0 and dc0"): (
                 walk_with(dh0=lambda s: s.dh + s.dhs[-1], dc0=lambda s: s.dc + s.dcs[-1]),
@@ -168,19 +168,20 @@ MISTAKES: Mistakes = {
         },
     ),
     **each(
-        "{0} is not handed on to the earlier step: what enters it is its own row of {0}s alone.",
+        "You don't hand {0} on to the earlier step: what enters it is only its own row of {0}s.",
         {"dh": _not_carried("dh"), "dc": _not_carried("dc")},
     ),
-    "Neither dh nor dc is handed on. Each step learns from its own loss alone: this is not "
+    "You hand on neither dh nor dc, so each step learns only from its own loss. That isn't "
     "backpropagation through time.": _not_carried("dh", "dc"),
-    "The gradients of W, U and b are overwritten at every step: only the first step's are left. "
-    "All steps share the parameters, so theirs add up.": (walk_with(**OVERWRITTEN),),
+    "You overwrite the gradients of W, U and b at every step, so only the first step's are left. "
+    "All steps share these parameters: add their gradients up.": (walk_with(**OVERWRITTEN),),
     **each(
-        "The gradient of {0} is overwritten at every step: only the first step's is left. "
-        "All steps share {0}, so theirs add up.",
+        "You overwrite the gradient of {0} at every step, so only the first step's is left. All "
+        "steps share {0}, so theirs add up.",
         {name[1]: (walk_with(**{name: line}),) for name, line in OVERWRITTEN.items()},
     ),
-    "Only the last step contributes to the gradients of W, U and b. All steps share them.": (
+    "Only the last step contributes to your gradients of W, U and b. All steps share them, so "
+    "all contribute.": (
         walk_with(**_parameters(lambda s, so_far, share: share if _is_last(s) else so_far)),
     ),
     **said(
@@ -189,91 +190,91 @@ MISTAKES: Mistakes = {
         all="steps",
         one="step",
     ),
-    "dcs has no effect. The loss of a step reads its cell state too.": (
+    "dcs has no effect, but the loss of a step reads its cell state too.": (
         walk_with(into_c=lambda s: s.dc),
     ),
-    "dcs[t] is added to dh. It is the gradient of the cell state, so it belongs to dc.": (
+    "You add dcs[t] to dh. It's the gradient of the cell state, so it belongs to dc.": (
         walk_with(into_h=lambda s: s.dhs[s.t] + s.dcs[s.t] + s.dh, into_c=lambda s: s.dc),
         walk_with(into_h=lambda s: s.dhs[s.t] + s.dcs[s.t] + s.dh),
     ),
-    "dhs[t] is added to dc. What comes through h is added to dc inside the step.": (
+    "You add dhs[t] to dc. The step itself adds what comes through h to dc.": (
         walk_with(into_c=lambda s: s.dcs[s.t] + s.dhs[s.t] + s.dc),
     ),
-    "The losses of the single steps have no effect on h: dhs is never added on the way.": (
+    "The steps' own losses don't reach h: you never add dhs on the way.": (
         walk_with(into_h=lambda s: s.dh),
     ),
-    "Of dhs and dcs nothing is added on the way: all your gradients are 0.": (
+    "You add neither dhs nor dcs on the way, so all your gradients are 0.": (
         walk_with(into_h=lambda s: s.dh, into_c=lambda s: s.dc),
     ),
     **_said_of_rows(
-        "Of {} only the last row counts. Every step has a loss of its own.",
+        "You use only the last row of {}. Every step has a loss of its own.",
         lambda s, rows: rows[s.t] if _is_last(s) else 0 * rows[s.t],
     ),
     **_said_of_rows(
-        "The last row of {} counts twice: your walk starts from it, and the last step adds it.",
+        "The last row of {} counts twice: your walk starts from it, and the last step adds it "
+        "again.",
         lambda s, rows: rows[s.t] * (1 + _is_last(s)),
     ),
     **_said_of_rows(
-        "The last row of {} is added at every step. Each step has a row of its own.",
+        "You add the last row of {} at every step. Each step has a row of its own.",
         lambda s, rows: rows[-1],
     ),
     **_said_of_rows(
-        "Your walk steps over the rows of {}: a step gets the row of its neighbour.",
+        "Your walk is off by one in the rows of {}: a step gets its neighbour's row.",
         lambda s, rows: rows[s.t - 1],
         lambda s, rows: rows[(s.t + 1) % s.T],
         lambda s, rows: rows[s.t - 1] if s.t else 0 * rows[0],
         lambda s, rows: 0 * rows[0] if _is_last(s) else rows[s.t + 1],
     ),
     **each(
-        "The row of {} is added after the step. It has to enter the step.",
+        "You add the row of {} after the step. It has to go into the step.",
         {
             "dhs and of dcs": (walk_with(**AFTER_THE_STEP["h"], **AFTER_THE_STEP["c"]),),
             "dhs": (walk_with(**AFTER_THE_STEP["h"]),),
             "dcs": (walk_with(**AFTER_THE_STEP["c"]),),
         },
     ),
-    "dh and dc start as one array under two names: what you add to one in place, the other gets "
-    "too. Give each its own array of 0.": (
+    "dh and dc start as one array under two names, so what you add to one in place, the other "
+    "gets too. Give each its own array of 0.": (
         walk_with(
             into_h=lambda s: s.dhs[s.t] + (s.dcs[s.t] if _is_last(s) else s.dh),
             into_c=lambda s: s.dcs[s.t] + (s.dhs[s.t] if _is_last(s) else s.dc),
         ),
     ),
-    "dh and dc start as h0 and c0. These are states, not gradients: start from 0.": (
+    "You start dh and dc as h0 and c0. Those are states, not gradients: start from 0.": (
         walk_with(
             into_h=lambda s: s.dhs[s.t] + (s.h0 if _is_last(s) else s.dh),
             into_c=lambda s: s.dcs[s.t] + (s.c0 if _is_last(s) else s.dc),
         ),
     ),
     **_said_of_rows(
-        "The rows of {} are read in the wrong order: that of the first step goes to the last.",
+        "You read the rows of {} in the wrong order: the first step's row goes to the last step.",
         lambda s, rows: rows[s.T - 1 - s.t],
     ),
     **_said_of_rows(
-        "Rows of {} count twice: at their own step, and again in what it hands on.",
+        "You count rows of {} twice: at their own step, and again in what it hands on.",
         lambda s, rows: rows[s.t] + (0 if _is_last(s) else rows[s.t + 1]),
     ),
-    **_said_of_rows("You add the rows of {} twice over.", lambda s, rows: 2 * rows[s.t]),
-    "The gradients of one step are taken T times. Each step has gradients of its own, and these "
-    "add up.": (
+    **_said_of_rows("You add every row of {} twice.", lambda s, rows: 2 * rows[s.t]),
+    "You take one step's gradients T times. Each step has gradients of its own, and they add up.": (
         walk_with(**_parameters(lambda s, so_far, share: s.T * share)),
         walk_with(**_parameters(lambda s, so_far, share: s.T * share if _is_last(s) else so_far)),
     ),
-    "The gradient of the step's own loss and the one from the later step are multiplied. "
-    "Two ways out of a state add up.": (walk_with(into_h=lambda s: s.dhs[s.t] * s.dh),),
-    "What reaches the cell state through h counts twice: the step adds it to dc on its own.": (
+    "You multiply the gradient of the step's own loss by the one from the later step. The state "
+    "is used twice, so its gradients add up.": (walk_with(into_h=lambda s: s.dhs[s.t] * s.dh),),
+    "You count twice what reaches the cell state through h: the step already adds it to dc.": (
         walk_with(
             into_c=lambda s: s.dcs[s.t] + s.dc + s.into_h * s.kept.o * (1 - s.kept.tanh_c**2)
         ),
     ),
-    "The forget gate acts twice on the way back: the step has multiplied dc by it already.": (
+    "The forget gate acts twice on your way back: the step has already multiplied dc by it.": (
         walk_with(dc=lambda s: s.dc_prev * s.kept.f),
     ),
-    "The walk goes from the first step to the last. Gradients travel the other way.": (
+    "Your walk goes from the first step to the last. Gradients travel the other way.": (
         walk_with(steps=lambda s: range(s.T)),
     ),
     **each(
-        "The walk {} one step too early: the {} step is left out.",
+        "Your walk {} one step too early: it leaves out the {} step.",
         {
             ("ends", "first"): (walk_with(steps=lambda s: range(s.T - 1, 0, -1)),),
             ("begins", "last"): (walk_with(steps=lambda s: range(s.T - 2, -1, -1)),),
@@ -283,14 +284,14 @@ MISTAKES: Mistakes = {
         walk_with(kept=lambda s: s.cache[-1]),
         walk_with(kept=lambda s: s.cache[0]),
     ),
-    "A step goes back through what another step kept: the places in cache are off.": (
+    "A step goes back through what another step kept: your places in cache are off.": (
         walk_with(kept=lambda s: s.cache[s.t - 1]),
         walk_with(kept=lambda s: s.cache[s.T - 1 - s.t]),
     ),
-    "dh and dc change places when they are handed on.": (
+    "You swap dh and dc when you hand them on.": (
         walk_with(dh=lambda s: s.dc_prev, dc=lambda s: s.dh_prev),
     ),
-    "You add what a step hands back to what it was given. It must replace it.": (
+    "You add what a step hands back to what it was given. Replace it instead.": (
         walk_with(dh=lambda s: s.dh + s.dh_prev, dc=lambda s: s.dc + s.dc_prev),
         walk_with(dh=lambda s: s.into_h + s.dh_prev, dc=lambda s: s.into_c + s.dc_prev),
         walk_with(dh=lambda s: s.dh + s.dh_prev),
@@ -299,7 +300,7 @@ MISTAKES: Mistakes = {
         walk_with(dc=lambda s: s.into_c + s.dc_prev),
     ),
     **each(
-        "{} is handed on as it came, not as the step has changed it.",
+        "You hand {} on as it came, not as the step has changed it.",
         {
             "dh": (walk_with(dh=lambda s: s.into_h),),
             "dc": (
@@ -333,7 +334,7 @@ def _case(T: int, N: int, D: int, H: int) -> Case:
 
 
 def _called(answer: Guarded, **changed: Array) -> list[Array]:
-    """Call an answer on four steps; raise an error unless its results have their shapes."""
+    """Call an answer on four steps; raise an error unless the shapes are right."""
     given = {**_arguments(4, 2, 3, 2), **changed}
     expected = [given[name].shape for name in ("xs", "h0", "c0", "W", "U", "b")]
     results = [np.asarray(result, float) for result in answer(*given.values())]
@@ -343,7 +344,7 @@ def _called(answer: Guarded, **changed: Array) -> list[Array]:
 
 
 def _alone(t: int, rng: np.random.Generator) -> dict[str, Array]:
-    """Return gradients that are 0 but for those of step t."""
+    """Return gradients that are 0 except at step t."""
     dhs, dcs = np.zeros((2, 4, 2, 2))
     dhs[t], dcs[t] = rng.normal(size=(2, 2, 2))
     return {"dhs": dhs, "dcs": dcs}
@@ -366,7 +367,7 @@ def _losses_add_up(answer: Guarded, rng: np.random.Generator) -> bool:
 
 
 PROPERTIES: dict[str, Property] = {
-    "The loss of step 2 cannot depend on later inputs: their dxs must be 0.": _no_way_ahead,
+    "The loss of step 2 can't depend on later inputs: their dxs must be 0.": _no_way_ahead,
     "The loss of the last step depends on the first input and on h0: neither gradient may be 0.": (
         _reaches_the_first
     ),
@@ -416,7 +417,7 @@ CHUNKS = Lines(
     },
 )
 chunks_with = CHUNKS.but
-"""Returns the truncated gradient with some of its lines changed."""
+"""Return the truncated gradient with some of its lines changed."""
 
 
 def _whole(
@@ -444,9 +445,9 @@ def _windows(dhs: Array, xs: Array, W: Array, U: Array, b: Array, k: int) -> lis
 
 
 def _cut_before(is_cut: Callable[[int, int, int], bool], states: str = "hc") -> Answer:
-    """Return the gradient of one walk back, whose way from t to t - 1 is cut where told so.
+    """Return the gradient of one walk back, cut between t and t - 1 wherever `is_cut` says so.
 
-    `is_cut` is called with t, T and k; `states` are those whose gradients are cut.
+    `is_cut` is called with t, T and k; `states` are the ones whose gradients are cut.
     """
 
     def answer(dhs: Array, xs: Array, W: Array, U: Array, b: Array, k: int) -> list[Array]:
@@ -464,12 +465,12 @@ def _cut_before(is_cut: Callable[[int, int, int], bool], states: str = "hc") -> 
 
 
 def _only(wanted: Callable[[Any, int], bool]) -> Line:
-    """Return the line that puts 0 in all rows of a chunk's dhs but the wanted ones."""
+    """Return the line that puts 0 in all rows of a chunk's dhs except the wanted ones."""
     return lambda s: np.array([s.dhs[t] * wanted(s, t) for t in range(s.chunk.start, s.chunk.stop)])
 
 
 def _as_long_as(length: Callable[[Any], int]) -> Answer:
-    """Return the truncated gradient of chunks of another length."""
+    """Return the truncated gradient for chunks of another length."""
     return chunks_with(length=length, steps=lambda s: range(0, s.T, s.length))
 
 
@@ -482,94 +483,94 @@ def _parts(T: int, k: int) -> list[Array]:
 
 
 TRUNCATED_MISTAKES: Mistakes = {
-    "Every chunk starts from states of 0. The gradient is cut, the state goes on.": (
+    "Every chunk starts from states of 0. Cut the gradient, but carry the state on.": (
         chunks_with(h=_from_0, c=_from_0),
     ),
     **each(
-        "{} goes on from chunk to chunk, and {} starts from 0 each time. The state is both.",
+        "{} goes on from chunk to chunk, but {} starts from 0 each time. The state is both.",
         {("h", "c"): (chunks_with(c=_from_0),), ("c", "h"): (chunks_with(h=_from_0),)},
     ),
-    "h and c change places from chunk to chunk.": (
+    "You swap h and c between chunks.": (
         chunks_with(h=lambda s: s.run[1][1], c=lambda s: s.run[1][0]),
     ),
-    "This is the whole gradient: nothing is cut.": (_whole,),
-    "Gradients are handed from one chunk to the next. At the start of a chunk the walk ends.": (
+    "This is the whole gradient: you don't cut anything.": (_whole,),
+    "You hand gradients from one chunk to the next. The walk back ends at the chunk's start.": (
         chunks_with(dh=lambda s: s.back[1], dc=lambda s: s.back[2]),
         chunks_with(dh=lambda s: s.back[1]),
         chunks_with(dc=lambda s: s.back[2]),
     ),
     **each(
-        "Only the {} chunk counts. All chunks share the parameters, so theirs add up.",
+        "You count only the {} chunk. All chunks share the parameters, so their gradients add up.",
         {
             "last": (chunks_with(losses=lambda s: s.dhs[s.chunk] * (s.chunk.stop == s.T)),),
             "first": (chunks_with(steps=lambda s: (0,)),),
         },
     ),
-    "The first chunk is left out.": (
+    "You leave out the first chunk.": (
         chunks_with(steps=lambda s: range(s.k, s.T, s.k)),
         chunks_with(losses=lambda s: s.dhs[s.chunk] * (s.chunk.start > 0)),
     ),
-    "The chunks are counted from the end, so the first one is the short one. It is the last.": (
+    "You count the chunks from the end, so the first one is short. The last one should be.": (
         _cut_before(lambda t, T, k: (T - t) % k == 0),
     ),
     **each(
-        "Only {} is cut: {} goes back from chunk to chunk.",
+        "You cut only {}: {} still goes back from chunk to chunk.",
         {
             ("dh", "dc"): (_cut_before(lambda t, T, k: t % k == 0, "h"),),
             ("dc", "dh"): (_cut_before(lambda t, T, k: t % k == 0, "c"),),
         },
     ),
-    "The cuts are one step off: the first chunk has to have k steps.": (
+    "Your cuts are one step off: the first chunk must have k steps.": (
         _cut_before(lambda t, T, k: t % k == 1 % k),
         _cut_before(lambda t, T, k: t % k == k - 1),
     ),
-    "Only the last k steps count. The steps before them are chunks too.": (
+    "You count only the last k steps. The steps before them are chunks too.": (
         _last_steps,
         chunks_with(steps=lambda s: (max(0, s.T - s.k),)),
     ),
-    "The last chunk is dropped where it is shorter than k steps.": (
+    "You drop the last chunk if it's shorter than k steps.": (
         chunks_with(steps=lambda s: range(0, s.T - s.k + 1, s.k)),
         chunks_with(steps=lambda s: range(0, s.T - s.k, s.k)),
     ),
-    "k is how many steps a chunk has. You make k chunks.": (
+    "k is the number of steps in a chunk. You make k chunks.": (
         _as_long_as(lambda s: -(-s.T // s.k)),
         _as_long_as(lambda s: max(1, s.T // s.k)),
         _cut_before(lambda t, T, k: t in [part[0] for part in _parts(T, k)]),
     ),
     **each(
-        "Chunks are one step too {}.",
+        "Your chunks are one step too {}.",
         {
             "short": (_as_long_as(lambda s: max(1, s.k - 1)),),
             "long": (_as_long_as(lambda s: s.k + 1),),
         },
     ),
-    "Chunks overlap by one step, which counts twice.": (
+    "Your chunks overlap by one step, so that step counts twice.": (
         chunks_with(length=lambda s: s.k + 1),
         chunks_with(steps=lambda s: range(0, s.T, max(1, s.k - 1))),
     ),
-    "A chunk begins at every step. The next one begins where the one before has ended.": (
+    "You begin a chunk at every step. Begin each one where the one before it ends.": (
         chunks_with(steps=lambda s: range(s.T)),
         chunks_with(steps=lambda s: range(s.T - s.k + 1), h=_from_0, c=_from_0),
         chunks_with(steps=lambda s: range(s.T - s.k + 1)),
     ),
-    "The chunks run from the last to the first. The state goes on the other way.": (
+    "Your chunks run from the last to the first. The state goes the other way.": (
         chunks_with(steps=lambda s: reversed(range(0, s.T, s.k))),
     ),
-    "The last row of each chunk counts twice: it stands in dhs already.": (
+    "You count the last row of each chunk twice: it's in dhs already.": (
         chunks_with(
             losses=lambda s: np.concatenate([s.dhs[s.chunk][:-1], 2 * s.dhs[s.chunk][-1:]])
         ),
     ),
-    "The next chunk gets the first hidden state of the chunk before. It needs the last.": (
+    "The next chunk gets the first hidden state of the chunk before it. It needs the last.": (
         chunks_with(h=lambda s: s.run[0][0]),
     ),
     **said("mean-not-sum", chunks_with(share=lambda s: 1 / s.T), all="steps", one="step"),
-    "From every step you walk back k steps. Here the chain is cut in fixed places.": (_windows,),
-    "Every chunk gets the first rows of dhs. Each has rows of its own.": (
+    "You walk back k steps from every step. Here the chain is cut in fixed places.": (_windows,),
+    "You give every chunk the first rows of dhs. Each has rows of its own.": (
         chunks_with(losses=lambda s: s.dhs[: s.chunk.stop - s.chunk.start]),
     ),
     **each(
-        "Only the last step of {} has a loss. Every step has one.",
+        "You use only the loss at the last step of {}. Every step has one.",
         {
             "each chunk": (chunks_with(losses=_only(lambda s, t: t == s.chunk.stop - 1)),),
             "the sequence": (chunks_with(losses=_only(lambda s, t: t == s.T - 1)),),
@@ -598,7 +599,7 @@ def _truncated_case(T: int, N: int, D: int, H: int, k: int) -> Case:
 
 
 def _three(answer: Guarded, **changed: Any) -> list[Array]:
-    """Call an answer on four steps; raise an error unless its results have their shapes."""
+    """Call an answer on four steps; raise an error unless the shapes are right."""
     given = {**_truncated_case(4, 1, 4, 2, 2).arguments, **changed}
     results = [np.asarray(result, float) for result in answer(*given.values())]
     if [result.shape for result in results] != [given[name].shape for name in "WUb"]:
@@ -622,7 +623,7 @@ def _no_blame_before_the_cut(answer: Guarded, rng: np.random.Generator) -> bool:
 
 
 TRUNCATED_PROPERTIES: dict[str, Property] = {
-    "With k at least T nothing is cut: the result must be the whole gradient.": _uncut,
+    "With k at least T, nothing is cut: the result must be the whole gradient.": _uncut,
     "A loss in the second chunk alone must not reach the words of the first.": (
         _no_blame_before_the_cut
     ),
@@ -633,15 +634,16 @@ QUESTIONS = (
         name="through-time",
         points=4,
         hints=(
-            "Draw three copies of the cell and the arrows between them, backward. Which arrows "
-            "enter a copy, from the right and from its own loss? What does it hand to its left?",
-            "After the last step comes nothing, so dh and dc start as arrays of 0. Go from the "
-            "last step to the first: add the step's own rows of dhs and dcs to dh and dc, take one "
-            "step back, keep dx, and let the step's dh_prev and dc_prev be the dh and dc of the "
-            "step before.",
+            "Draw three copies of the cell and the arrows between them, going backward. Which "
+            "arrows enter a copy, from the right and from its own loss? What does it hand on to "
+            "its left?",
+            "Nothing comes after the last step, so dh and dc start as arrays of 0. Go from the "
+            "last step to the first: add the step's own rows of dhs and dcs to dh and dc, take "
+            "one step back, and keep dx. The step's dh_prev and dc_prev are then the dh and dc "
+            "of the step before.",
             "The three gradients of the parameters start as arrays of 0, and each step adds its "
-            "share: its grads hold weight_ih, weight_hh and bias. The list of dx comes out last "
-            "step first, so turn it round. After the loop dh and dc are dh0 and dc0.",
+            "share: its grads hold weight_ih, weight_hh and bias. Your list of dx comes out last "
+            "step first, so reverse it. After the loop, dh and dc are dh0 and dc0.",
         ),
         exam=FunctionExam(
             name="through_time",
@@ -672,12 +674,12 @@ QUESTIONS = (
         hints=(
             "Two things could pass from chunk to chunk: the state, forward, and the gradient, "
             "backward. Which of them does truncation let through?",
-            "Go through the sequence in chunks of k steps. Run each forward from the states in "
-            "which the one before has ended, and walk back through this chunk alone.",
-            "Before the first chunk h and c are 0. For each start from 0 to T in steps of k, take "
-            "the k rows of xs and of dhs that begin there, run forward from h and c, keep the "
-            "final states as the new h and c, run backward with nothing for dh_T and dc_T, and "
-            "add the three gradients to what is there.",
+            "Go through the sequence in chunks of k steps. Run each one forward from the states "
+            "in which the one before it ended, then walk back through this chunk alone.",
+            "Before the first chunk, h and c are 0. For each start from 0 to T in steps of k, "
+            "take the k rows of xs and of dhs that begin there, run forward from h and c, and "
+            "keep the final states as the new h and c. Then run backward with nothing for dh_T "
+            "and dc_T, and add the three gradients to your totals.",
         ),
         exam=FunctionExam(
             name="truncated",
@@ -696,7 +698,7 @@ QUESTIONS = (
             ),
             mistakes=TRUNCATED_MISTAKES,
             properties=TRUNCATED_PROPERTIES,
-            right="Right: the state goes on from chunk to chunk, and the gradient does not.",
+            right="Right: the state goes on from chunk to chunk, but the gradient doesn't.",
         ),
     ),
 )

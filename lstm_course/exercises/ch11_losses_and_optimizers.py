@@ -1,4 +1,4 @@
-"""The loss and its gradient, clipping, and a step of Adam."""
+"""The loss and its gradient, clipping, and one step of Adam."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ from lstm_course.pointwise import sigmoid
 
 
 def cross_entropy(scores: Array, targets: Array, mask: Array) -> tuple[float, Array]:
-    """Return the mean of -log y[target] over what counts, and its gradient."""
+    """Return the mean of -log y[target] over the positions that count, and its gradient."""
     return losses.softmax_cross_entropy(scores, targets, mask)
 
 
@@ -40,7 +40,7 @@ LOSS = Lines(
     ("loss", "dscores"),
 )
 loss_with = LOSS.but
-"""Returns the loss and its gradient with some of their lines changed."""
+"""Return the loss and its gradient with some of their lines changed."""
 
 
 def _log_softmax(z: Array) -> Array:
@@ -63,7 +63,7 @@ def _one_hot_sum(s: Any) -> Array:
 
 
 def _far_below(s: Any) -> Array:
-    """Return probabilities with one largest score for all positions, and no care for rounding."""
+    """Return softmax less one largest score for all positions, with no care for rounding."""
     powers = np.exp(s.z - s.z.max())
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
@@ -102,7 +102,7 @@ NAIVE: tuple[dict[str, Line], ...] = tuple(
         {"log_y": _log_quotient},
     )
 )
-"""Exponentials of the scores as they come."""
+"""Exponentials of the raw scores."""
 
 
 def _axis_lost() -> tuple[Answer, ...]:
@@ -135,7 +135,7 @@ def _log_softmax_over(axis: int | tuple[int, ...] | None) -> Line:
 
 
 def _means_of_means(axis: int) -> tuple[Answer, ...]:
-    """Return means of the means along an axis, with 0 or NaN where nothing counts."""
+    """Return means of means along an axis, with 0 or NaN where nothing counts."""
 
     def share(s: Any, least: int) -> Array:
         return np.asarray(
@@ -155,7 +155,7 @@ def _means_of_means(axis: int) -> tuple[Answer, ...]:
 
 
 def _cut_off(bound: float) -> tuple[Answer, ...]:
-    """Return the loss of scores cut off at a bound, with and without the largest subtracted."""
+    """Return the loss of scores clipped at a bound, with and without the largest subtracted."""
 
     def less_the_largest(s: Any) -> Array:
         return np.asarray(s.scores - s.scores.max(axis=-1, keepdims=True))
@@ -199,7 +199,7 @@ def _shifted_over(axis: int | tuple[int, ...]) -> tuple[Answer, ...]:
 
 
 def _other_base(logarithm: Callable[[Array], Array]) -> tuple[Answer, ...]:
-    """Return the loss with another logarithm of the sum, and the gradient from it or not."""
+    """Return the loss with another logarithm of the sum, with and without its own gradient."""
 
     def log_y(s: Any) -> Array:
         shifted = s.z - s.z.max(axis=-1, keepdims=True)
@@ -222,7 +222,7 @@ TINY = (1e-300, 1e-30, 1e-20, 1e-16, 1e-15, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7)
 
 
 def _bounded(change: Callable[[Array, float], Array]) -> tuple[Answer, ...]:
-    """Return the loss of probabilities that are kept away from 0, by one number or another."""
+    """Return the loss of probabilities that some small number keeps away from 0."""
 
     def bounded_by(tiny: float) -> Answer:
         return loss_with(log_y=lambda s: np.log(change(s.y, tiny)))
@@ -231,55 +231,57 @@ def _bounded(change: Callable[[Array, float], Array]) -> tuple[Answer, ...]:
 
 
 LOSS_MISTAKES: Mistakes = {
-    "The 1 is not taken off at the right class: the gradient is y, as if nothing were right.": (
-        *_both(dz=lambda s: s.y),
-    ),
-    "The sign of the gradient is wrong: it is what was said minus what should have been said.": (
+    (
+        "You don't subtract the 1 at the right class, so the gradient is just y, as if no class "
+        "were right."
+    ): (*_both(dz=lambda s: s.y),),
+    "The gradient has the wrong sign. It's what the network said minus what it should have said.": (
         *_both(dz=lambda s: s.one_hot - s.y),
     ),
-    "The 1 is taken off at every class. Only one of them is right.": _both(dz=lambda s: s.y - 1),
-    "Only the right class gets a gradient. The others have raised the sum, and get theirs.": (
-        *_both(dz=lambda s: (s.y - 1) * s.one_hot),
-    ),
-    "This is the gradient of the probability. It has to go back through softmax too.": (
+    "You subtract the 1 at every class. Only one of them is right.": _both(dz=lambda s: s.y - 1),
+    (
+        "Only the right class gets a gradient. The other classes are in the sum too, so they need "
+        "theirs."
+    ): (*_both(dz=lambda s: (s.y - 1) * s.one_hot),),
+    "This is the gradient of the probability. Take it back through softmax as well.": (
         *_both(dz=lambda s: -s.one_hot / s.y),
         *_both(dz=lambda s: -s.one_hot / np.exp(_log_softmax(s.z))),
     ),
-    "In the gradient the mask is forgotten: where nothing counts there is nothing to learn.": (
+    "The gradient ignores the mask. Where a position doesn't count, its gradient must be 0.": (
         *_both(mask_of_gradient=_never),
         *_both(dscores=lambda s: s.dz / s.mask.size),
     ),
-    "The gradient is not divided by the number of positions that count. The loss is a mean.": (
+    "You don't divide the gradient by the number of positions that count. The loss is a mean.": (
         *_both(dscores=lambda s: s.dz * s.mask[..., None]),
     ),
-    "The loss is a sum over what counts. A mean is asked for.": (
+    "Your loss is the sum over the positions that count. The question asks for their mean.": (
         *_both(loss=lambda s: np.where(s.mask, s.each, 0).sum()),
         *_both(count=lambda s: 1),
     ),
-    "Masked positions are left out of the sum, but you divide by the number of all positions.": (
+    "You leave masked positions out of the sum, but you divide by the number of all positions.": (
         *_both(count=lambda s: s.mask.size),
     ),
     **each(
-        "You divide by the number of {}. The mean is over the positions that count.",
+        "You divide by the number of {}. Take the mean over the positions that count.",
         {
             "sequences": _both(count=lambda s: s.mask.shape[1]),
             "steps": _both(count=lambda s: s.mask.shape[0]),
         },
     ),
-    "The mask has no effect: padding is counted.": (
+    "The mask has no effect: you count the padding too.": (
         *_both(mask_of_loss=_never, mask_of_gradient=_never, count=lambda s: s.mask.size),
     ),
     **each(
-        "Your loss is the mean of each {0}, and then the mean of these. All positions that count "
-        "weigh the same, in whatever {0}.",
+        "Your loss is a mean of means, first over each {0}. All positions that count must weigh "
+        "the same, whichever {0} they're in.",
         {"sequence": _means_of_means(0), "step": _means_of_means(1)},
     ),
-    "In the loss the mask is forgotten: positions without a target are summed too.": (
+    "The loss ignores the mask: you also sum positions that have no target.": (
         *_both(mask_of_loss=_never),
         *_both(loss=lambda s: s.each.mean()),
         *_both(loss=lambda s: s.each.sum()),
     ),
-    "The mask is read the wrong way round: it is true where a position counts.": (
+    "You read the mask the wrong way round. It's true where a position counts.": (
         *_both(
             mask_of_loss=lambda s: ~s.mask,
             mask_of_gradient=lambda s: ~s.mask,
@@ -293,29 +295,29 @@ LOSS_MISTAKES: Mistakes = {
         *_both(mask_of_loss=lambda s: ~s.mask),
         *_both(mask_of_gradient=lambda s: ~s.mask),
     ),
-    "The mean runs over the classes too: it is K times too small.": (
+    "Your mean runs over the classes too, so it's K times too small.": (
         *_both(count=lambda s: s.mask.sum() * s.z.shape[-1]),
         *_both(loss=lambda s: np.where(s.mask, s.each, 0).sum() / s.count / s.z.shape[-1]),
     ),
-    "The sign of the loss is wrong: a logarithm of a probability is negative, a loss is not.": (
+    "The loss has the wrong sign: the logarithm of a probability is negative, but a loss isn't.": (
         *_both(each=lambda s: _chosen(s, s.log_y)),
     ),
-    "The loss has a logarithm to another base. Here it is the natural one.": (
+    "Your logarithm has another base. Use the natural one.": (
         *_both(each=lambda s: -_chosen(s, s.log_y) / np.log(2)),
         *_both(each=lambda s: -_chosen(s, s.log_y) / np.log(10)),
         *_other_base(np.log2),
         *_other_base(np.log10),
     ),
-    "The loss has no logarithm: this is how far the probability is from 1.": (
+    "The loss has no logarithm. This is how far the probability is from 1.": (
         *_both(each=lambda s: 1 - _chosen(s, s.y)),
     ),
-    "The loss is the logarithm of a mean. Take the logarithm of each position first.": (
+    "You take the logarithm of a mean. Take the logarithm at each position first, then the mean.": (
         loss_with(loss=lambda s: -np.log(_chosen(s, s.y)[s.mask].mean())),
     ),
-    "The loss is the squared error of the probabilities.": (
+    "Your loss is the squared error of the probabilities, not the cross-entropy.": (
         *_both(each=lambda s: ((s.y - s.one_hot) ** 2).sum(axis=-1)),
     ),
-    "The loss does not look at the target: it weighs all classes by what was said.": (
+    "The loss never looks at the target: it weighs all classes by what the network said.": (
         *_both(each=lambda s: -(s.y * s.log_y).sum(axis=-1)),
         *_both(each=lambda s: -s.log_y.sum(axis=-1)),
     ),
@@ -324,8 +326,10 @@ LOSS_MISTAKES: Mistakes = {
         *_both(y=lambda s: softmax(softmax(s.z)), log_y=_rounded),
         *_both(y=lambda s: softmax(softmax(s.z)), log_y=_rounded, dz=_twice),
     ),
-    "The largest score is taken along the wrong axis, so the classes of one position are moved by "
-    "different numbers. Take it over the classes.": (*_shifted_over(0), *_shifted_over(1)),
+    (
+        "You take the largest score along the wrong axis, so the classes of one position lose "
+        "different numbers. Take it over the classes."
+    ): (*_shifted_over(0), *_shifted_over(1)),
     **said(
         "softmax-axis",
         *(
@@ -335,67 +339,78 @@ LOSS_MISTAKES: Mistakes = {
         ),
         position="position",
     ),
-    "keepdims is missing: without it the axis of the classes is lost, and the number that belongs "
-    "to one position meets others.": _axis_lost(),
-    "Where you pick the right class, an axis of size 1 is left, and meets the sequences of the "
-    "mask. Take it away.": (
-        loss_with(each=lambda s: -np.take_along_axis(s.log_y, s.targets[..., None], axis=-1)),
-    ),
-    "Where you pick the right class, steps and sequences are counted along one axis. The places of "
-    "the steps have to run down a column.": (
+    (
+        "keepdims is missing. Without it the axis of the classes is lost, and a position's number "
+        "meets other positions."
+    ): _axis_lost(),
+    (
+        "Your pick of the right class leaves an axis of size 1, which then meets the mask's "
+        "sequences. Drop that axis."
+    ): (loss_with(each=lambda s: -np.take_along_axis(s.log_y, s.targets[..., None], axis=-1)),),
+    (
+        "Where you pick the right class, steps and sequences are indexed together, along one axis. "
+        "Make the index of the steps a column."
+    ): (
         loss_with(
             each=lambda s: -s.log_y[range(s.mask.shape[0]), range(s.mask.shape[1]), s.targets]
         ),
     ),
-    "In the gradient the mask lacks an axis for the classes: as it is, sequences meet classes.": (
+    "In the gradient, the mask lacks an axis for the classes, so sequences meet classes.": (
         loss_with(dscores=lambda s: s.dz * s.mask_of_gradient / s.z.dtype.type(s.count)),
     ),
-    "Every position gets the targets of all positions. Each has one of its own.": (
+    "Every position gets the targets of all positions. Give each its own.": (
         loss_with(
             each=lambda s: -s.log_y[..., s.targets],
             loss=lambda s: (s.each * s.mask).sum() / s.count,
         ),
     ),
-    "The loss takes the most probable class. It has to take the right one.": (
+    "The loss picks the most probable class. It should pick the right one.": (
         loss_with(each=lambda s: -s.log_y.max(axis=-1)),
     ),
-    "The loss takes class 0 at every position. It has to take the right one.": (
+    "The loss picks class 0 at every position. It should pick the right one.": (
         loss_with(each=lambda s: -s.log_y[..., 0]),
     ),
-    "The largest score is subtracted in one of the two terms of the loss. It has to be in both, or "
-    "in neither.": (
+    (
+        "You subtract the largest score in only one of the loss's two terms. It belongs in both or "
+        "in neither."
+    ): (
         loss_with(each=lambda s: -_chosen(s, s.log_y) - s.z.max(axis=-1)),
         loss_with(each=lambda s: -_chosen(s, s.log_y) + s.z.max(axis=-1)),
     ),
-    "Scores are cut off at a bound. Nothing has to be: once the largest is subtracted, no "
-    "exponential is above 1.": tuple(
+    (
+        "You clip the scores, but there's no need: once you subtract the largest, no exponential "
+        "is above 1."
+    ): tuple(
         answer
         for bound in (10, 20, 30, 50, 80, 88, 100, 500, 700, 709)
         for answer in _cut_off(bound)
     ),
-    "The probabilities of all positions are multiplied, and the product of some hundred of them "
-    "rounds to 0. Sum their logarithms.": (
-        loss_with(loss=lambda s: -np.log(np.prod(_chosen(s, s.y)[s.mask])) / s.count),
-    ),
-    "The work is done in float32, where the last digits of large scores are lost.": (_in_float32,),
-    "Nothing is subtracted from the scores: exponentials of 1000 grow out of range, and those of "
-    "-1000 are all 0. Subtract from the scores of each position the largest of its own.": tuple(
-        loss_with(**way) for way in NAIVE
-    ),
+    (
+        "You multiply the probabilities of all positions, and a product of some hundred of them "
+        "rounds to 0. Sum their logarithms instead."
+    ): (loss_with(loss=lambda s: -np.log(np.prod(_chosen(s, s.y)[s.mask])) / s.count),),
+    "You work in float32, which loses the last digits of large scores.": (_in_float32,),
+    (
+        "You subtract nothing from the scores, so exponentials of 1000 overflow, and those of "
+        "-1000 are all 0. Subtract each position's largest score first."
+    ): tuple(loss_with(**way) for way in NAIVE),
     **said("sigmoid-for-softmax", loss_with(y=lambda s: sigmoid(s.z), log_y=_rounded)),
-    "A small number is added to the probability, or it is cut off from below. That bounds the "
-    "loss: scores that are 800 apart must give a loss of 800.": (
+    (
+        "You add a small number to the probability, or bound it from below. That bounds the loss, "
+        "but scores that are 800 apart must give a loss of 800."
+    ): (
         *_bounded(lambda y, e: y + e),
         *_bounded(np.maximum),
         *_bounded(lambda y, e: np.clip(y, e, 1 - e)),
     ),
-    "Where scores are far apart the right class has a probability that rounds to 0, and its "
-    "logarithm is infinite. The logarithm of a quotient splits: no quotient is needed.": tuple(
-        loss_with(**way) for way in ROUNDED
-    ),
-    "Where all scores of a position are far below 0 (or below those of another position) their "
-    "exponentials are all 0, and so is their sum. Subtract from the scores of each position the "
-    "largest of its own.": tuple(loss_with(**way) for way in FAR_BELOW),
+    (
+        "Where scores are far apart, the right class's probability rounds to 0 and its logarithm "
+        "is infinite. Split the logarithm of the quotient: then you don't need the quotient."
+    ): tuple(loss_with(**way) for way in ROUNDED),
+    (
+        "Where all scores of a position are far below 0 (or below another position's), their "
+        "exponentials are all 0, and so is the sum. Subtract each position's own largest score."
+    ): tuple(loss_with(**way) for way in FAR_BELOW),
 }
 
 
@@ -462,7 +477,7 @@ SIDES = tuple(
 
 
 def _scored(f: Guarded, **changed: Array) -> tuple[float, Array]:
-    """Call an answer on 6 positions; raise an error unless its results have their shapes."""
+    """Call an answer on 6 positions; raise an error unless its results have the right shapes."""
     given = {**_loss_case(3, 2, 4).arguments, **changed}
     loss, dscores = f(*given.values())
     return float(loss), np.asarray(dscores, float).reshape(given["scores"].shape)
@@ -495,16 +510,18 @@ def _stays_in_range(f: Guarded, rng: np.random.Generator) -> bool:
 
 
 LOSS_PROPERTIES: dict[str, Property] = {
-    "With scores of 1000 and -1000 at one position an exponential grows out of range. Only one "
-    "number to subtract is safe wherever it stands: the largest score of the position.": (
-        _stays_in_range
-    ),
+    (
+        "With scores of 1000 and -1000 at one position, an exponential overflows. Only one number "
+        "is always safe to subtract: the position's largest score."
+    ): (_stays_in_range),
     "A loss is never negative.": lambda f, rng: not _scored(f)[0] < 0,
-    "The gradients of one position must sum to 0: what one class gains the others lose.": (
+    "At each position the gradients must sum to 0: what one class gains, the others lose.": (
         _sums_to_0
     ),
-    "The same number added to all scores must change nothing.": _shift_changes_nothing,
-    "Scores and targets where the mask is false must change nothing.": _padding_changes_nothing,
+    "Adding the same number to all scores must change nothing.": _shift_changes_nothing,
+    (
+        "Where the mask is false, scores and targets must make no difference."
+    ): _padding_changes_nothing,
 }
 
 
@@ -531,7 +548,7 @@ CLIP = Lines(
     ("dW", "dU", "db", "returned"),
 )
 clip_with = CLIP.but
-"""Returns clipping with some of its lines changed."""
+"""Return the clipped gradients with some lines changed."""
 
 
 def _one_by_one(s: Any) -> list[Array]:
@@ -540,15 +557,15 @@ def _one_by_one(s: Any) -> list[Array]:
 
 
 CLIP_MISTAKES: Mistakes = {
-    "The norm that you return is the one after clipping. The one before is asked for.": (
+    "You return the norm after clipping. The question asks for the one before.": (
         clip_with(returned=lambda s: min(s.norm, s.limit)),
     ),
-    "In the place of the norm you return the factor.": (
+    "You return the factor where the norm belongs.": (
         clip_with(returned=lambda s: s.factor),
         clip_with(returned=lambda s: s.limit / s.norm if s.norm else np.inf),
     ),
-    "db is not scaled. One factor serves all gradients.": (clip_with(db=lambda s: s.ds[2]),),
-    "Each array is clipped by its own norm. All gradients together are one vector.": (
+    "You don't scale db. Use one factor for all gradients.": (clip_with(db=lambda s: s.ds[2]),),
+    "You clip each array by its own norm. Treat all gradients as one vector.": (
         clip_with(clipped=_one_by_one),
         clip_with(
             clipped=_one_by_one,
@@ -556,39 +573,43 @@ CLIP_MISTAKES: Mistakes = {
         ),
         clip_with(clipped=_one_by_one, returned=lambda s: np.sqrt((s.ds[2] ** 2).sum())),
     ),
-    "Each entry is clipped on its own, which turns the gradient. One factor keeps its direction.": (
-        clip_with(clipped=lambda s: [np.clip(d, -s.limit, s.limit) for d in s.ds]),
-    ),
-    "Nothing is clipped.": (clip_with(factor=lambda s: 1.0),),
-    "A short gradient is stretched to the limit. It must stay as it is.": (
+    (
+        "You clip each entry on its own, which turns the gradient. A single factor keeps its "
+        "direction."
+    ): (clip_with(clipped=lambda s: [np.clip(d, -s.limit, s.limit) for d in s.ds]),),
+    "Nothing gets clipped.": (clip_with(factor=lambda s: 1.0),),
+    "You stretch short gradients to the limit. Leave them as they are.": (
         clip_with(factor=lambda s: s.limit / s.norm if s.norm else 1.0),
         clip_with(factor=lambda s: np.divide(s.limit, s.norm)),
     ),
-    "Short gradients are stretched, long ones are left: the comparison is the wrong way round.": (
+    (
+        "You stretch short gradients and leave long ones alone: your comparison is the wrong way "
+        "round."
+    ): (
         clip_with(factor=lambda s: 1.0 if s.norm > s.limit or not s.norm else s.limit / s.norm),
         clip_with(factor=lambda s: max(1.0, np.divide(s.limit, s.norm))),
     ),
-    "A long gradient is scaled to length 1, whatever the limit.": (
+    "You scale long gradients to length 1, whatever the limit.": (
         clip_with(factor=lambda s: 1 / s.norm if s.norm > s.limit else 1.0),
     ),
-    "A long gradient becomes 0. It is scaled down to the limit.": (
+    "Long gradients become 0. Scale them down to the limit instead.": (
         clip_with(factor=lambda s: 1.0 if s.norm <= s.limit else 0.0),
     ),
-    "The factor is upside down: long gradients get longer.": (
+    "Your factor is upside down: long gradients get longer.": (
         clip_with(factor=lambda s: s.norm / s.limit if s.norm > s.limit else 1.0),
     ),
-    "A long gradient is multiplied by the limit, and not divided by its norm.": (
+    "You multiply long gradients by the limit, but you don't divide them by their norm.": (
         clip_with(factor=lambda s: s.limit if s.norm > s.limit else 1.0),
     ),
     "The root is missing: this is the square of the norm.": (
         clip_with(norm=lambda s: s.squares),
         clip_with(returned=lambda s: s.squares),
     ),
-    "The root is missing where you compare: it is the norm that must not be above the limit.": (
+    "The root is missing in your comparison. Compare the norm with the limit, not its square.": (
         clip_with(factor=lambda s: s.limit / s.norm if s.squares > s.limit else 1.0),
     ),
     **each(
-        "The norms of the three arrays are {}. Their squares add up, before the root.",
+        "The norms of the three arrays are {}. Add their squares instead, then take the root.",
         {
             "averaged": (
                 clip_with(norm=lambda s: sum(float(np.sqrt((d**2).sum())) for d in s.ds) / 3),
@@ -600,31 +621,31 @@ CLIP_MISTAKES: Mistakes = {
         "matrix-norm",
         clip_with(norm=lambda s: np.sqrt(sum(float(np.linalg.norm(d, 2)) ** 2 for d in s.ds))),
     ),
-    "A long gradient is divided by its norm and by the limit. The limit multiplies.": (
+    "You divide long gradients by the limit as well as by their norm. Multiply by the limit.": (
         clip_with(factor=lambda s: 1 / (s.limit * s.norm) if s.norm > s.limit else 1.0),
     ),
-    "The norm has no squares: it sums the sizes of the entries.": (
+    "Your norm has no squares: it sums the entries' absolute values.": (
         clip_with(norm=lambda s: sum(float(abs(d).sum()) for d in s.ds)),
     ),
-    "Signed entries are summed. Squares keep positive and negative ones from cancelling.": (
+    "You sum signed entries. Squares keep positive and negative ones from cancelling.": (
         clip_with(norm=lambda s: abs(sum(float(d.sum()) for d in s.ds))),
         clip_with(norm=lambda s: sum(float(d.sum()) for d in s.ds)),
     ),
-    "The norm is taken to be the largest entry.": (
+    "You take the largest entry for the norm.": (
         clip_with(norm=lambda s: max(float(abs(d).max()) for d in s.ds)),
     ),
-    "The norm is that of one array alone. All gradients together are one vector.": (
+    "You take the norm of a single array. Treat all gradients as one vector.": (
         clip_with(norm=lambda s: np.sqrt((s.ds[0] ** 2).sum())),
         clip_with(norm=lambda s: np.sqrt((s.ds[1] ** 2).sum())),
         clip_with(norm=lambda s: np.sqrt((s.ds[2] ** 2).sum())),
     ),
-    "The largest of the three norms is taken. All gradients together are one vector.": (
+    "You take the largest of the three norms. Treat all gradients as one vector.": (
         clip_with(norm=lambda s: max(float(np.sqrt((d**2).sum())) for d in s.ds)),
     ),
-    "The norm is a mean over the entries. It is a sum, before the root.": (
+    "You average the squares before taking the root. Sum them instead.": (
         clip_with(norm=lambda s: np.sqrt(s.squares / sum(d.size for d in s.ds))),
     ),
-    "The bias is left out of the norm.": (
+    "You leave the bias out of the norm.": (
         clip_with(norm=lambda s: np.sqrt(sum(float((d**2).sum()) for d in s.ds[:2]))),
     ),
 }
@@ -636,7 +657,7 @@ def _clip_case(H: int, D: int, limit: float, scale: float = 2.0) -> Case:
 
 
 def _clipped(f: Guarded, limit: float) -> tuple[Array, Array]:
-    """Return all entries of a gradient, and of what an answer makes of it."""
+    """Return all entries of a gradient, and what an answer makes of them."""
     arrays = list(_clip_case(2, 3, limit).arguments.values())[:3]
     results = [np.asarray(one, float) for one in f(*arrays, limit)]
     if [one.shape for one in results] != [*(one.shape for one in arrays), ()]:
@@ -654,12 +675,12 @@ def _keeps_direction(f: Guarded, rng: np.random.Generator) -> bool:
 
 
 CLIP_PROPERTIES: dict[str, Property] = {
-    "Clipping must keep the direction, and yours turns the gradient.": _keeps_direction,
-    "After clipping the gradient is still longer than the limit.": lambda f, rng: bool(
+    "Clipping must keep the direction, but yours turns the gradient.": _keeps_direction,
+    "After clipping, the gradient is still longer than the limit.": lambda f, rng: bool(
         np.linalg.norm(_clipped(f, 1.5)[1]) < 1.5 * (1 + 1e-5)
     ),
-    "A gradient that is shorter than the limit must come back as it was.": lambda f, rng: (
-        np.allclose(*_clipped(f, 1e6))
+    "A gradient shorter than the limit must come back unchanged.": lambda f, rng: np.allclose(
+        *_clipped(f, 1e6)
     ),
 }
 
@@ -708,80 +729,81 @@ ADAM = Lines(
     ("new_w", "new_m", "new_q"),
 )
 adam_with = ADAM.but
-"""Returns Adam with some of its lines changed."""
+"""Return Adam with some of its lines changed."""
 
 
 def _fixed(**constants: float) -> Answer:
-    """Return Adam with constants of its own."""
+    """Return Adam with fixed constants."""
     return lambda *given: adam(**{**dict(zip(ADAM.arguments, given, strict=True)), **constants})
 
 
 def _corrected(factor: Callable[[Any, float], float]) -> Answer:
-    """Return Adam with other factors for its two corrections."""
+    """Return Adam with other factors in its two corrections."""
     return adam_with(of_m=lambda s: factor(s, s.beta1), of_q=lambda s: factor(s, s.beta2))
 
 
 ADAM_MISTAKES: Mistakes = {
-    "The running means are returned corrected. The correction is for this step alone.": (
+    "You return the running means corrected. The correction is for this step only.": (
         adam_with(new_m=lambda s: s.m_hat, new_q=lambda s: s.q_hat),
         adam_with(new_m=lambda s: s.m_hat),
         adam_with(new_q=lambda s: s.q_hat),
     ),
-    "The step goes uphill: it adds where it must subtract.": (
+    "Your step goes uphill. Subtract it instead of adding it.": (
         adam_with(new_w=lambda s: s.w + s.step),
     ),
-    "This is the step alone. The new parameters are asked for.": (
+    "This is the step alone. The question asks for the new parameters.": (
         adam_with(new_w=lambda s: -s.step),
         adam_with(new_w=lambda s: s.step),
     ),
-    "The two corrections are missing: both means start at 0, and are too small at first.": (
+    "Both corrections are missing. The means start at 0, so at first they're too small.": (
         adam_with(of_m=lambda s: 1.0, of_q=lambda s: 1.0),
     ),
     "The correction of q is missing.": (adam_with(of_q=lambda s: 1.0),),
     "The correction of m is missing.": (adam_with(of_m=lambda s: 1.0),),
     **each(
-        "The corrections are one step {}. The first update has t = 1.",
+        "Your corrections are one step {}. The first update has t = 1.",
         {
             "behind": (_corrected(lambda s, beta: _inverse(1 - beta ** (s.t - 1))),),
             "ahead": (_corrected(lambda s, beta: _inverse(1 - beta ** (s.t + 1))),),
         },
     ),
-    "The corrections do not depend on t. They fade as steps go by.": (
+    "Your corrections don't depend on t. They should fade as the steps go by.": (
         _corrected(lambda s, beta: 1 / (1 - beta)),
     ),
-    "In the corrections beta is multiplied by t. It is a power.": (
+    "In the corrections you multiply beta by t. Raise it to the power t.": (
         _corrected(lambda s, beta: _inverse(1 - beta * s.t)),
     ),
-    "The corrections are multiplied. The means are too small, so they are divided.": (
+    "You multiply by the corrections. The means are too small, so divide.": (
         _corrected(lambda s, beta: 1 - beta**s.t),
     ),
-    "q is corrected with beta1. Each mean has a constant of its own.": (
+    "You correct q with beta1. Its own constant is beta2.": (
         adam_with(of_q=lambda s: _inverse(1 - s.beta1**s.t)),
     ),
-    "The root of q is missing: a gradient and its square have different units.": (
-        adam_with(below=lambda s: s.q_hat + s.eps),
-    ),
-    "eps stands under the root. It is added to the root.": (
+    (
+        "The root of q is missing. Without it you divide a gradient by a square, and the units "
+        "don't match."
+    ): (adam_with(below=lambda s: s.q_hat + s.eps),),
+    "You put eps under the root. Add it to the root.": (
         adam_with(below=lambda s: np.sqrt(s.q_hat + s.eps)),
     ),
-    "eps is used as a lower bound of the root. It is added to the root.": (
+    "You use eps as a lower bound for the root. Add it to the root.": (
         adam_with(below=lambda s: np.maximum(np.sqrt(s.q_hat), s.eps)),
     ),
-    "eps is added before the correction. It is added to the root of the corrected q.": (
+    "You add eps before the correction. Add it to the root of the corrected q.": (
         adam_with(below=lambda s: np.sqrt((s.q + s.eps) * s.of_q)),
         adam_with(below=lambda s: (np.sqrt(s.q) + s.eps) * np.sqrt(s.of_q)),
     ),
-    "eps is missing: where a parameter has never had a gradient you divide by 0.": (
+    "eps is missing: where a parameter has never had a gradient, you divide by 0.": (
         adam_with(below=lambda s: np.sqrt(s.q_hat)),
     ),
     **each(
-        "A pair of brackets is missing {}.",
+        "Brackets are missing {}.",
         {
-            "around the denominator: eps is added to the whole step": (
+            "around the denominator, so you add eps to the whole step": (
                 adam_with(step=lambda s: s.rate * s.m_hat / np.sqrt(s.q_hat) + s.eps),
                 adam_with(step=lambda s: s.rate * (s.m_hat / np.sqrt(s.q_hat) + s.eps)),
             ),
-            "around 1 minus the power: the power is subtracted from the mean": (
+            "around 1 minus the power, so you subtract the power from the mean": (
                 adam_with(
                     m_hat=lambda s: s.m_used / 1 - s.beta1**s.t,
                     q_hat=lambda s: s.q_used / 1 - s.beta2**s.t,
@@ -789,15 +811,15 @@ ADAM_MISTAKES: Mistakes = {
             ),
         },
     ),
-    "In the corrections 1 minus beta is raised to the power t. The power belongs to beta alone.": (
+    "In the corrections you raise 1 minus beta to the power t. Only beta takes the power.": (
         _corrected(lambda s, beta: _inverse((1 - beta) ** s.t)),
     ),
-    "beta1 and beta2 have changed places.": (
+    "beta1 and beta2 are swapped.": (
         lambda w, dw, m, q, t, rate, beta1, beta2, eps: adam(
             w, dw, m, q, t, rate, beta2, beta1, eps
         ),
     ),
-    "Both means use one beta. m has beta1, q has beta2.": (
+    "You use one beta for both means. m takes beta1 and q takes beta2.": (
         adam_with(q=lambda s: s.beta1 * s.q_old + (1 - s.beta1) * s.dw**2),
         lambda w, dw, m, q, t, rate, beta1, beta2, eps: adam(
             w, dw, m, q, t, rate, beta1, beta1, eps
@@ -806,59 +828,59 @@ ADAM_MISTAKES: Mistakes = {
             w, dw, m, q, t, rate, beta2, beta2, eps
         ),
     ),
-    "The new gradient enters with its full weight. In a running mean the two weights sum to 1.": (
+    "The new gradient enters with its full weight. In a running mean, the two weights sum to 1.": (
         adam_with(m=lambda s: s.beta1 * s.m_old + s.dw, q=lambda s: s.beta2 * s.q_old + s.dw**2),
         adam_with(m=lambda s: s.beta1 * s.m_old + s.dw),
         adam_with(q=lambda s: s.beta2 * s.q_old + s.dw**2),
     ),
-    "The weights of old and new have changed places: beta is the share of the old mean.": (
+    "You swap the weights of old and new: beta is the share of the old mean.": (
         adam_with(
             m=lambda s: (1 - s.beta1) * s.m_old + s.beta1 * s.dw,
             q=lambda s: (1 - s.beta2) * s.q_old + s.beta2 * s.dw**2,
         ),
     ),
-    "q is a mean of the gradient. It is one of the gradient's square.": (
+    "Your q is a mean of the gradient. It should be a mean of the gradient's square.": (
         adam_with(q=lambda s: s.beta2 * s.q_old + (1 - s.beta2) * s.dw),
         adam_with(q=lambda s: s.beta2 * s.q_old + (1 - s.beta2) * abs(s.dw)),
     ),
-    "q is a mean of the squares of m. It is one of the squares of the gradient.": (
+    "Your q is a mean of the squares of m. Use the squares of the gradient.": (
         adam_with(q=lambda s: s.beta2 * s.q_old + (1 - s.beta2) * s.m**2),
         adam_with(q=lambda s: s.beta2 * s.q_old + (1 - s.beta2) * s.m_old**2),
     ),
-    "q is weighed before it is squared: the square belongs to the gradient alone.": (
+    "You weight the gradient before you square it. Square only the gradient.": (
         adam_with(q=lambda s: s.beta2 * s.q_old + ((1 - s.beta2) * s.dw) ** 2),
     ),
     **each(
-        "The step is made with {}. Update the means first.",
+        "Your step uses {}. Update the means first.",
         {
             "both old means": (adam_with(m_used=lambda s: s.m_old, q_used=lambda s: s.q_old),),
             "the old m": (adam_with(m_used=lambda s: s.m_old),),
             "the old q": (adam_with(q_used=lambda s: s.q_old),),
         },
     ),
-    "The step goes by signs alone. It is the ratio of the two means.": (
+    "Your step uses only signs. It should be the ratio of the two means.": (
         adam_with(step=lambda s: s.rate * np.sign(s.dw)),
         adam_with(step=lambda s: s.rate * np.sign(s.m)),
     ),
-    "This is plain descent: the step does not use the running means.": (
+    "This is plain SGD: the step doesn't use the running means.": (
         adam_with(new_w=lambda s: s.w - s.rate * s.dw),
     ),
-    "The step does not use q: it is as long as the gradient says.": (
+    "The step doesn't use q, so its length still depends on the size of the gradient.": (
         adam_with(step=lambda s: s.rate * s.m_hat),
         adam_with(step=lambda s: s.rate * s.m),
     ),
-    "The step does not use m: the gradient itself is divided by its usual size.": (
+    "The step doesn't use m: you divide the gradient itself by its usual size.": (
         adam_with(step=lambda s: s.rate * s.dw / s.below),
     ),
     "The learning rate is missing.": (adam_with(step=lambda s: s.m_hat / s.below),),
-    "The running means come back as they were. The next update needs the new ones.": (
+    "The running means come back unchanged. The next update needs the new ones.": (
         adam_with(new_m=lambda s: s.m_old, new_q=lambda s: s.q_old),
     ),
-    "beta1 and beta2 are fixed in your function. Use those that it is given.": (
+    "Your function sets beta1 and beta2 itself. Use the ones it's given.": (
         _fixed(beta1=0.9, beta2=0.999),
         _fixed(beta1=0.9, beta2=0.999, eps=1e-8),
     ),
-    "eps is fixed in your function. Use the one that it is given.": (_fixed(eps=1e-8),),
+    "Your function sets eps itself. Use the one it's given.": (_fixed(eps=1e-8),),
 }
 
 
@@ -878,7 +900,7 @@ def _adam_case(H: int, D: int, t: int, *constants: float) -> Case:
 
 
 def _updated(f: Guarded, **changed: Any) -> Array:
-    """Return new parameters; raise an error unless they have their shape and m and q are right."""
+    """Return new parameters; raise an error unless their shape, m and q are right."""
     given = {**_adam_case(2, 3, 4, 0.1, 0.9, 0.999, 1e-8).arguments, **changed}
     new, *means = (np.asarray(one, float).reshape(2, 3) for one in f(*given.values()))
     if not np.allclose(means, adam(**given)[1:]):
@@ -899,8 +921,10 @@ def _first_step(f: Guarded, rng: np.random.Generator) -> bool:
 
 ADAM_PROPERTIES: dict[str, Property] = {
     "A parameter that has never had a gradient must not move.": _stays,
-    "In the first update, t = 1, a parameter whose gradient is far above eps must move by about "
-    "the learning rate, however large the gradient.": _first_step,
+    (
+        "In the first update (t = 1), a parameter whose gradient is far above eps must move by "
+        "about the learning rate, however large the gradient."
+    ): _first_step,
 }
 
 QUESTIONS = (
@@ -908,16 +932,17 @@ QUESTIONS = (
         name="cross-entropy",
         points=4,
         hints=(
-            "Compute one position by hand first, with the scores of the chapter: -0.4939, 0.6586, "
-            "-0.7135. Then ask what happens to each exponential if a score is 1000.",
-            "Subtract the largest score of each position. The logarithm of the quotient is then a "
+            "Do one position by hand first, with the chapter's scores: -0.4939, 0.6586, -0.7135. "
+            "Then ask what becomes of each exponential if a score is 1000.",
+            "Subtract each position's largest score. The logarithm of the quotient is then a "
             "difference: the score of the right class, minus the logarithm of the sum of all "
-            "exponentials. The gradient is what was said minus what should have been said. Both "
-            "are means over the positions that count.",
+            "exponentials. The gradient is what the network said minus what it should have said. "
+            "Both are means over the positions that count.",
             "Let s be the scores minus their largest, along the last axis. log y is s minus the "
-            "logarithm of the sum of the exponentials of s. The loss is the sum of -log y at the "
-            "targets where the mask is true, divided by how often it is true. The gradient is y "
-            "minus the one-hot target, 0 where the mask is false, divided by the same number.",
+            "logarithm of the sum of the exponentials of s. For the loss, sum -log y at the "
+            "targets where the mask is true, and divide by the number of such positions. The "
+            "gradient is y minus the one-hot target, divided by the same number, and 0 where the "
+            "mask is false.",
         ),
         exam=FunctionExam(
             name="cross_entropy",
@@ -939,7 +964,10 @@ QUESTIONS = (
             ),
             mistakes=LOSS_MISTAKES,
             properties=LOSS_PROPERTIES,
-            right="Right for small and large scores: loss and gradient are means over what counts.",
+            right=(
+                "Right, for small and large scores: loss and gradient are means over the "
+                "positions that count."
+            ),
             forbidden=(losses.softmax_cross_entropy, losses.softmax),
         ),
     ),
@@ -947,13 +975,13 @@ QUESTIONS = (
         name="clip",
         points=2,
         hints=(
-            "Try the gradient (3, 4) with a limit of 1, spread over two arrays. Its norm is 5. "
-            "What must come out?",
-            "First one number for all three arrays: their norm as one long vector. Then one factor "
-            "for all three, and it is never above 1.",
-            "Sum the squares of all entries of the three arrays, and take the root. If that is "
+            "Take the gradient (3, 4), spread over two arrays, with a limit of 1. Its norm is 5. "
+            "What should come out?",
+            "First you need one number for all three arrays: their norm as one long vector. Then "
+            "one factor for all three, never above 1.",
+            "Sum the squares of all entries of the three arrays, and take the root. If that's "
             "more than the limit, multiply each array by the limit divided by the norm. Return "
-            "the norm of before.",
+            "the norm from before clipping.",
         ),
         exam=FunctionExam(
             name="clip",
@@ -975,7 +1003,10 @@ QUESTIONS = (
             ),
             mistakes=CLIP_MISTAKES,
             properties=CLIP_PROPERTIES,
-            right="Right: one factor for all, the direction stays, and short gradients are left.",
+            right=(
+                "Right: one factor for all keeps the direction, and short gradients stay as they "
+                "are."
+            ),
             forbidden=(optim.clip_by_global_norm, optim.global_norm),
         ),
     ),
@@ -983,13 +1014,14 @@ QUESTIONS = (
         name="adam",
         points=3,
         hints=(
-            "Look at the first update, t = 1, with both means at 0. What are the corrected means "
-            "there, and how far should each parameter move?",
-            "In this order: renew both running means, correct copies of them for their start at 0, "
-            "step by the ratio. What is returned for the next update is not corrected.",
-            "The corrections divide m by 1 minus beta1 to the power t, and q by 1 minus beta2 to "
-            "the power t. The step is the learning rate times the corrected m, divided by the root "
-            "of the corrected q with eps added to it. It is subtracted from w.",
+            "Look at the first update, t = 1, with both means at 0. What are the corrected means, "
+            "and how far should each parameter move?",
+            "In this order: update both running means, correct copies of them because they "
+            "started at 0, then step by the ratio. Return the uncorrected means for the next "
+            "update.",
+            "Correct m by dividing it by 1 minus beta1 to the power t, and q by 1 minus beta2 to "
+            "the power t. The step is the learning rate times the corrected m, divided by (the "
+            "root of the corrected q, plus eps). Subtract it from w.",
         ),
         exam=FunctionExam(
             name="adam",
@@ -1008,7 +1040,9 @@ QUESTIONS = (
             ),
             mistakes=ADAM_MISTAKES,
             properties=ADAM_PROPERTIES,
-            right="Right, from the first update on: new parameters, and both means for the next.",
+            right=(
+                "Right, from the first update on: new parameters, and both means for the next one."
+            ),
             forbidden=(optim.Adam,),
         ),
     ),

@@ -1,4 +1,4 @@
-"""The forget bias of a half-life, and how far back a gradient reaches."""
+"""The forget bias for a half-life, and how far back a gradient reaches."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from lstm_course.pointwise import sigmoid
 
 
 def half_life(k: Array) -> Array:
-    """Return the forget bias with which half is left after k steps, with all weights 0."""
+    """Return the forget bias that leaves half after k steps, with all weights 0."""
     with np.errstate(divide="ignore"):  # a check tries k = 0 to explain a wrong answer
         return _logit(0.5 ** (1 / k))
 
@@ -26,52 +26,68 @@ def _logit(f: Array) -> Array:
 
 
 HALF_LIFE_MISTAKES: Mistakes = {
-    "This is the gate. The bias is what the sigmoid turns into it.": (lambda k: 0.5 ** (1 / k),),
-    "The sign of the bias is wrong: a longer half-life needs a gate that is further open.": (
+    ("This is the gate. The bias is the number that the sigmoid turns into it."): (
+        lambda k: 0.5 ** (1 / k),
+    ),
+    "The bias has the wrong sign: a longer half-life needs a gate that's further open.": (
         lambda k: -half_life(k),
     ),
-    "Your gate is a half to the power k. It is the k-th power of the gate that is a half.": (
+    "Your gate is a half to the power k. Instead, the gate to the power k must be a half.": (
         lambda k: _logit(0.5**k),
     ),
-    "You divide 1/2 by k. The gate is multiplied k times, so take a root.": (
+    "You divide 1/2 by k. The gate is multiplied k times, so take a root instead.": (
         lambda k: _logit(0.5 / k),
         lambda k: _logit(1 - 0.5 / k),
     ),
-    "This is for a share of 1/e that is left, not for a half.": (lambda k: _logit(np.exp(-1 / k)),),
-    "This is for a gate that loses 1/k in every step. After k steps that is more than a half.": (
+    ("This leaves a share of 1/e after k steps. You need a half."): (
+        lambda k: _logit(np.exp(-1 / k)),
+    ),
+    "This gate loses 1/k in every step. After k steps that leaves less than a half.": (
         lambda k: np.log(np.maximum(k - 1, 1e-9)),
         lambda k: np.log(k - 1),
     ),
-    "This is for a gate that loses 1/(k + 1) in every step. Only for k = 1 is that a half after k "
-    "steps.": (lambda k: np.log(k),),
-    "This is for a tenth that is left, not for a half.": (lambda k: _logit(0.1 ** (1 / k)),),
+    ("This gate loses 1/(k + 1) in every step. That leaves a half only for k = 1."): (
+        lambda k: np.log(k),
+    ),
+    "This leaves a tenth after k steps. You need a half.": (lambda k: _logit(0.1 ** (1 / k)),),
     **shared(lambda inverse: lambda k: inverse(0.5 ** (1 / k)), *INVERSE),
-    "You squash k, or a multiple of it. The sigmoid has to be undone, and of a root of a half.": (
+    (
+        "You squash k, or a multiple of it. Undo the sigmoid instead, starting from a root of a "
+        "half."
+    ): (
         lambda k: sigmoid(k),
         lambda k: sigmoid(1 / k),
         lambda k: _logit(sigmoid(1 / k)),
     ),
-    "A pair of brackets is missing: the fraction is the gate over 1 minus the gate, and its "
-    "logarithm comes last.": (
+    (
+        "A pair of brackets is missing. The fraction is the gate over (1 minus the gate), and the "
+        "logarithm comes last."
+    ): (
         lambda k: np.log(0.5 ** (1 / k)) / (1 - 0.5 ** (1 / k)),
         lambda k: np.log(0.5 ** (1 / k) / 1 - 0.5 ** (1 / k)),
         lambda k: -np.log(2 ** (1 / k)) - 1,
     ),
-    "Your gate is above 1: a half has become 2. What is left after a step is a share.": (
+    (
+        "Your gate is above 1, because you turned a half into 2. The gate is the share that's left "
+        "after a step."
+    ): (
         lambda k: _logit(2 ** (1 / k)),
         lambda k: _logit(0.5 ** (-1 / k)),
     ),
-    "You take the logarithm of 2, divided by k, for the gate. It is minus the gate's logarithm.": (
+    "You take the logarithm of 2, divided by k, for the gate. It's minus the gate's logarithm.": (
         lambda k: _logit(np.log(2) / k),
     ),
-    "You take the square root of a half, whatever k.": (lambda k: _logit(0.5**0.5 + 0 * k),),
-    "The work is done in float32: for long half-lives the gate is close to 1, and 1 minus the gate "
-    "has lost its digits.": (lambda k: half_life(k.astype(np.float32)).astype(k.dtype),),
-    "You apply the sigmoid again. It has to be undone.": (lambda k: sigmoid(0.5 ** (1 / k)),),
-    "The question is turned round: you take k for a bias, and return its half-life.": (
-        lambda k: np.log(0.5) / np.log(sigmoid(k)),
-    ),
-    "The logarithm has another base: the sigmoid is made with the number e.": (
+    "You take the square root of a half, whatever k is.": (lambda k: _logit(0.5**0.5 + 0 * k),),
+    (
+        "You work in float32. For long half-lives the gate is close to 1, and 1 minus the gate has "
+        "lost its digits."
+    ): (lambda k: half_life(k.astype(np.float32)).astype(k.dtype),),
+    "You apply the sigmoid again. Undo it instead.": (lambda k: sigmoid(0.5 ** (1 / k)),),
+    (
+        "You answer the question the other way round: you take k for a bias and return its "
+        "half-life."
+    ): (lambda k: np.log(0.5) / np.log(sigmoid(k)),),
+    "Your logarithm has another base. The sigmoid is built on e, so use the natural one.": (
         lambda k: half_life(k) / np.log(2),
         lambda k: half_life(k) / np.log(10),
     ),
@@ -89,7 +105,7 @@ def _halves(f: Guarded, rng: np.random.Generator) -> bool:
 def reach(
     dh_T: Array, xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array
 ) -> tuple[Array, Array]:
-    """Return the sizes of dx by lag, relative to lag 0: of the whole, and with the detour cut."""
+    """Return the sizes of dx by lag, relative to lag 0: the whole, and with the detour cut."""
     whole, golden = sizes_with()(dh_T, xs, h0, c0, W, U, b)
     return whole, golden
 
@@ -99,14 +115,14 @@ def _steps(xs: Array, h0: Array, c0: Array, W: Array, U: Array, b: Array) -> Any
 
 
 def _cut(cache: Any) -> Any:
-    """Return the recorded steps, with no way back through U."""
+    """Return the recorded steps, with the path back through U cut."""
     W, U, b = cache[0].params.arrays()
     params = cell.LSTMParams(W, np.zeros_like(U), b)
     return [step._replace(params=params) for step in cache]
 
 
 def _cut_whole(cache: Any) -> Any:
-    """Return the recorded steps, with no way back through U, nor to the inputs."""
+    """Return the recorded steps, with the paths back through U and to the inputs cut."""
     return [
         step._replace(params=cell.LSTMParams(*(np.zeros_like(a) for a in step.params.arrays())))
         for step in cache
@@ -123,7 +139,7 @@ def _relative(sizes: Array) -> Array:
 
 
 def _golden_from_gates(cache: Any, dh_T: Array) -> Array:
-    """Return the sizes of dc along the golden line, the first step first."""
+    """Return the sizes of dc along the golden line, first step first."""
     last = cache[-1]
     dc, sizes = dh_T * last.o * (1 - last.tanh_c**2), []
     for step in reversed(cache):
@@ -203,16 +219,17 @@ def _without_recurrence(cache: Any) -> Any:
 
 
 def _closed(cache: Any) -> Any:
-    """Return the recorded steps with the golden line cut, and the detour left."""
+    """Return the recorded steps with the golden line cut and the detour left."""
     return [step._replace(f=np.zeros_like(step.f)) for step in cache]
 
 
 MISTAKES: Mistakes = {
-    "Both results begin with the first step. Lag 0 is the last step, where the loss is.": (
+    "Both results start at the first step. Lag 0 is the last step, where the loss is.": (
         sizes_with(by_lag=lambda sizes: sizes / sizes[-1]),
     ),
     **each(
-        "Sizes are divided by {}. The last step, where the loss is, counts as 1.",
+        "You divide the sizes by {}. Divide by the size at the last step, where the loss is, so "
+        "that it counts as 1.",
         {
             "that of the first step": (
                 sizes_with(by_lag=lambda sizes: sizes[::-1] / sizes[0]),
@@ -222,47 +239,47 @@ MISTAKES: Mistakes = {
             "their sum": (sizes_with(by_lag=lambda sizes: sizes[::-1] / sizes.sum()),),
         },
     ),
-    "These are the sizes themselves. Relative to lag 0 they are asked for.": (
+    "These are the sizes themselves. The question asks for them relative to lag 0.": (
         sizes_with(by_lag=lambda sizes: sizes[::-1]),
         sizes_with(by_lag=lambda sizes: sizes),
     ),
-    "Each size is divided by that of its neighbour. All are relative to lag 0.": (
+    "You divide each size by its neighbour's. Divide them all by the size at lag 0.": (
         sizes_with(
             by_lag=lambda sizes: np.concatenate(
                 [np.ones_like(sizes[:1]), sizes[-2::-1] / sizes[:0:-1]]
             )
         ),
     ),
-    "The result is a power of ten. The ratio itself is asked for.": (
+    "You return powers of ten. The question asks for the ratios themselves.": (
         sizes_with(by_lag=lambda sizes: np.log10(_relative(sizes))),
         sizes_with(by_lag=lambda sizes: np.log(_relative(sizes))),
     ),
-    "The root is missing in the norm: these are squares.": (
+    "The root is missing from your norm, so these are squares.": (
         sizes_with(size=lambda dxs: (dxs**2).sum(axis=(1, 2))),
     ),
-    "Absolute values are summed. The size is a norm: the root of the sum of squares.": (
+    "You sum absolute values. The size is a norm: the root of the sum of squares.": (
         sizes_with(size=lambda dxs: np.abs(dxs).sum(axis=(1, 2))),
     ),
-    "Signed entries are summed, and cancel. The size is the root of the sum of squares.": (
+    "You sum signed entries, and they cancel. The size is the root of the sum of squares.": (
         sizes_with(size=lambda dxs: dxs.sum(axis=(1, 2))),
         sizes_with(size=lambda dxs: abs(dxs.sum(axis=(1, 2)))),
     ),
-    "The size of a step is taken to be its largest entry. It is the root of the sum of squares.": (
+    "You take a step's largest entry as its size. Take the root of the sum of squares.": (
         sizes_with(size=lambda dxs: np.abs(dxs).max(axis=(1, 2))),
     ),
-    "Only the first sequence of the batch is measured. The norm takes in all of them.": (
+    "You measure only the first sequence of the batch. The norm must include all of them.": (
         sizes_with(size=lambda dxs: np.sqrt((dxs[:, 0] ** 2).sum(axis=1))),
     ),
-    "The norms of the sequences are added or averaged. Take one norm over all entries of a step.": (
+    "You add or average the norms of the sequences. Take one norm over all entries of a step.": (
         sizes_with(size=lambda dxs: np.sqrt((dxs**2).sum(axis=2)).mean(axis=1)),
     ),
     **said("matrix-norm", sizes_with(size=lambda dxs: np.linalg.norm(dxs, 2, axis=(1, 2)))),
-    "Every step gets the gradient, as if each had a loss. Here only the last has one.": (
+    "Every step gets the gradient, as if each had a loss. Here only the last one has.": (
         sizes_with(blame=lambda dh_T, T: np.broadcast_to(dh_T, (T, *dh_T.shape)), final=False),
         sizes_with(blame=lambda dh_T, T: np.broadcast_to(dh_T, (T, *dh_T.shape))),
     ),
     **each(
-        "dh_T is sent to the final cell state{}. The loss reads the hidden state alone.",
+        "You send dh_T to the final cell state{}. The loss reads only the hidden state.",
         {
             " too": (
                 sizes_with(final_c=True),
@@ -275,44 +292,50 @@ MISTAKES: Mistakes = {
             ", and not to h": (sizes_with(final=False, final_c=True),),
         },
     ),
-    "dh_T stands in the first row of dhs. It belongs to the last step.": (
+    "dh_T is in the first row of dhs. It belongs to the last step.": (
         sizes_with(
             blame=lambda dh_T, T: np.array([dh_T, *[np.zeros_like(dh_T)] * (T - 1)]), final=False
         ),
     ),
-    "For golden W is taken as 0 too, so nothing reaches the inputs. Cut U alone.": (
+    "For golden you set W to 0 as well, so nothing reaches the inputs. Cut only U.": (
         sizes_with(cut=_cut_whole),
     ),
-    "Each sequence is measured relative to its own lag 0, and then a mean is taken. Take one norm "
-    "over all sequences first.": (
+    (
+        "You measure each sequence relative to its own lag 0, and then take a mean. Take one norm "
+        "over all sequences first."
+    ): (
         sizes_with(
             size=lambda dxs: np.sqrt((dxs**2).sum(axis=2)),
             by_lag=lambda sizes: _relative(sizes).mean(axis=1),
         ),
     ),
-    "Sizes are added up from the last step on. Each lag has a size of its own.": (
+    "You add the sizes up from the last step on. Each lag needs its own size.": (
         sizes_with(by_lag=lambda sizes: np.cumsum(sizes[::-1]) / sizes[-1]),
     ),
-    "Both results are the whole gradient. In golden the way through U is cut.": (
+    "Both results are the whole gradient. For golden, cut the path through U.": (
         sizes_with(cut=lambda cache: cache),
     ),
-    "Both results have the detour cut. In whole it is there.": (
+    "Both results have the detour cut. Leave it in for whole.": (
         _replaced(lambda *given: (reach(*given)[1], None)),
     ),
-    "In golden the cell runs forward without U too. Cut it on the way back only: the recorded "
-    "steps stay.": (_replaced(_forward_without_U),),
-    "In golden the forget gates are cut as well, so nothing is left beyond lag 0.": (
+    (
+        "For golden you also run the cell forward without U. Cut U only on the way back: the "
+        "recorded steps stay as they are."
+    ): (_replaced(_forward_without_U),),
+    "For golden you cut the forget gates as well, so nothing is left beyond lag 0.": (
         sizes_with(cut=_without_recurrence),
     ),
-    "It is the other way round: in golden you have cut the golden line and left the detour.": (
+    "It's the other way round: for golden you cut the golden line and left the detour.": (
         sizes_with(cut=_closed),
     ),
-    "golden is measured at the cell state. Both results are sizes of the gradient of the input.": (
+    "You measure golden at the cell state. Both results should be sizes of the input's gradient.": (
         _replaced(_only_gates),
     ),
-    "golden is the product of the forget gates. Compare like with like: the sizes of the gradient "
-    "of the input, with the detour cut.": (_replaced(_products),),
-    "golden is what the detour adds: whole less the golden line.": (
+    (
+        "Your golden is the product of the forget gates. Compare like with like: measure the "
+        "input's gradient, with the detour cut."
+    ): (_replaced(_products),),
+    "Your golden is what the detour adds: whole minus the golden line.": (
         _replaced(lambda *given: (None, reach(*given)[0] - reach(*given)[1])),
     ),
 }
@@ -329,7 +352,7 @@ def _case(T: int, N: int, D: int, H: int, bias: float = 0.0) -> Case:
 
 
 def _measured(answer: Guarded, **changed: Array) -> tuple[Array, Array]:
-    """Call an answer on five steps; raise an error unless its results have their shapes."""
+    """Call an answer on five steps; raise an error unless its results have the right shapes."""
     given = {**_arguments(5, 2, 3, 2), **changed}
     whole, golden = (np.asarray(one, float).reshape(5) for one in answer(*given.values()))
     return whole, golden
@@ -349,9 +372,9 @@ def _scale_cancels(answer: Guarded, rng: np.random.Generator) -> bool:
 
 
 PROPERTIES: dict[str, Property] = {
-    "Both results must begin with 1: they are relative to lag 0.": _starts_with_1,
-    "With U = 0 there is no detour: whole and golden must be the same.": _no_detour,
-    "A smaller loss must change nothing: sizes are relative to that of the last step.": (
+    "Both results must begin with 1, because they're relative to lag 0.": _starts_with_1,
+    "With U = 0 there's no detour, so whole and golden must be the same.": _no_detour,
+    "A smaller loss must change nothing, because sizes are relative to that of the last step.": (
         _scale_cancels
     ),
 }
@@ -361,10 +384,10 @@ QUESTIONS = (
         name="half-life",
         points=1,
         hints=(
-            "Two questions, one after the other: which gate leaves a half after k steps, and which "
-            "bias makes that gate?",
-            "The gate is multiplied k times and a half has to come out, so it is the k-th root of "
-            "a half. Then undo the sigmoid, as in chapter 4 (forget-gate).",
+            "There are two questions here, one after the other. Which gate leaves a half after k "
+            "steps? And which bias makes that gate?",
+            "The gate is multiplied k times, and a half must come out, so it's the k-th root of a "
+            "half. Then undo the sigmoid, as in chapter 4 (forget-gate).",
             "The gate f is 0.5 to the power 1 / k. The bias is the logarithm of f / (1 - f).",
         ),
         exam=FunctionExam(
@@ -380,26 +403,27 @@ QUESTIONS = (
             ),
             mistakes=HALF_LIFE_MISTAKES,
             properties={
-                "At rest the gate is the sigmoid of the bias. Its k-th power must be a half.": (
+                "At rest, the gate is the sigmoid of the bias. Its k-th power must be a half.": (
                     _halves
                 ),
             },
-            right="Right: this is the bias to start from if a memory is to bridge k steps.",
+            right="Right: start from this bias if a memory has to bridge k steps.",
         ),
     ),
     Question(
         name="vanishing",
         points=3,
         hints=(
-            "Which function of the course walks back through a whole sequence, and which of its "
-            "results tells how much blame reaches the input of each step?",
-            "Walk back twice over the same recorded steps: once as they are, once with a U of 0 in "
-            "the parameters that each step has kept. Each time the loss sends a gradient to the "
-            "final hidden state alone. Then measure every step, turn the order round, and compare.",
-            "Run forward once. Run backward with a dhs of 0 and the given dh_T. For each step take "
-            "the root of the sum of the squares of its dx, over all sequences and entries. Turn "
-            "the row round so that the last step comes first, and divide by its first entry. For "
-            "golden do the same with the steps that the chapter's function without_detour gives.",
+            "Which function of the course walks back through a whole sequence? Which of its "
+            "results says how much blame reaches the input of each step?",
+            "Walk back twice over the same recorded steps: once as they are, and once with U = 0 "
+            "in the parameters that each step has kept. Both times, the loss sends a gradient to "
+            "the final hidden state only. Then measure every step, reverse the order, and divide.",
+            "Run forward once. Run backward with a dhs of zeros and the given dh_T. For each "
+            "step, take the root of the sum of the squares of its dx, over all sequences and "
+            "entries. Reverse these sizes so that the last step comes first, and divide by the "
+            "first of them. For golden, do the same with the steps that the chapter's function "
+            "without_detour returns.",
         ),
         exam=FunctionExam(
             name="reach",
@@ -416,7 +440,10 @@ QUESTIONS = (
             ),
             mistakes=MISTAKES,
             properties=PROPERTIES,
-            right="Right: the golden line is one way back, and whole says what both are worth.",
+            right=(
+                "Right: the golden line is one way back, and whole shows what both are worth "
+                "together."
+            ),
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""What does not depend on the state leaves the loop, forward and backward."""
+"""What doesn't depend on the state leaves the loop, forward and backward."""
 
 from typing import Any
 
@@ -44,13 +44,13 @@ HOISTED = Lines(
     loop={**SEQUENCE.loop, "a": lambda s: s.x + s.of_v + s.h_prev @ s.U.T},
     after=SEQUENCE.after,
 )
-"""The cell over a sequence whose inputs are multiplied before the loop, and v with them."""
+"""The cell over a sequence, with the products of the inputs and of v before the loop."""
 
 
 def hoisted(
     xs: Array, v: Array, W: Array, W_v: Array, U: Array, b: Array, h0: Array, c0: Array
 ) -> Array:
-    """Return all hidden states: v is an input of every step."""
+    """Return all hidden states, where v is an input of every step."""
     inputs = np.concatenate([xs, np.broadcast_to(v, (len(xs), *v.shape))], axis=2)
     params = cell.LSTMParams(np.concatenate([W, W_v], axis=1), U, b)
     return sequence.lstm_forward(inputs, params, h0, c0)[0]
@@ -60,7 +60,7 @@ _kept: dict[tuple[Any, ...], Array] = {}
 
 
 def with_kept_buffer(xs: Array, *others: Array) -> Array:
-    """Return right values in memory that the next call uses again."""
+    """Return right values in memory that the next call reuses."""
     hs: Array = HOISTED(xs, *others)
     kept = _kept.setdefault((hs.shape, hs.dtype), np.empty_like(hs))
     kept[...] = hs
@@ -73,54 +73,54 @@ def _with_repeated_v(s: Any) -> Array:
 
 
 IN_THE_LOOP = (
-    "The values are right, but the inputs are still multiplied step by step: with twice the steps "
-    "there are twice as many products with W. All steps at once have to be one product."
+    "The values are right, but you still multiply the inputs step by step: twice the steps, twice "
+    "the products with W. Multiply all steps at once, in one product."
 )
 STILL_IN_THE_LOOP = (
-    "The values are right, but v is multiplied at every step, and it is the same at all of them. "
-    "Once is enough."
+    "The values are right, but you multiply v at every step, though it never changes. Once is "
+    "enough."
 )
 UNSEEN = wording("product-unseen", of="of xs and W, or of v and W_v")
 KEPT = (
-    "The values are right, but a second call changes the result of the first: your function hands "
-    "out memory that it uses again."
+    "The values are right, but a second call changes the first one's result, because your "
+    "function reuses the memory that it returned."
 )
 HOIST_MISTAKES: Mistakes = {
     **said("bias-missing", HOISTED.but(product=lambda s: s.rows @ s.W.T)),
-    "v has no effect. It is an input of every step.": (
-        HOISTED.but(of_v=lambda s: 0 * s.h0[:, :1]),
-    ),
+    "v has no effect. It's an input of every step.": (HOISTED.but(of_v=lambda s: 0 * s.h0[:, :1]),),
     **each(
-        "v is read at the {} step alone. It is an input of every step.",
+        "You use v at the {} step only. It's an input of every step.",
         {
             "first": (HOISTED.but(x=lambda s: s.inputs[s.t] - s.of_v * (s.t > 0)),),
             "last": (HOISTED.but(x=lambda s: s.inputs[s.t] - s.of_v * (s.t < len(s.xs) - 1)),),
         },
     ),
-    "v is added up step by step: the second step has it twice, the third three times.": (
+    "You add v up step by step, so the second step has it twice and the third three times.": (
         HOISTED.but(x=lambda s: s.inputs[s.t] + s.of_v * s.of_v.dtype.type(s.t)),
     ),
     **each(
-        "Every sequence gets {}. Each has a row of its own.",
+        "Every sequence gets {}. Give each its own row.",
         {
             "the v of the first one": (HOISTED.but(of_v=lambda s: (s.v @ s.W_v.T)[:1]),),
             "the mean of v": (HOISTED.but(of_v=lambda s: s.v.mean(axis=0) @ s.W_v.T),),
         },
     ),
-    "The rows of v are repeated one by one, and the rows of xs run step by step: sequences get the "
-    "v of others.": (HOISTED.but(inputs=_with_repeated_v, of_v=lambda s: 0 * s.h0[:, :1]),),
-    "To reshape is not to transpose: rows of D numbers are wanted, as they stand in xs.": (
+    (
+        "You repeat the rows of v one by one, but the rows of xs run step by step. So sequences "
+        "get one another's v."
+    ): (HOISTED.but(inputs=_with_repeated_v, of_v=lambda s: 0 * s.h0[:, :1]),),
+    "Reshaping isn't transposing. Keep the rows of D numbers as they are in xs.": (
         HOISTED.but(rows=lambda s: s.xs.reshape(s.xs.shape[2], -1).T),
     ),
-    "v is multiplied by W, and the inputs by W_v: the weights have changed places.": (
+    "The weights are swapped: you multiply v by W and the inputs by W_v.": (
         HOISTED.but(product=lambda s: s.rows @ s.W_v.T + s.b, of_v=lambda s: s.v @ s.W.T),
     ),
-    "The bias is added twice: once with xs, and once with v or in the loop.": (
+    "You add the bias twice: once with xs, and once with v or in the loop.": (
         HOISTED.but(of_v=lambda s: s.v @ s.W_v.T + s.b),
     ),
     (
-        "Rows get mixed up: the axis of the steps comes first in xs, so the rows of the product "
-        "run step by step. On the way to two axes and back you treat them as sequence by sequence."
+        "Rows get mixed up. The steps are the first axis of xs, so the rows of the product run "
+        "step by step. On the way to two axes and back, you treat them as sequence by sequence."
     ): (
         HOISTED.but(
             of_x=lambda s: s.product.reshape(*s.xs.shape[1::-1], -1).swapaxes(0, 1),
@@ -128,12 +128,12 @@ HOIST_MISTAKES: Mistakes = {
         HOISTED.but(rows=lambda s: s.xs.swapaxes(0, 1).reshape(-1, s.xs.shape[2])),
     ),
     (
-        "Your product has its rows as columns: the numbers of a step stand one below the other. "
-        "Reshaped like that, they get mixed up."
+        "Your product has its rows as columns, so the numbers of one step run downwards. "
+        "Reshaping mixes them up."
     ): (HOISTED.but(product=lambda s: s.W @ s.rows.T + s.b[:, None]),),
     "Every step reads the last input.": (HOISTED.but(x=lambda s: s.inputs[-1]),),
     (
-        "The recurrent product has left the loop as well: every step reads h0. It depends on the "
+        "The recurrent product has left the loop too, so every step reads h0. It depends on the "
         "step before, so it has to stay."
     ): (HOISTED.but(h_prev=lambda s: s.h0),),
     **shared(
@@ -154,7 +154,7 @@ HOIST_MISTAKES: Mistakes = {
     "The recurrent product is missing: no hidden state reaches the gates.": (
         HOISTED.but(a=lambda s: s.x + s.of_v),
     ),
-    "The hidden state is added to itself step by step: h must be replaced, not increased.": (
+    "You add each new hidden state to the old one. Replace h instead.": (
         HOISTED.but(h=lambda s: s.h_prev + s.o * np.tanh(s.c)),
     ),
     **said("shown-without-tanh", HOISTED.but(h=lambda s: s.o * s.c)),
@@ -165,8 +165,7 @@ HOIST_MISTAKES: Mistakes = {
     **said("candidate-sigmoid", HOISTED.but(g=lambda s: sigmoid(s.slices[2]))),
     **said("i-added", HOISTED.but(c=lambda s: s.f * s.c_prev + s.i + s.g)),
     (
-        "What comes from the input is squashed before the recurrent part is added. First comes "
-        "the whole sum."
+        "You squash the input's part before you add the recurrent part. Finish the whole sum first."
     ): (
         HOISTED.but(a=lambda s: np.tanh(s.x + s.of_v) + s.h_prev @ s.U.T),
         HOISTED.but(a=lambda s: sigmoid(s.x + s.of_v) + s.h_prev @ s.U.T),
@@ -251,45 +250,47 @@ def _mean_over(axis: int) -> Answer:
 
 
 SUMS_IN_THE_LOOP = (
-    "The values are right, but there is a product for each step: with twice the steps there are "
-    "twice as many. Lay all steps out as rows, and make one product of them."
+    "The values are right, but you make one product per step: twice the steps, twice the "
+    "products. Lay all steps out as rows, and multiply once."
 )
 SUMS_THREE_AXES = (
-    "The values are right, but of arrays with three axes NumPy multiplies the last two, step by "
-    "step, and you add up what it made. With two axes one product does both."
+    "The values are right. But with three axes NumPy multiplies the last two, step by step, and "
+    "then you add up the results. With two axes, one product does both."
 )
 SUMS_UNSEEN = wording("product-unseen", of="with das")
 DEFERRED_MISTAKES: Mistakes = {
     **said("state-in-dU", SUMS.but(h_prevs=lambda s: s.hs), yours="the one after it"),
     (
-        "In dU the first step is missing or reads zeros. The hidden state that it read is h0, and "
-        "h0 need not be 0."
+        "In dU the first step is missing, or reads zeros. It read the hidden state h0, which need "
+        "not be 0."
     ): (SUMS.but(h_prevs=lambda s: np.concatenate([0 * s.h0[None], s.hs[:-1]])),),
-    "In dU the first step reads the last hidden state: the array went round. It has to read h0.": (
-        SUMS.but(h_prevs=lambda s: np.roll(s.hs, 1, axis=0)),
-    ),
+    (
+        "In dU the first step reads the last hidden state, because your array wraps around. It "
+        "should read h0."
+    ): (SUMS.but(h_prevs=lambda s: np.roll(s.hs, 1, axis=0)),),
     "In dU every step reads h0. Only the first one does.": (
         SUMS.but(h_prevs=lambda s: np.broadcast_to(s.h0, s.hs.shape)),
     ),
-    "In dU the first of hs is left out, where it is the last one that no step has read.": (
+    "In dU you drop the first of hs. Drop the last: no step has read it.": (
         SUMS.but(h_prevs=lambda s: np.concatenate([s.h0[None], s.hs[1:]])),
     ),
-    "To reshape is not to transpose: take the rows as they stand in das, and turn the product.": (
-        SUMS.but(da=lambda s: s.das.reshape(s.das.shape[2], -1).T),
-    ),
+    (
+        "Reshaping isn't transposing. Take the rows as they are in das, and transpose in the "
+        "product."
+    ): (SUMS.but(da=lambda s: s.das.reshape(s.das.shape[2], -1).T),),
     **said("mean-not-sum", _mean_over(1), all="batch", one="sequence"),
     **said("mean-not-sum", _mean_over(0), all="steps", one="step"),
-    "In dU the hidden states are shifted the wrong way: each step gets that of a later one.": (
+    "In dU you shift the hidden states the wrong way, so each step gets a later one's state.": (
         SUMS.but(h_prevs=lambda s: np.concatenate([s.hs[1:], s.h0[None]])),
         SUMS.but(h_prevs=lambda s: np.concatenate([s.hs[1:], s.hs[-1:]])),
         SUMS.but(h_prevs=lambda s: np.concatenate([s.hs[1:], 0 * s.h0[None]])),
     ),
-    "The steps of das run backward against those of xs and hs.": (
+    "The steps of das run backward compared with those of xs and hs.": (
         SUMS.but(da=lambda s: _as_rows(s.das[::-1])),
     ),
     (
-        "Rows do not meet their partners: the gradients run step by step, and their partners "
-        "sequence by sequence, or the other way round."
+        "The rows don't match: the gradients run step by step and their partners sequence by "
+        "sequence, or the other way round."
     ): (
         SUMS.but(da=lambda s: _as_rows(s.das.swapaxes(0, 1))),
         SUMS.but(
@@ -298,7 +299,7 @@ DEFERRED_MISTAKES: Mistakes = {
         ),
     ),
     **each(
-        "Only the {} step counts in your sums: they are written over, not added up.",
+        "Only the {} step counts in your sums: you overwrite them instead of adding up.",
         {
             "last": (
                 SUMS.but(
@@ -318,14 +319,14 @@ DEFERRED_MISTAKES: Mistakes = {
     "db is a mean over all rows. The gradient of a shared bias is a sum.": (
         SUMS.but(db=lambda s: s.da.mean(axis=0)),
     ),
-    "dW and dU have changed places: the inputs belong to dW, the hidden states to dU.": (
+    "dW and dU are swapped: the inputs belong to dW, the hidden states to dU.": (
         SUMS.but(dW=lambda s: s.da.T @ s.h_prev, dU=lambda s: s.da.T @ s.x),
     ),
-    "The inputs are shifted by a step as well. Only the hidden state comes from the step before.": (
+    "You shift the inputs by a step as well. Only the hidden state comes from the step before.": (
         SUMS.but(x=lambda s: _as_rows(np.concatenate([0 * s.xs[:1], s.xs[:-1]]))),
         SUMS.but(x=lambda s: _as_rows(np.roll(s.xs, 1, axis=0))),
     ),
-    "The slopes of the gates are in das already. You apply them once more.": (
+    "You apply the slopes of the gates again. They're already in das.": (
         SUMS.but(da=lambda s: _as_rows(s.das * (1 - s.das))),
     ),
     SUMS_UNSEEN: (lambda *given: SUMS(*map(np.asarray, given)),),
@@ -386,14 +387,14 @@ QUESTIONS = (
         name="hoist",
         points=3,
         hints=(
-            "Of the three products of a step, one needs the hidden state and two do not. Which "
-            "arguments of your function do these two need, and which of these depend on the step?",
+            "A step has three products. One needs the hidden state, and two don't. Which "
+            "arguments of your function do these two need, and which of those depend on the step?",
             "Take all steps of all sequences of xs as the rows of one matrix, multiply once, and "
             "give the result its three axes back. v has the same product at every step, so one "
-            "product of its own is enough. Inside the loop a step picks its own part.",
-            "Reshape xs to T times N rows, multiply by W transposed, add b, and reshape to "
-            "(T, N, 4H). Add v times W_v transposed, which meets every step by broadcasting. The "
-            "loop adds h times U transposed to entry t, and goes on as in chapter 7 (whole-cell).",
+            "product is enough for it. Inside the loop, each step picks its own part.",
+            "Reshape xs to T times N rows, multiply by W transposed, add b, and reshape to (T, N, "
+            "4H). Add v times W_v transposed, which broadcasts over the steps. The loop adds h "
+            "times U transposed to entry t, and goes on as in chapter 7 (whole-cell).",
         ),
         exam=FunctionExam(
             name="hoisted",
@@ -423,12 +424,14 @@ QUESTIONS = (
         name="deferred",
         points=2,
         hints=(
-            "A sum over steps of products is one product, if the steps are laid out as rows. Which "
-            "hidden state does the gradient of step t meet: that after the step, or before it?",
-            "Make an array of the hidden states that the steps read: h0 first, the last of hs "
-            "left out. Then give each of the three arrays two axes, rows in the same order.",
-            "das as T times N rows, transposed, times the rows of xs gives dW; times the rows of "
-            "the hidden states before each step it gives dU. Its sum over the rows is db.",
+            "A sum of products over the steps is one product, if you lay the steps out as rows. "
+            "Which hidden state does the gradient of step t meet, the one after the step or the "
+            "one before?",
+            "Make an array of the hidden states that the steps read: h0 first, without the last "
+            "of hs. Then give each of the three arrays two axes, with the rows in the same order.",
+            "Let da be das as T times N rows. da transposed times the rows of xs gives dW; times "
+            "the rows of the hidden states before each step, it gives dU. The sum of da over its "
+            "rows is db.",
         ),
         exam=FunctionExam(
             name="deferred",
@@ -442,7 +445,7 @@ QUESTIONS = (
                 SUMS_THREE_AXES: lambda f, rng: grow(f, *BACKWARD) != (False, True),
                 SUMS_IN_THE_LOOP: lambda f, rng: not grow(f, *BACKWARD)[0],
             },
-            right="Right, and the number of products for dW and dU does not grow with T.",
+            right="Right, and the number of products for dW and dU doesn't grow with T.",
         ),
     ),
 )
@@ -455,5 +458,5 @@ def _alone_as_in_company(f: Guarded) -> bool:
 
 
 def _close(one: Any, other: Any) -> bool:
-    """Return whether two arrays are the same; a wrong shape is told elsewhere."""
+    """Return whether two arrays are the same; other code reports a wrong shape."""
     return np.shape(one) != np.shape(other) or np.allclose(one, other)

@@ -34,8 +34,8 @@ def _fill(answer: Answer, lstm: Module, W: Array, U: Array, b: Array) -> Any:
     lost = [name for name in before if name not in state]
     if lost:
         raise Stopped(
-            f"The module has lost {', '.join(lost)}, and cannot run without. Leave every parameter "
-            "where it is: one that is not needed holds zeros."
+            f"The module has lost {', '.join(lost)}, and can't run without. Leave every parameter "
+            "where it is: fill one that you don't need with zeros."
         )
     if result in (None, ...) and all(equal(state[name], before[name]) for name in before):
         raise NotImplementedError
@@ -49,7 +49,7 @@ def reorder(array: Array, order: Sequence[int] = (0, 1, 3, 2)) -> Array:
 
 
 def to_pytorch(lstm: Any, W: Array, U: Array, b: Array) -> None:
-    """Copy weights whose slices stand as i, f, o, g into a module."""
+    """Copy weights whose slices are in the order i, f, o, g into a module."""
     filled_with(reorder, reorder, reorder)(lstm, W, U, b)
 
 
@@ -62,7 +62,7 @@ def filled_with(
     of_ih: Change | None = reorder,
     of_hh: Change | None = np.zeros_like,
 ) -> Answer:
-    """Return a function that copies changed arrays; a bias of None is left as it was drawn."""
+    """Return a function that copies changed arrays; a bias of None keeps its initial values."""
 
     def fill(lstm: Any, W: Array, U: Array, b: Array) -> None:
         copy_into(lstm, weight_ih_l0=of_W(W), weight_hh_l0=of_U(U))
@@ -83,7 +83,7 @@ def _interleaved(array: Array) -> Array:
 
 
 def _added(lstm: Any, W: Array, U: Array, b: Array) -> None:
-    """Add to what the module was drawn with, in the place of copying."""
+    """Add to the module's initial values instead of replacing them."""
     drawn_W, drawn_U, drawn_b = (
         getattr(lstm, name).detach().numpy().copy() for name in (*ARRAYS, BIASES[0])
     )
@@ -124,7 +124,7 @@ def _without_W(lstm: Any, W: Array, U: Array, b: Array) -> None:
 
 
 def _back(array: Array) -> Array:
-    """Return the rows that the exchange of two slices puts back."""
+    """Return the order of rows that swaps the two slices back."""
     return reorder(np.arange(len(array)))
 
 
@@ -134,38 +134,38 @@ def _frozen(lstm: Any, W: Array, U: Array, b: Array) -> None:
 
 
 FROZEN = (
-    "The values are right, but the module can no longer learn: its parameters have stopped asking "
-    "for gradients. Switch the record off around the copying only."
+    "The values are right, but the module can no longer learn: its parameters don't require "
+    "gradients any more. Switch recording off only around the copying."
 )
 SINGLE = (
-    "Right to six digits. On the way something is turned into float32, which keeps no more: "
+    "Right to six digits. On the way, something becomes float32, which keeps no more: "
     "torch.Tensor, torch.zeros and a call of float make float32."
 )
 MIXED = (
-    "The values are right, but the parameters are of two dtypes, and such a module cannot run. "
-    "What torch.zeros makes is float32 unless you name another dtype."
+    "The values are right, but the parameters have two dtypes, and such a module can't run. "
+    "torch.zeros makes float32 unless you name another dtype."
 )
 TO_MISTAKES: Mistakes = {
-    "The slices still stand in the order i, f, o, g. PyTorch reads them as i, f, g, o.": (
+    "The slices are still in the order i, f, o, g. PyTorch reads them as i, f, g, o.": (
         _all(as_it_is),
     ),
-    "The weights are in PyTorch's order, and the bias is not. Its slices need the same exchange.": (
+    "The weights are in PyTorch's order, but the bias isn't. Swap its slices in the same way.": (
         filled_with(of_ih=as_it_is),
     ),
     **each(
-        "The {} weights still stand in the order i, f, o, g. All three arrays do at first.",
+        "The {} weights are still in the order i, f, o, g. Reorder all three arrays.",
         {
             "recurrent": (filled_with(of_U=as_it_is),),
             "input": (filled_with(of_W=as_it_is),),
         },
     ),
-    "Each slice of U is transposed. PyTorch multiplies as the course does: the rows stay rows.": (
+    "You transpose each slice of U. PyTorch multiplies as this book does, so rows stay rows.": (
         filled_with(of_U=lambda U: reorder(np.concatenate([one.T for one in np.split(U, 4)]))),
     ),
-    "Only the input weights are in PyTorch's order. All three arrays need the exchange.": (
+    "Only the input weights are in PyTorch's order. Reorder all three arrays.": (
         filled_with(of_U=as_it_is, of_ih=as_it_is),
     ),
-    "The wrong slices have changed places. Compare i, f, o, g with i, f, g, o.": tuple(
+    "You swap the wrong slices. Compare i, f, o, g with i, f, g, o.": tuple(
         filled_with(*3 * [partial(reorder, order=order)])
         for order in (
             (0, 2, 1, 3),
@@ -176,39 +176,43 @@ TO_MISTAKES: Mistakes = {
             (0, 3, 1, 2),
         )
     ),
-    "One slice is there twice, and another is gone. Two slices of one array are views: the first "
-    "assignment writes over what the second one reads. Join the slices anew, or copy one first.": (
+    (
+        "One slice is there twice, and another is gone. Slices of an array are views, so your "
+        "first assignment overwrites what the second one reads. Copy one first, or join the slices "
+        "anew."
+    ): (
         _all(partial(reorder, order=(0, 1, 3, 3))),
         _all(partial(reorder, order=(0, 1, 2, 2))),
     ),
-    "Rows of the four gates take turns in your arrays. PyTorch keeps each gate's rows together.": (
+    "Your rows alternate between the four gates. PyTorch keeps each gate's rows together.": (
         _all(_interleaved),
     ),
     "Both biases hold b. PyTorch adds the two, so the gates get it twice.": (
         filled_with(of_hh=reorder),
     ),
     **each(
-        "{} still holds what it was drawn with, and PyTorch adds it to the other bias.",
+        "{} still holds its initial values, and PyTorch adds it to the other bias.",
         {
             "bias_hh_l0": (filled_with(of_hh=None),),
             "bias_ih_l0": (filled_with(of_ih=None, of_hh=reorder),),
         },
     ),
     **each(
-        "{} still holds what it was drawn with: {} has to be copied there.",
+        "{} still holds its initial values. Copy {} there.",
         {("weight_hh_l0", "U"): (_without_U,), ("weight_ih_l0", "W"): (_without_W,)},
     ),
-    "The biases still hold what they were drawn with.": (filled_with(of_ih=None, of_hh=None),),
-    "Both biases are 0 afterwards. One of them, or both together, have to hold b.": (
+    "The biases still hold their initial values.": (filled_with(of_ih=None, of_hh=None),),
+    "Both biases are 0 afterwards. One of them, or their sum, must be b.": (
         filled_with(of_ih=np.zeros_like),
     ),
-    "W and U have changed places: W belongs to weight_ih_l0, U to weight_hh_l0.": (
+    "W and U are swapped: W belongs in weight_ih_l0 and U in weight_hh_l0.": (
         _with_exchanged_weights,
     ),
-    "You add to what the module was drawn with. It has to be replaced.": (_added,),
-    "The module that was given keeps what it was drawn with. Fill it: a new one helps nobody.": (
-        _new_module,
-    ),
+    "You add to the module's initial values. Replace them.": (_added,),
+    (
+        "The module that you're given keeps its initial values. Fill that one instead of making a "
+        "new one."
+    ): (_new_module,),
     FROZEN: (_frozen,),
     MIXED: (_with_zeros_of_float32,),
     SINGLE: (_all(_through_float32),),
@@ -216,7 +220,7 @@ TO_MISTAKES: Mistakes = {
 
 
 def _filled(answer: Answer) -> tuple[Any, Array, Array, Array]:
-    """Return a module of float64 that an answer has filled, and what it was given."""
+    """Return a float64 module that an answer has filled, and what the answer was given."""
     lstm, W, U, b = _to_case(3, 2).arguments.values()
     module = lstm.make()
     answer(module, W, U, b)
@@ -224,7 +228,7 @@ def _filled(answer: Answer) -> tuple[Any, Array, Array, Array]:
 
 
 def _asks_for_gradients(answer: Answer) -> bool:
-    """Return whether the module can learn. A frozen bias of zeros takes nothing from it."""
+    """Return whether the module can learn. A frozen bias of zeros costs it nothing."""
     module, *_ = _filled(answer)
     return all(
         parameter.requires_grad or (name in BIASES and not parameter.any())
@@ -238,7 +242,7 @@ def _is_of_one_dtype(answer: Answer) -> bool:
 
 
 def _fills_exactly(answer: Answer) -> bool:
-    """Return whether the weights are copies. Two biases may add up to b with a rounding."""
+    """Return whether the weights are copies. Two biases may add up to b with rounding."""
     module, W, U, b = _filled(answer)
     held_W, held_U, held_b = from_pytorch(module)
     copied = np.array_equal(held_W, reorder(W)) and np.array_equal(held_U, reorder(U))
@@ -246,8 +250,8 @@ def _fills_exactly(answer: Answer) -> bool:
 
 
 SHARED = (
-    "The values are right, but module and arrays share memory: training one would change the "
-    "other. Hand over copies."
+    "The values are right, but module and arrays share memory, so training one would change the "
+    "other. Make copies."
 )
 
 
@@ -319,8 +323,8 @@ def _with_forget_bias(one: Array, other: Array) -> Array:
     return b
 
 
-CHANGED = "The values are right, but your function changes the module that it only has to read."
-WIDENED = "The values are right, but a module of float32 gives float64 arrays."
+CHANGED = "The values are right, but your function changes the module, which it should only read."
+WIDENED = "The values are right, but a float32 module gives you float64 arrays."
 FROM_MISTAKES: Mistakes = {
     **each(
         "Your b is {} alone. PyTorch adds {} to it.",
@@ -332,23 +336,25 @@ FROM_MISTAKES: Mistakes = {
     "Your b is the mean of the two biases. The gates get their sum.": (
         read_with(lambda a, b: (a + b) / 2),
     ),
-    "Your b is the difference of the two biases, the part that has no effect.": (
+    "Your b is the difference of the two biases, which has no effect. Their sum does.": (
         read_with(lambda a, b: a - b),
         read_with(lambda a, b: b - a),
     ),
-    "Your b is one of the biases, twice. They are not equal.": (
+    "Your b is twice one of the biases. The two aren't equal.": (
         read_with(lambda a, b: 2 * a),
         read_with(lambda a, b: 2 * b),
     ),
     "Your b is the product of the two biases. PyTorch adds them.": (read_with(np.multiply),),
-    "Your b is 0 although the module has biases.": (read_with(lambda a, b: 0 * a),),
-    "1 is added to the bias of the forget gate. What the module holds is all there is.": (
+    "Your b is 0, although the module has biases.": (read_with(lambda a, b: 0 * a),),
+    "You add 1 to the bias of the forget gate. Return only what the module holds.": (
         read_with(_with_forget_bias),
     ),
-    "A module with bias=False has no biases, and there your function gives no b that fits: it is "
-    "4H zeros.": (_raising_without_bias,),
-    "A module with bias=False adds no bias: b has to be 0 then.": (read_with(without=1.0),),
-    "The last two slices have changed places. PyTorch's order i, f, g, o is the course's.": (
+    (
+        "A module with bias=False has no biases, and your function returns no b that fits. Return "
+        "4H zeros."
+    ): (_raising_without_bias,),
+    "A module with bias=False adds no bias, so b must be 0.": (read_with(without=1.0),),
+    "You swap the last two slices. PyTorch's order, i, f, g, o, is also this book's.": (
         read_with(lambda a, b: reorder(a + b), reorder),
     ),
     SHARED: (_reading_views,),
@@ -406,7 +412,7 @@ def _halves(rows: Array) -> list[Array]:
 
 
 def _backward_flipped(last: Change) -> Answer:
-    """Return a function that runs a second time, on flipped sequences, for the backward half."""
+    """Return a function that runs again, on flipped sequences, for the backward half."""
 
     def encode(lstm: Any, batch: Array) -> Any:
         forward = encoded_with(lambda hs, h, c: h[0])(lstm, batch)
@@ -434,34 +440,34 @@ def _reshaped(batch: Array) -> Array:
 
 ENCODE_MISTAKES: Mistakes = {
     (
-        "Batch and time are exchanged: this module takes the first axis for the steps. No error "
-        "says so, and your sequences read what others have left."
+        "Batch and time are swapped: this module takes the first axis for the steps. You get no "
+        "error, but each sequence reads what others left behind."
     ): (
         encoded_with(_side_by_side, as_it_is),
         encoded_with(lambda hs, h, c: hs[:, -1], as_it_is),
         encoded_with(lambda hs, h, c: hs[-1], as_it_is),
     ),
     (
-        "The batch is reshaped where its axes have to be exchanged: the sizes are right, and the "
-        "steps of different sequences are mixed."
+        "You reshape the batch where you should swap its axes. The sizes are right, but the steps "
+        "of different sequences get mixed up."
     ): (encoded_with(_side_by_side, _reshaped),),
     **each(
-        "The {} half is right. The other half is its direction's state at the {} step, when that "
-        "had read one step only: it ends at the {}.",
+        "The {} half is right. For the other you take its direction's state at the {} step, where "
+        "it had read just one step: that direction ends at the {}.",
         {
             ("forward", "last", "first"): (encoded_with(lambda hs, h, c: hs[-1]),),
             ("backward", "first", "last"): (encoded_with(lambda hs, h, c: hs[0]),),
         },
     ),
     (
-        "Each half is its direction's state after the first step it read. Forward ends at the "
-        "last step, backward at the first."
+        "For each half you take the state after the first step it read. Forward ends at the last "
+        "step, backward at the first."
     ): (encoded_with(lambda hs, h, c: np.concatenate([_halves(hs[0])[0], _halves(hs[-1])[1]], 1)),),
     (
-        "The states are folded into rows without an exchange of axes: they run direction by "
-        "direction, so a row holds states of different sequences."
+        "You fold the states into rows without swapping axes. They run direction by direction, so "
+        "a row holds states of different sequences."
     ): (encoded_with(lambda hs, h, c: h.reshape(h.shape[1], -1)),),
-    "The halves have changed places: the forward direction comes first.": (
+    "The halves are swapped: the forward direction comes first.": (
         encoded_with(lambda hs, h, c: np.concatenate([h[1], h[0]], axis=1)),
     ),
     **said(
@@ -482,17 +488,20 @@ ENCODE_MISTAKES: Mistakes = {
             "maximum": (encoded_with(lambda hs, h, c: hs.max(axis=0)),),
         },
     ),
-    "The sequences enter from their ends: forward and backward have changed places.": (
+    "You feed the sequences in from their ends, so forward and backward are swapped.": (
         encoded_with(_side_by_side, lambda batch: batch.swapaxes(0, 1)[::-1]),
     ),
-    "For the backward half you flip the sequences. The backward direction reads from the end by "
-    "itself: flipped once more, it reads from the start.": (
+    (
+        "You flip the sequences for the backward half. The backward direction already reads from "
+        "the end, so flipped once more it reads from the start."
+    ): (
         _backward_flipped(lambda hs: hs[-1]),
         _backward_flipped(lambda hs: hs[0]),
     ),
-    "In a row the units of the two directions take turns. They stand side by side, half by half.": (
-        encoded_with(lambda hs, h, c: np.stack([h[0], h[1]], 2).reshape(h.shape[1], -1)),
-    ),
+    (
+        "Your rows alternate between the units of the two directions. Put the halves next to each "
+        "other."
+    ): (encoded_with(lambda hs, h, c: np.stack([h[0], h[1]], 2).reshape(h.shape[1], -1)),),
     CHANGED: (_turning_the_module,),
     SINGLE: (_encoded_in_float32,),
 }
@@ -528,13 +537,13 @@ QUESTIONS = (
         name="to-pytorch",
         points=3,
         hints=(
-            "Write down the four slices as they come and as PyTorch reads them, one below the "
-            "other. Then list the module's parameters: there is one more than you have arrays.",
-            "Two slices change places, in all three arrays alike. And of the two biases only the "
-            "sum counts, so say what each of them is to hold: neither keeps what was drawn.",
-            "Split each array into four, join them again with the last two exchanged, and copy "
-            "the results into the two weights and bias_ih_l0. Set bias_hh_l0 to zeros. All that "
-            "without a record.",
+            "Write down the four slices as they come and, below, as PyTorch reads them. Then list "
+            "the module's parameters: there's one more than you have arrays.",
+            "Two slices trade places, in all three arrays. And of the two biases only the sum "
+            "counts, so decide what each should hold: neither keeps its initial values.",
+            "Split each array into four, join them again with the last two swapped, and copy the "
+            "results into the two weights and bias_ih_l0. Set bias_hh_l0 to zeros. Do all of that "
+            "without recording.",
         ),
         exam=TorchExam(
             name="to_pytorch",
@@ -554,7 +563,7 @@ QUESTIONS = (
             },
             forbidden=(interop.to_pytorch,),
             unchanged="Your function has left the module as it was.",
-            right="Right: the module computes what the weights say, and the biases count once.",
+            right="Right: the module computes what the weights say, and the bias counts once.",
         ),
     ),
     Question(
@@ -563,10 +572,11 @@ QUESTIONS = (
         hints=(
             "Which of the module's parameters have no counterpart in W, U and b? Ask what the "
             "gates get from them, and what becomes of them with bias=False.",
-            "A parameter becomes an array in two steps: first it is cut off from the record, then "
-            "turned. The array still looks at the module's memory, so it has to be copied.",
-            "W and U are copies of weight_ih_l0 and weight_hh_l0, slices as they are. b is the sum "
-            "of bias_ih_l0 and bias_hh_l0, or 4H zeros of the weights' dtype without them.",
+            "A parameter becomes an array in two steps: detach it from the record, then convert "
+            "it. The array still shares the module's memory, so copy it.",
+            "W and U are copies of weight_ih_l0 and weight_hh_l0, with the slices as they are. b "
+            "is the sum of bias_ih_l0 and bias_hh_l0, or 4H zeros of the weights' dtype if there "
+            "are none.",
         ),
         exam=TorchExam(
             name="from_pytorch",
@@ -590,19 +600,19 @@ QUESTIONS = (
                 SINGLE: _reads_exactly,
             },
             forbidden=(interop.from_pytorch,),
-            right="Right: one bias, the sum of two, and nothing shared with the module.",
+            right="Right: one bias, the sum of two, and no memory shared with the module.",
         ),
     ),
     Question(
         name="final-states",
         points=2,
         hints=(
-            "Compare two shapes: that of the batch, and that which a module without batch_first "
+            "Compare two shapes: the batch's, and the one that a module without batch_first "
             "reads. Then run one sequence alone, and again in company.",
-            "What the module returns beside the output are the final states, one entry for each "
-            "direction. In the output they stand at two different steps.",
-            "Exchange the first two axes of the batch, run the module, and put the two entries of "
-            "h_n side by side, forward first, as an array that is cut off from the record.",
+            "Besides the output, the module returns the final states, one entry for each "
+            "direction. In the output they're at two different steps.",
+            "Swap the first two axes of the batch and run the module. Put the two entries of h_n "
+            "next to each other, forward first, and detach them into an array.",
         ),
         exam=TorchExam(
             name="final-states",
@@ -626,7 +636,9 @@ QUESTIONS = (
                 wording("alone", sequence="sequence", result="encoding"): _alone_as_in_company,
             },
             demands={CHANGED: _leaves_the_encoder_alone, SINGLE: _encodes_in_float64},
-            right="Right: each sequence has its own row, read from both ends to the end.",
+            right=(
+                "Right: each sequence has its own row, and both directions have read it to the end."
+            ),
         ),
     ),
 )

@@ -36,11 +36,11 @@ lc.check("fuse", cell_kernel)
 
 
 def with_lines(*changes: tuple[str, str]) -> Source:
-    """Return the kernel with lines, or parts of them, in the place of others."""
+    """Return the kernel with some lines, or parts of lines, replaced."""
     text = KERNEL
     for old, new in changes:
         if text.count(old) != 1:
-            raise ValueError(f"{old!r} stands {text.count(old)} times in the kernel, expected once")
+            raise ValueError(f"{old!r} occurs {text.count(old)} times in the kernel, expected once")
         text = text.replace(old, new)
     return Source(text)
 
@@ -66,30 +66,33 @@ KEPT_GATES = (
     "tl.store(gate + 3 * H, o, inside)",
 )
 SINGLE = (
-    "Right to six digits. The numbers are float64 here, and on the way something makes float32 of "
-    "them, which keeps no more."
+    "Right to six digits. The numbers are float64 here, but on the way something becomes float32, "
+    "which keeps no more."
 )
 MISTAKES: dict[str, tuple[Source, ...]] = {
     (
-        "The last program stores for units that do not exist, over what lies behind your arrays. "
-        "A store needs the mask as well."
+        "Your last program stores for units that don't exist, overwriting what comes after your "
+        "arrays. Mask the stores too."
     ): (with_lines(UNMASKED_C, UNMASKED_H), with_lines(UNMASKED_C), with_lines(UNMASKED_H)),
-    "The mask compares places within the program. It is the number among all units that counts.": (
+    "Your mask compares places within the program. Compare the unit's number among all units.": (
         with_lines(("unit < units", "tl.arange(0, BLOCK) < units")),
     ),
-    "The mask lets through the units of one row. There are units of them, over all rows.": (
+    (
+        "Your mask only lets one row's units through. In all rows together, the number of units is "
+        "units."
+    ): (
         with_lines(("unit < units", "unit < H")),
     ),
-    "The mask lets one unit too many through: the last one has the number units - 1.": (
+    "Your mask lets one unit too many through: the last one has the number units - 1.": (
         with_lines(("unit < units", "unit <= units")),
     ),
-    "Rows of a need not be 4H numbers apart. How far they are apart is what stride says.": (
+    "You assume that rows of a are 4H numbers apart. They're stride numbers apart.": (
         with_lines(("unit // H * stride", "unit // H * (4 * H)")),
     ),
-    "You read a as if its rows were H numbers long. There are four slices in each row.": (
+    "You read a as if its rows were H numbers long. Each row has four slices.": (
         with_lines((ADDRESS, "gate = a + unit")),
     ),
-    "You read a gate by gate, as if all input gates came first. Here a lies row by row.": (
+    "You read a gate by gate, as if all input gates came first. Here a is stored by rows.": (
         with_lines(
             (ADDRESS, "gate = a + unit"),
             ("gate + H", "gate + units"),
@@ -98,8 +101,8 @@ MISTAKES: dict[str, tuple[Source, ...]] = {
         ),
     ),
     (
-        "Your slices are a quarter of stride apart. They are H numbers apart, however far the "
-        "rows are."
+        "Your slices are a quarter of stride apart. They're H numbers apart, however far apart "
+        "the rows are."
     ): (
         with_lines(
             ("gate + H", "gate + stride // 4"),
@@ -114,7 +117,7 @@ MISTAKES: dict[str, tuple[Source, ...]] = {
     ),
     **each(
         "You use the stride for {}. Only a has one: in c and h the rows follow each other without "
-        "a gap.",
+        "gaps.",
         {
             "c": (
                 with_lines(STRIDED_LOAD),
@@ -128,25 +131,31 @@ MISTAKES: dict[str, tuple[Source, ...]] = {
             ),
         },
     ),
-    "Row and place within the row have changed roles in your address.": (
+    "In your address, the row and the place within the row are swapped.": (
         with_lines(("unit // H * stride + unit % H", "unit % H * stride + unit // H")),
     ),
-    "All units of a row read the first one's numbers: their place within the row is missing.": (
+    "All units of a row read the first one's numbers. Add their place within the row.": (
         with_lines((ADDRESS, "gate = a + unit // H * stride")),
     ),
-    "BLOCK has no effect: your programs take a number of units of your own. How many each takes is "
-    "what BLOCK says.": tuple(
+    (
+        "BLOCK has no effect: your programs take a fixed number of units. Let BLOCK say how many."
+    ): tuple(
         with_lines((UNIT, f"tl.program_id(0) * {size} + tl.arange(0, {size})")) for size in SIZES
     ),
-    "Programs begin BLOCK units apart and take another number of units: some are left out, or done "
-    "twice. tl.arange ends at BLOCK.": tuple(
+    (
+        "Programs begin BLOCK units apart but take a different number of units, so some units are "
+        "left out or done twice. End tl.arange at BLOCK."
+    ): tuple(
         with_lines(("tl.arange(0, BLOCK)", f"tl.arange(0, {size})"))
         for size in (1, *SIZES, "2 * BLOCK")
     ),
-    "All programs work on the first units: the number of the program is missing.": (
+    "All programs work on the first units. Use the number of the program.": (
         with_lines((UNIT, "tl.arange(0, BLOCK)")),
     ),
-    "Programs overlap: each begins one unit after the one before, and not BLOCK units.": (
+    (
+        "Programs overlap: each begins one unit after the previous one. They should be BLOCK units "
+        "apart."
+    ): (
         with_lines(("tl.program_id(0) * BLOCK", "tl.program_id(0)")),
     ),
     in_order("ifog", "ifgo", STACKED): (
@@ -172,21 +181,21 @@ MISTAKES: dict[str, tuple[Source, ...]] = {
     **said("writes-complement", with_lines((SUM, "state = f * before + (1 - f) * g"))),
     **said("written-alone", with_lines((SUM, "state = i * g"))),
     **each(
-        "{} is left as it was. The new {} state has to be stored there.",
+        "{} is unchanged. Store the new {} state there.",
         {
             ("c", "cell"): (with_lines((STORE_C, "")),),
             ("h", "hidden"): (with_lines((STORE_H, "")),),
         },
     ),
-    "h holds the cell state. What is shown of it is o times its tanh.": (
+    "h holds the cell state. Store o times its tanh instead.": (
         with_lines((TANH_C, "m = state")),
     ),
-    "h is made from the old cell state. The new one comes first.": (
+    "You compute h from the old cell state. Compute the new one first.": (
         with_lines((TANH_C, "m = o * (2 * tl.sigmoid(2 * before) - 1)")),
     ),
     (
         "You write into a, as the chapter's kernel does. Here nobody needs the gates afterwards, "
-        "and a has to stay."
+        "so leave a as it is."
     ): tuple(
         with_lines((STORE_H, "\n    ".join([STORE_H, *KEPT_GATES[:count]])))
         for count in (1, 2, 3, 4)
@@ -209,7 +218,7 @@ MISTAKES: dict[str, tuple[Source, ...]] = {
 def solution(
     a: Array, stride: int, c: Array, h: Array, units: int, H: int, BLOCK: int
 ) -> tuple[Array, ...]:
-    """Return the new cell states and hidden states, and that nothing is written elsewhere."""
+    """Return the new cell states and hidden states, and what is written elsewhere."""
     a_i, a_f, a_g, a_o = np.split(a[:, : 4 * H], 4, axis=1)
     new = sigmoid(a_f) * c + sigmoid(a_i) * np.tanh(a_g)
     return new, sigmoid(a_o) * np.tanh(new), np.zeros(3)
@@ -225,11 +234,11 @@ def _case(N: int, H: int, padding: int, BLOCK: int) -> Case:
 
 
 PROPERTIES: dict[str, Property] = {
-    "You write into a. Its sums have to stay as they are.": lambda f, rng: not _stray(f)[0],
-    "You write before or behind c or h, over what lies there.": lambda f, rng: (
+    "You write into a. Its sums must stay as they are.": lambda f, rng: not _stray(f)[0],
+    "You write before or after c or h, over whatever lies there.": lambda f, rng: (
         not any(_stray(f)[1:])
     ),
-    "Some units are never written: after the launch h still holds there what lay in it before.": (
+    "You never write some units: after the launch, h still holds what was there before.": (
         lambda f, rng: not (_shown(f) == -1).any()
     ),
     "A hidden state lies between -1 and 1. Some of yours lie outside.": lambda f, rng: bool(
@@ -238,19 +247,19 @@ PROPERTIES: dict[str, Property] = {
     "Where a is very negative everywhere, all gates are shut: c and h must be 0.": (
         lambda f, rng: _shut(f)
     ),
-    "However large a sum is, a gate and a candidate are numbers: yours overflow.": (
+    "However large a sum is, a gate and a candidate are finite numbers, but yours overflow.": (
         lambda f, rng: _stays_finite(f)
     ),
 }
 
 
 def _shown(f: Guarded) -> Array:
-    """Return the hidden states. Where nothing is stored, they are -1, which no right one is."""
+    """Return the hidden states. Where nothing is stored they're -1, which no right one is."""
     return np.asarray(f(*_case(3, 2, 1, 4).arguments.values())[1])
 
 
 def _stray(f: Guarded) -> Array:
-    """Return how many numbers are written into a, around c and around h, in programs half empty."""
+    """Return how many numbers are written into a, around c and around h, in half-empty programs."""
     return np.asarray(f(*_case(3, 2, 1, 4).arguments.values())[2])
 
 
@@ -304,7 +313,7 @@ EXAM = KernelExam(
         properties=PROPERTIES,
         demands={SINGLE: _computes_in_float64},
         right=(
-            "Right: every unit of every row, full and half-empty programs, and nothing written "
+            "Right: every unit of every row, in full and half-empty programs, and nothing written "
             "elsewhere."
         ),
     ),
@@ -316,14 +325,14 @@ QUESTIONS = (
         name="fuse",
         points=5,
         hints=(
-            "Take one unit number and follow it by hand: in which row is it, which place has it "
-            "there, and where in memory are its four sums, its cell state and its hidden state?",
-            "Three parts: which units are mine and which of them exist, then five loads and the "
-            "equations of chapter 7 (whole-cell), then two stores. Only the address of the sums "
-            "differs from that of the states.",
-            "The unit's row is unit // H, its place unit % H. Its first sum lies row times stride "
-            "plus place behind a, the others H further each. c and h lie unit numbers behind their "
-            "beginnings. Give the mask to every load and store.",
+            "Take one unit number and follow it by hand. Which row is it in, and at which place? "
+            "And where in memory are its four sums, its cell state and its hidden state?",
+            "There are three parts. First, which units are yours, and which of them exist? Then "
+            "come five loads and the equations of chapter 7 (whole-cell), then two stores. Only "
+            "the address of the sums differs from that of the states.",
+            "The unit's row is unit // H, and its place is unit % H. Its first sum is row times "
+            "stride plus place after a, and the others follow at steps of H. In c and h, the unit "
+            "is at its own number. Give every load and store the mask.",
         ),
         exam=EXAM,
     ),

@@ -18,7 +18,7 @@ from lstm_course.pointwise import sigmoid
 
 
 def _shifted(shift: Callable[[Array, float], Any]) -> Answer:
-    """Return softmax at a temperature with something else subtracted than the largest of a row."""
+    """Return softmax at a temperature with something other than a row's largest subtracted."""
     return lambda z, T: normalized(np.exp(z / T - shift(z, T)))
 
 
@@ -52,101 +52,106 @@ def _largest(z: Array, T: float) -> Array:
 
 # What may go wrong on the way from scores to probabilities, in either question.
 SCORING_MISTAKES: Mistakes = {
-    "These are the probabilities at temperature 1. If you divide the probabilities by yours and "
-    "make them sum to 1 again, it cancels; so it does if you subtract it from the scores, or "
-    "divide nothing but what you subtract.": (
+    (
+        "These are the probabilities at temperature 1. If you divide the probabilities by the "
+        "temperature and make them sum to 1 again, it cancels. It also cancels if you subtract it "
+        "from the scores, or if you divide only what you subtract."
+    ): (
         lambda z, T: softmax(z),
         lambda z, T: normalized(np.exp(z - z.max(axis=-1, keepdims=True) / T)),
     ),
-    "You multiply by the temperature. A low one has to set the scores further apart.": (
+    "You multiply by the temperature. A low one must set the scores further apart, so divide.": (
         lambda z, T: softmax(z * T),
     ),
-    "The sign is turned round: the largest score has to get the largest probability.": (
+    "The sign is wrong: the largest score must get the largest probability.": (
         lambda z, T: softmax(-z / T),
     ),
-    "The scores become whole numbers when you divide. Keep what is behind the point.": (
+    "Your division turns the scores into whole numbers. Keep the digits after the point.": (
         lambda z, T: softmax(z // T),
     ),
-    "You divide the probabilities, which do not sum to 1 any more. Divide the scores.": (
+    "You divide the probabilities, so they no longer sum to 1. Divide the scores instead.": (
         lambda z, T: softmax(z) / T,
     ),
-    "You divide the probabilities, and take softmax of them. They are no scores.": (
+    "You divide the probabilities and then take softmax of them. Probabilities aren't scores.": (
         lambda z, T: softmax(softmax(z) / T),
     ),
     **said("softmax-twice", lambda z, T: softmax(softmax(z / T))),
-    "The exponentials are not divided by their sum.": (
+    "You don't divide the exponentials by their sum.": (
         lambda z, T: np.exp(z / T),
         lambda z, T: np.exp((z - z.max(axis=-1, keepdims=True)) / T),
     ),
-    "The probabilities are rounded. Keep all of their digits.": (
+    "You round the probabilities. Keep all of their digits.": (
         lambda z, T: np.round(tempered(z, T), 2),
         lambda z, T: np.round(tempered(z, T), 3),
         lambda z, T: np.round(tempered(z, T), 4),
     ),
-    "The temperature is applied twice.": (
+    "You apply the temperature twice.": (
         lambda z, T: softmax(z / T**2),
         lambda z, T: _powers_of(tempered(z, T), T),
     ),
-    "The exponentials are divided by the sum of others: divide by the temperature in both.": (
+    "You divide the exponentials by the sum of different ones. Apply the temperature in both.": (
         lambda z, T: np.exp(z) / np.exp(z / T).sum(axis=-1, keepdims=True),
         lambda z, T: np.exp(z / T) / np.exp(z).sum(axis=-1, keepdims=True),
     ),
     **said("sigmoid-for-softmax", lambda z, T: sigmoid(z / T)),
-    "You take powers of 2 or of 10. The base of softmax is e.": (
+    "You take powers of 2 or of 10. Softmax uses powers of e.": (
         lambda z, T: softmax(z / T * np.log(2)),
         lambda z, T: softmax(z / T * np.log(10)),
     ),
 }
 
 OVERFLOW = (
-    "Right for small scores. Exponentials of scores such as 1000 overflow. Subtract the same from "
-    "all scores of a row first: it cancels."
+    "Right for small scores, but exponentials of scores such as 1000 overflow. First subtract the "
+    "same number from all scores of a row: it cancels."
 )
 ABOVE_0 = (
-    "Right for small scores. In a row with scores 1000 and −1000 what you subtract leaves an "
-    "exponent far above 0, which overflows. Subtract the largest."
+    "Right for small scores. In a row with scores 1000 and −1000, what you subtract leaves an "
+    "exponent far above 0, which overflows. Subtract the largest score."
 )
 COMMON_SHIFT = (
-    "Right for small scores. Where those of one row are far below those of another their "
-    "exponentials are all 0, and so is their sum. Subtract from each row the largest of its own."
+    "Right for small scores. Where one row's scores are far below another's, their exponentials "
+    "are all 0, and so is their sum. Subtract from each row its own largest score."
 )
 NOT_DIVIDED = (
-    "Right for small scores. At a low temperature exponentials of large ones overflow, or all of a "
-    "row are 0: the largest that you subtract has to be divided by the temperature too."
+    "Right for small scores. At a low temperature, exponentials of large ones overflow, or a "
+    "row's are all 0. Divide the largest score that you subtract by the temperature too."
 )
 POWERS = (
-    "Right for small scores. At temperature 1 the probability of a score far below the largest "
-    "rounds to 0, and a higher temperature cannot bring it back. Divide the scores."
+    "Right for small scores. At temperature 1, the probability of a score far below the largest "
+    "rounds to 0, and no higher temperature brings it back. Divide the scores instead."
 )
 SHIFTED = (
-    "Right for small scores. If all scores of a row grow by 1000, nothing may change. What "
-    "overflows is not brought back by clipping, or by replacing what is not finite afterwards: "
-    "subtract the largest of each row."
+    "Right for small scores, but a row whose scores all grow by 1000 must give the same. Once "
+    "something overflows, clipping or replacing what isn't finite won't bring it back. Subtract "
+    "each row's largest score first."
 )
 
 DIGITS = (
-    "Right to six digits. At a temperature of 0.000001 scores that lie 0.000001 apart matter, and "
-    "yours lose them: something is turned into float32 on the way, or a small number is added to "
-    "the temperature."
+    "Right to six digits. At a temperature of 0.000001, even differences of 0.000001 between "
+    "scores matter, and yours lose them: something becomes float32 on the way, or you add a small "
+    "number to the temperature."
 )
 
 TEMPERED_MISTAKES: Mistakes = {
     **SCORING_MISTAKES,
     **said("softmax-axis", _softmax_over(0), _softmax_over(None), position="row"),
-    "The exponentials are divided by the sum over all rows. Each row has a sum of its own.": (
+    "You divide the exponentials by the sum over all rows. Each row needs its own sum.": (
         lambda z, T: _powers(z, T) / _powers(z, T).sum(),
     ),
-    "You subtract something else from each column. All scores of a row have to lose the same.": (
+    "You subtract a different number from each column. All scores of a row must lose the same.": (
         _shifted(lambda z, T: z.max(axis=0) / T),
     ),
-    "What belongs to a row meets a column. Keep the axis that you sum or take the largest over.": (
+    (
+        "Something that belongs to a row meets a column. Keep the axis when you take the sum or "
+        "the largest."
+    ): (
         _without_keeping(largest=True, total=False),
         _without_keeping(largest=False, total=True),
         _without_keeping(largest=True, total=True),
         lambda z, T: np.exp(z / T) / np.exp(z / T).sum(axis=1),
     ),
     **said("logarithms", lambda z, T: np.log(tempered(z, T))),
-    "All goes to the largest score. That is the limit of low temperatures.": (_largest,),
+    "Everything goes to the largest score. That's the limit at low temperatures.": (_largest,),
     OVERFLOW: (
         _shifted(lambda z, T: 0.0),
         lambda z, T: _powers_of(normalized(np.exp(z)), T),
@@ -225,12 +230,12 @@ TEMPERED_DEMANDS: dict[str, Property] = {
 def write_on(
     step: Step, state: Any, start: Array, draws: Array, temperature: float
 ) -> tuple[Array, Array]:
-    """Return what a model writes after a start, a word for each draw, and all probabilities.
+    """Return what a model writes after a start, one word per draw, and all probabilities.
 
     Raises
     ------
     ValueError
-        If a draw is not from 0 to below 1, or the temperature not above 0.
+        If a draw isn't from 0 to below 1, or the temperature isn't above 0.
     """
     if not (np.all((draws >= 0) & (draws < 1)) and temperature > 0):
         raise ValueError("draws must lie from 0 to below 1, and the temperature above 0")
@@ -242,7 +247,7 @@ writing = Writer
 
 
 def _first_above(p: Array, u: float) -> int:
-    """Draw as `draw` does, but word 0 where no sum is above u."""
+    """Draw as `draw` does, but give word 0 where no sum is above u."""
     return int(np.argmax(np.cumsum(p) > u))
 
 
@@ -259,7 +264,7 @@ def _from_the_end(p: Array, u: float) -> int:
 
 
 def _from_the_given_state(step: Step, state: Any, *given: Any) -> tuple[Array, Array]:
-    """Read the start, and write from the state before it."""
+    """Read the start, but write from the state before it."""
     return writing(after_start=lambda step, start, scores, before, after: (scores, state))(
         step, state, *given
     )
@@ -276,30 +281,30 @@ def _with_float_words(*given: Any) -> tuple[Array, Array]:
 
 
 EQUAL = (
-    "A draw that is equal to a sum falls on the next word: the sum has to be above it. A draw of 0 "
-    "never falls on a word of probability 0."
+    "A draw equal to a sum falls on the next word, because the sum must be above it. That way a "
+    "draw of 0 never falls on a word of probability 0."
 )
-LAST = "Rounding may leave the sum of all words at or below the draw. Then it is the last word."
+LAST = "Rounding may leave the sum of all words at or below the draw. Then take the last word."
 CLOSE = (
-    "A draw close to a sum falls on the wrong side of it. Add up the probabilities as they are, "
-    "without rounding."
+    "A draw close to a sum falls on the wrong side of it. Add the probabilities up without "
+    "rounding."
 )
-WHOLE = "The words are right, and they are not integers. The model that reads them needs those."
+WHOLE = "The words are right, but they aren't integers. The model that reads them needs integers."
 LARGE = (
-    "Right for small scores. Scores of 1000 or −1000 give probabilities that are not finite. "
-    "Subtract the largest score, and divide by the temperature after that."
+    "Right for small scores. Scores of 1000 or −1000 give probabilities that aren't finite. "
+    "Subtract the largest score first, then divide by the temperature."
 )
 
 WRITE_MISTAKES: Mistakes = {
-    "The model reads the likeliest word each time, in place of the one that was drawn.": (
+    "The model reads the likeliest word each time. It should read the one that you drew.": (
         writing(fed=lambda written, p, start: int(np.argmax(p))),
     ),
-    "You write the likeliest word each time. The draws have to decide.": (
+    "You write the likeliest word each time. Let the draws decide.": (
         writing(choose=lambda p, u: int(np.argmax(p))),
     ),
     **said("state-not-handed-on", writing(handed_on=lambda reading, before, after: before)),
     **each(
-        "While the model {} the state is not handed on. Each step returns a new one.",
+        "While the model {}, you don't hand the state on. Each step returns a new one.",
         {
             "reads the start": (
                 writing(handed_on=lambda reading, before, after: before if reading else after),
@@ -313,44 +318,49 @@ WRITE_MISTAKES: Mistakes = {
             ),
         },
     ),
-    "The model has read the start, and writes from the state before it. Hand on the state that the "
-    "start has left.": (_from_the_given_state,),
-    "The words stand one place late: each is the one that was read. Keep the one that was drawn.": (
-        _one_place_late,
-    ),
+    (
+        "The model has read the start, but it writes from the state before it. Hand on the state "
+        "that the start left."
+    ): (_from_the_given_state,),
+    (
+        "Your words come one place late: you keep the word that was read. Keep the one that you "
+        "drew."
+    ): (_one_place_late,),
     **said(
         "written-not-read",
         writing(fed=lambda written, p, start: int(start[-1])),
         it="the last word of the start",
     ),
-    "All words are drawn from the scores after the start. Each step that reads a written word "
-    "returns new ones.": (writing(scored=lambda before, after: before),),
-    "The model reads one word late: while one is written it gets the one before.": (
+    (
+        "You draw all words from the scores after the start. Each step that reads a written word "
+        "returns new scores."
+    ): (writing(scored=lambda before, after: before),),
+    "The model reads one word late: while you write a word, it gets the previous one.": (
         writing(fed=lambda written, p, start: [int(start[-1]), *written][-2]),
     ),
     **each(
-        "Of the start only the {} word is read.",
+        "You read only the {} word of the start.",
         {
             "last": (writing(read=lambda start: start[-1:]),),
             "first": (writing(read=lambda start: start[:1]),),
         },
     ),
     **each(
-        "The {} word of the start is not read.",
+        "You don't read the {} word of the start.",
         {
             "first": (writing(read=lambda start: start[1:]),),
             "last": (writing(read=lambda start: start[:-1]),),
         },
     ),
-    "The last word of the start is read twice. Its scores are there already.": (
+    "You read the last word of the start twice. You already have its scores.": (
         writing(after_start=lambda step, start, scores, before, state: step(int(start[-1]), state)),
     ),
-    "The start is read from its end.": (writing(read=lambda start: start[::-1]),),
-    "All words are written with the same draw.": (
+    "You read the start backward.": (writing(read=lambda start: start[::-1]),),
+    "You use the same draw for all words.": (
         writing(draws=lambda draws: np.full(len(draws), draws[0])),
     ),
-    "The draws are used from the last to the first.": (writing(draws=lambda draws: draws[::-1]),),
-    "The draws are sorted. Use them as they come.": (
+    "You use the draws in reverse order.": (writing(draws=lambda draws: draws[::-1]),),
+    "You sort the draws. Use them in the order they come in.": (
         writing(draws=np.sort),
         writing(draws=lambda draws: np.sort(draws)[::-1]),
     ),
@@ -362,28 +372,30 @@ WRITE_MISTAKES: Mistakes = {
         )
         for sentence, answers in SCORING_MISTAKES.items()
     },
-    "The words are drawn from the right probabilities, and p has those at temperature 1.": (
+    "You draw the words from the right probabilities, but p holds those at temperature 1.": (
         writing(shown=lambda z, T: softmax(z)),
     ),
-    "Each row of p is one step late. Return what the word was drawn from, not what comes after.": (
-        writing(row_of=lambda before, after: after),
-    ),
+    (
+        "Each row of p is one step late. Return what the word was drawn from, not what comes after "
+        "it."
+    ): (writing(row_of=lambda before, after: after),),
     **said("logarithms", writing(shown=lambda z, T: np.log(tempered(z, T)))),
-    "These are sums of probabilities, from word 0 up to each. Return the probabilities.": (
-        writing(shown=lambda z, T: np.cumsum(tempered(z, T))),
-    ),
+    (
+        "These are sums of probabilities, from word 0 up to each. Return the probabilities "
+        "themselves."
+    ): (writing(shown=lambda z, T: np.cumsum(tempered(z, T))),),
     "These are scores. Return the probabilities.": (
         writing(shown=lambda z, T: z),
         writing(shown=lambda z, T: z / T),
     ),
-    "These are exponentials, not divided by their sum.": (
+    "These are exponentials that aren't divided by their sum.": (
         writing(shown=lambda z, T: np.exp(z / T)),
         writing(shown=lambda z, T: np.exp((z - z.max()) / T)),
     ),
-    "Each word is as likely as any other: the draw is not compared with the probabilities.": (
+    "All words are equally likely: you don't compare the draw with the probabilities.": (
         writing(choose=lambda p, u: int(u * len(p))),
     ),
-    "You compare the draw with single probabilities. Compare it with their sums so far.": (
+    "You compare the draw with single probabilities. Compare it with their running sums.": (
         writing(choose=lambda p, u: int(np.argmax(p > u))),
     ),
     **each(
@@ -396,17 +408,19 @@ WRITE_MISTAKES: Mistakes = {
             "after": (writing(choose=lambda p, u: min(len(p) - 1, draw(p, u) + 1)),),
         },
     ),
-    "The words are laid out from the last to the first, or you use 1 - u for the draw u. "
-    "Begin with word 0, and use the draw itself.": (writing(choose=_from_the_end),),
-    "The words are laid out by their probabilities. Keep them in the order of their numbers.": (
+    (
+        "You lay the words out from the last to the first, or you use 1 - u for the draw u. Begin "
+        "with word 0, and use the draw itself."
+    ): (writing(choose=_from_the_end),),
+    "You lay the words out by their probabilities. Keep them in the order of their numbers.": (
         writing(choose=lambda p, u: _laid_out(np.argsort(-p), p, u)),
         writing(choose=lambda p, u: _laid_out(np.argsort(p), p, u)),
     ),
-    "The probabilities are sorted, and the place in the sorted row is taken for the word.": (
+    "You sort the probabilities, and take a place in the sorted row for the word's number.": (
         writing(choose=_by_size),
         writing(choose=lambda p, u: draw(np.sort(p), u)),
     ),
-    "The first word is written one step late: the scores after the start are those of the first.": (
+    "You write the first word one step late. The scores after the start are the ones for it.": (
         writing(
             after_start=lambda step, start, scores, before, state: step(
                 int(np.argmax(scores)), state
@@ -440,14 +454,14 @@ WRITE_MISTAKES: Mistakes = {
 
 
 class State(list[Array]):
-    """A list of arrays whose numbers a sentence about a case leaves out."""
+    """A list of arrays whose numbers are left out where a sentence describes a case."""
 
     def __repr__(self) -> str:
         return "…"
 
 
 def _step(K: int) -> Step:
-    """Return a small network that reads a word and scores the next, in the dtype of its state."""
+    """Return a small network that reads a word and scores the next, in its state's dtype."""
     rng = np.random.default_rng([K, 4])
     words, U, V = rng.normal(size=(K, 4)), rng.normal(size=(4, 4)), 3 * rng.normal(size=(4, K))
 
@@ -492,16 +506,16 @@ def _cold(f: Guarded, rng: np.random.Generator) -> bool:
 
 
 WRITE_PROPERTIES: dict[str, Property] = {
-    "The probabilities of each step must sum to 1.": _all_sum_to_1,
-    "A draw of 0 falls on the first word whose probability is not 0.": _lowest_draws,
-    "At a very low temperature the draws must hardly matter.": _cold,
+    "At each step the probabilities must sum to 1.": _all_sum_to_1,
+    "A draw of 0 falls on the first word whose probability isn't 0.": _lowest_draws,
+    "At a very low temperature, the draws must hardly matter.": _cold,
 }
 
 
 def _from_rows(
     f: Guarded, rows: Array, draws: Sequence[float], temperature: float = 1.0
 ) -> tuple[Array, Array]:
-    """Let an answer write after word 0 where row k has the scores of what follows word k."""
+    """Let an answer write after word 0, where row k has the scores of what follows word k."""
 
     def step(word: int, state: Any) -> tuple[Array, Any]:
         return rows[word], state
@@ -565,8 +579,8 @@ QUESTIONS = (
         points=2,
         hints=(
             "The temperature acts on the scores, before they become probabilities.",
-            "Divide first, then do what softmax does. Look for a large exponent: scores of 1000 "
-            "at a low temperature overflow.",
+            "Divide first, then do what softmax does. Look out for large exponents: scores of "
+            "1000 at a low temperature overflow.",
             "Divide the scores by the temperature, subtract from each row its own largest, take "
             "exponentials, and divide each row by its sum.",
         ),
@@ -592,13 +606,14 @@ QUESTIONS = (
         name="sample",
         points=4,
         hints=(
-            "There are two loops, one after the other: first the model reads, then it writes. In "
-            "both it gets the state that the step before has returned.",
-            "After the last word of the start you have the scores of the first word to write. "
-            "Turn scores into probabilities, let a draw fall on one, and give that word to the "
+            "You need two loops, one after the other: first the model reads, then it writes. In "
+            "both it gets the state that the step before returned.",
+            "After the last word of the start, you have the scores for the first word to write. "
+            "Turn scores into probabilities, let a draw pick a word, and give that word to the "
             "next step.",
-            "Sum the probabilities one after the other. The word is the first whose sum so far is "
-            "above the draw. A sum of all of them may be below 1 by rounding: then it is the last.",
+            "Add up the probabilities from word 0 on. The draw picks the first word whose running "
+            "sum is above it. Rounding may leave even the sum of all of them below 1; then take "
+            "the last word.",
         ),
         exam=FunctionExam(
             name="write_on",

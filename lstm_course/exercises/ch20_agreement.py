@@ -16,7 +16,7 @@ from lstm_course.exercises.engine.trials import GATE_SLICES, Answer, Case, Retur
 def number_unit(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, int]:
     """Return the correlation of each unit with the number, and the unit with the strongest one.
 
-    Correlations are float64 whatever the states are; so NumPy's own are, and it does not matter.
+    Correlations are float64 whatever the states are, as NumPy's own are; it doesn't matter.
     """
     r, unit = _with()(cs, first, last, plural)
     return r.astype(float), unit
@@ -60,7 +60,7 @@ def _with(
     unit: Callable[[Array], Any] = _strongest,
     result: Callable[[Array], Array] = lambda r: r,
 ) -> Callable[..., Any]:
-    """Return the solution with one of its parts exchanged."""
+    """Return the solution with one of its parts replaced."""
 
     def answer(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Any]:
         r = correlation(*gather(cs, first, last, plural))
@@ -70,7 +70,7 @@ def _with(
 
 
 def _steps_moved(start: int = 0, end: int = 1) -> Answer:
-    """Return the solution with steps more or less at either end."""
+    """Return the solution with more or fewer steps at either end."""
     return _with(lambda cs, first, last, plural: _gather(cs, first, last, plural, start, end))
 
 
@@ -139,7 +139,7 @@ def _sums(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, A
 
 
 def _exchanged(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, Array]:
-    """Put states in the order of steps beside numbers in the order of sentences."""
+    """Pair states in the order of steps with numbers in the order of sentences."""
     rows, _ = _gather(cs, first, last, plural)
     return rows, np.repeat(plural, last - first + 1)
 
@@ -181,10 +181,10 @@ def _one_spread(x: Array, y: Array, over: str) -> Array:
 
 
 def _average_of_steps(no_spread: float, least: int = 1) -> Answer:
-    """Correlate 0, 1, 2, ... steps behind the subject, as the chapter does, and average.
+    """Correlate 0, 1, 2, ... steps after the subject, as the chapter does, and average.
 
-    Where a step has no spread its correlation counts as a number, or not at all if that is NaN;
-    steps of fewer than `least` sentences do not count either.
+    Where a step has no spread, its correlation counts as a number, or not at all if that is NaN;
+    steps of fewer than `least` sentences don't count either.
     """
 
     def answer(cs: Array, first: Array, last: Array, plural: Array) -> tuple[Array, int]:
@@ -226,28 +226,28 @@ _BY_STEPS = tuple(
 
 SINGLE = (
     "Right to six digits. Where states hardly move, or move about a large mean, yours are wrong: "
-    "something is turned into float32 on the way, or a small number is added under the fraction."
+    "something becomes float32 on the way, or you add a small number to the denominator."
 )
 
 NUMBER_UNIT_MISTAKES: Mistakes = {
-    "The signs of r are lost. Whether a unit rises or falls with a plural belongs to the answer.": (
+    "Your r has lost its signs. The answer includes whether a unit rises or falls with a plural.": (
         _with(result=np.abs),
     ),
     **each(
-        "The signs of r are lost, and {}.",
+        "Your r has lost its signs, and {}.",
         {
             "the last step of each sentence is missing": (
                 _with(lambda cs, first, last, y: _gather(cs, first, last, y, end=0), result=np.abs),
             ),
-            "the means are not taken off": tuple(
+            "you don't subtract the means": tuple(
                 _with(correlation=correlation, result=np.abs) for correlation in _UNCENTRED
             ),
         },
     ),
-    "This is the square of the correlation, the share of the variance. Its sign is lost.": (
+    "This is the square of the correlation, the share of the variance. It has lost the sign.": (
         _with(result=np.square),
     ),
-    "The sign is turned round: r is to be positive where a unit is higher in plurals.": (
+    "The sign is wrong: r must be positive where a unit is higher in plurals.": (
         _with(result=np.negative),
     ),
     **each(
@@ -260,104 +260,115 @@ NUMBER_UNIT_MISTAKES: Mistakes = {
     "You take the unit with the weakest correlation.": (
         _with(unit=lambda r: int(np.argmin(np.abs(r)))),
     ),
-    "You return a correlation as the unit. Its place in r is asked for, counted from 0.": (
+    "You return a correlation as the unit. Return its place in r, counted from 0.": (
         _with(unit=lambda r: r[_strongest(r)]),
         _with(unit=lambda r: np.abs(r).max()),
     ),
-    "Units are counted from 0.": (_with(unit=lambda r: _strongest(r) + 1),),
-    "You choose the unit by a measure that grows with its own spread, as covariances and "
-    "differences of means do.": (_unit_of(_with(correlation=_covariance)),),
-    "You choose the unit by averages of the steps. It is to be the one whose r is farthest from "
-    "0.": tuple(map(_unit_of, _BY_STEPS)),
-    "You look at the last step alone. A unit has to carry the number all the way from the first.": (
+    "Count the units from 0.": (_with(unit=lambda r: _strongest(r) + 1),),
+    (
+        "You choose the unit by a measure that grows with its own spread, as covariances and "
+        "differences of means do."
+    ): (_unit_of(_with(correlation=_covariance)),),
+    (
+        "You choose the unit by averages over the steps. Choose the one whose r is farthest from 0."
+    ): tuple(map(_unit_of, _BY_STEPS)),
+    "You look only at the last step. A unit has to carry the number all the way from the first.": (
         _with(_at(lambda first, last: last)),
     ),
-    "You look at the first step alone, where the noun itself is read. What is kept comes after.": (
-        _with(_at(lambda first, last: first)),
-    ),
+    (
+        "You look only at the first step, where the noun itself is read. What a unit keeps comes "
+        "later."
+    ): (_with(_at(lambda first, last: first)),),
     **each(
-        "The {} step of each sentence is missing. It is to count too, as the {} does.",
+        "The {} step of each sentence is missing. Count it as well as the {}.",
         {
             ("last", "first"): (_steps_moved(end=0),),
             ("first", "last"): (_steps_moved(start=1),),
         },
     ),
-    "The first and the last step of each sentence are missing. Both are to count.": (
+    "The first and the last step of each sentence are missing. Count both.": (
         _steps_moved(start=1, end=0),
     ),
-    "The step behind the last counts too. The last one is the last to count.": (
-        _steps_moved(end=2),
-    ),
+    "You also count the step after the last one.": (_steps_moved(end=2),),
     **each(
-        "All steps are taken one too {}: first and last are steps of cs as they are.",
+        "You take all steps one too {}. Use first and last as they are: they number the steps of "
+        "cs.",
         {"late": (_steps_moved(1, 2),), "early": (_steps_moved(-1, 0),)},
     ),
-    "You take last for a number of steps behind the first. It is itself a step.": (
+    "You take last for a number of steps after the first. It's a step itself.": (
         _with(_so_many(0)),
         _with(_so_many(1)),
     ),
-    "You take the same steps of all sentences. Each has a first and a last one of its own.": (
+    "You take the same steps of all sentences. Each has its own first and last step.": (
         _with(_one_range(lambda first: first[0], lambda last: last[0])),
         _with(_one_range(np.min, np.max)),
     ),
-    "States outside are set to 0, and count as states. They are to be left out.": (
+    "You set the states outside to 0, and still count them. Leave them out.": (
         _with(_zeros_outside(numbers=False)),
         _with(_zeros_outside(numbers=True)),
     ),
-    "You use all steps. Before the subject and behind the last step there is nothing to carry.": (
+    "You use all steps. Before the subject and after the last step, there's nothing to carry.": (
         _with(_all_steps),
     ),
-    "You start at step 0. Before its subject a sentence has no number that could be carried.": (
+    "You start at step 0. Before its subject, a sentence has no number to carry.": (
         _with(_up_to_last),
     ),
-    "You go on to the end of the array. Behind the last step the sentence is over.": (
+    "You go on to the end of the array. After the last step, the sentence is over.": (
         _with(_from_first),
     ),
-    "You average or add up each sentence's states first. Every step is to count, not every "
-    "sentence.": (_with(_means), _with(_sums)),
+    (
+        "You average or add up each sentence's states first. Every step should count, not every "
+        "sentence."
+    ): (_with(_means), _with(_sums)),
     "You correlate step by step and average. Here all steps go into one correlation.": _BY_STEPS,
-    "States and numbers are lined up in different orders: each state belongs to its sentence.": (
-        _with(_exchanged),
-    ),
-    "This is the covariance. A correlation is divided by both standard deviations.": (
+    (
+        "You line up states and numbers in different orders. Each state needs its own sentence's "
+        "number."
+    ): (_with(_exchanged),),
+    "This is the covariance. Divide it by both standard deviations to get a correlation.": (
         _with(correlation=_covariance),
         _with(correlation=lambda x, y: _covariance(x, y) * len(y)),
         _with(correlation=lambda x, y: _covariance(x, y) * len(y) / (len(y) - 1)),
     ),
-    "The means are not taken off, of the states, of the numbers or of both.": tuple(
+    "You don't subtract the means of the states, of the numbers, or of both.": tuple(
         _with(correlation=correlation) for correlation in _UNCENTRED
     ),
-    "The mean of the numbers is taken over the sentences. It is that of all M: a sentence counts "
-    "as often as it has steps.": (
-        _with(_about_sentences, lambda x, y: _uncentred(x - x.mean(axis=0), y)),
-    ),
-    "You use the first and the last step of each sentence. Those between count too.": (
+    (
+        "You take the numbers' mean over the sentences. Take it over all M: a sentence counts once "
+        "per step."
+    ): (_with(_about_sentences, lambda x, y: _uncentred(x - x.mean(axis=0), y)),),
+    "You use only the first and the last step of each sentence. Those in between count too.": (
         _with(_both_ends),
     ),
     "This is the difference between the mean of the plurals and that of the singulars.": (
         _with(correlation=_difference),
     ),
-    "This is the slope of a line. A correlation has the spread of the numbers in it as well.": (
+    "This is the slope of a line. A correlation also takes in the spread of the numbers.": (
         _with(correlation=lambda x, y: _covariance(x, y) / x.var(axis=0)),
     ),
-    "One standard deviation is missing under the fraction: there are two, of unit and number.": (
+    (
+        "One standard deviation is missing from the denominator. You need two: the unit's and the "
+        "numbers'."
+    ): (
         _with(correlation=lambda x, y: _one_spread(x, y, "x")),
         _with(correlation=lambda x, y: _one_spread(x, y, "y")),
     ),
-    "The root is missing under the fraction, where squares stand.": (
+    "The root is missing from the denominator, which holds squares.": (
         _with(correlation=lambda x, y: _covariance(x, y) / (x.var(axis=0) * y.var())),
         _with(correlation=lambda x, y: _covariance(x, y) / (x.var(axis=0) * y.var()) / len(y)),
     ),
-    "One count divides by M, another by M - 1. Use the same above and under the fraction.": (
+    "You divide by M in one place and by M - 1 in another. Use the same number in both.": (
         _with(correlation=_samples),
         _with(correlation=lambda x, y: _correlation(x, y) * (len(y) - 1) / len(y)),
     ),
-    "The mean that you take off is that of all units, or of one step. Each unit has its own, over "
-    "all M states.": (
+    (
+        "You subtract the mean of all units, or of one step. Each unit has its own, over all M "
+        "states."
+    ): (
         _with(correlation=lambda x, y: _about(x.mean())(x, y)),
         _with(correlation=lambda x, y: _about(x.mean(axis=1, keepdims=True))(x, y)),
     ),
-    "One standard deviation serves all units. Each unit has its own.": (
+    "You use one standard deviation for all units. Each has its own.": (
         _with(correlation=_one_spread_of_all),
         _with(correlation=_one_sum_of_squares),
     ),
@@ -401,7 +412,7 @@ def _scale(f: Guarded, rng: np.random.Generator) -> bool:
 
 
 def _farthest(f: Guarded, rng: np.random.Generator) -> bool:
-    """Hold the unit against the r of the answer itself, be it right or wrong."""
+    """Compare the unit with the answer's own r, right or wrong."""
     for seed in range(5):
         r, unit = f(*_number_case(6, 5, 3, seed).arguments.values())
         if unit != _strongest(r):
@@ -429,14 +440,14 @@ NUMBER_UNIT = Question(
     name="number-unit",
     points=3,
     hints=(
-        "Two separate jobs: collect the states that count, each with its sentence's number, and "
-        "then correlate column by column. Look at the shapes between the two.",
-        "Sentence n gives the states from step first[n] to step last[n], both included. Repeat its "
-        "number as often. Put all sentences below each other: M rows, one column a unit, and M "
-        "numbers.",
-        "Take the means off both. Sum the products of each column with the numbers, and divide by "
-        "the root of the product of the two sums of squares. The unit wanted has the largest "
-        "absolute value, and r keeps its sign.",
+        "There are two separate jobs. Collect the states that count, each with its sentence's "
+        "number; then correlate column by column. Look at the shapes in between.",
+        "Sentence n gives the states from step first[n] to step last[n], both included. Repeat "
+        "its number once for each of them. Stack all sentences: M rows, one column per unit, and "
+        "M numbers.",
+        "Subtract both means. Sum the products of each column with the numbers, and divide by the "
+        "root of the product of the two sums of squares. Choose the unit with the largest "
+        "absolute value, but keep the signs in r.",
     ),
     exam=FunctionExam(
         name="number_unit",
@@ -454,14 +465,14 @@ NUMBER_UNIT = Question(
         mistakes=NUMBER_UNIT_MISTAKES,
         properties={
             "A correlation lies between -1 and 1.": _in_range,
-            "None of your r is ever negative. That of a unit that is lower in plurals has to be.": (
+            "None of your r is ever negative. It must be where a unit is lower in plurals.": (
                 _falls
             ),
-            "A correlation does not change when all states are multiplied or shifted.": _scale,
-            "The unit is not the one whose r, in your own answer, is farthest from 0.": _farthest,
+            "A correlation must not change when all states are scaled or shifted.": _scale,
+            "The unit isn't the one whose r, in your own answer, is farthest from 0.": _farthest,
         },
         demands={
-            "Wrong where there is one step, T = 1, and it is first and last of all.": _one_step,
+            "Wrong where there's a single step, T = 1, both the first and the last.": _one_step,
             SINGLE: _keeps_digits,
         },
         right="Right: the correlation of every unit, and the unit that carries the number.",
@@ -472,7 +483,7 @@ NUMBER_UNIT = Question(
 def switch_off(
     U: Array, b: Array, V: Array, d: Array, unit: int, value: float
 ) -> tuple[Array, Array, Array, Array]:
-    """Return weights with which all others see the hidden state of one unit at a fixed value."""
+    """Return weights with which all others see one unit's hidden state at a fixed value."""
     return (*_fixed(U, b, unit, value), *_fixed(V, d, unit, value))
 
 
@@ -488,7 +499,7 @@ def _without(U: Array, b: Array, V: Array, d: Array, unit: int) -> tuple[Array, 
 
 
 def _rows(U: Array, unit: int, gates: range) -> Array:
-    """Return U with the rows of a unit set to 0, in some of the four slices."""
+    """Return U with a unit's rows set to 0, in some of the four slices."""
     cut, H = U.copy(), U.shape[1]
     for gate in gates:
         cut[gate * H + unit] = 0
@@ -525,7 +536,7 @@ def _through_float32(*given: Any) -> tuple[Array, ...]:
 
 
 def _changed(**parts: Callable[..., Array]) -> Answer:
-    """Return the solution with some of its results exchanged."""
+    """Return the solution with some of its results replaced."""
 
     def answer(
         U: Array, b: Array, V: Array, d: Array, unit: int, value: float
@@ -548,16 +559,16 @@ def _d_of_all(U: Array, b: Array, V: Array, d: Array, unit: int, value: float) -
 
 
 EXACT = (
-    "Right to six digits. What is not cut has to stay exactly as it is, and on the way something "
-    "is turned into float32, which keeps no more."
+    "Right to six digits. Whatever you don't cut must stay exactly as it is, but something "
+    "becomes float32 on the way, which keeps no more."
 )
 
 SWITCH_OFF_MISTAKES: Mistakes = {
-    "You set what the unit hears to 0, its rows of U. Cut what the others hear of it.": (
+    "You cut what the unit reads, its rows of U. Cut what the others read of it instead.": (
         _changed(U=lambda U, b, V, d, unit, value: _rows(U, unit, range(4))),
         _changed(U=lambda U, b, V, d, unit, value: _rows(U, unit, range(1))),
     ),
-    "You set rows of U to 0 as well: the unit itself may go on hearing the others.": (
+    "You also set rows of U to 0. The unit itself may go on reading the others.": (
         _changed(
             U=lambda U, b, V, d, unit, value: _rows(_without(U, b, V, d, unit)[0], unit, range(4))
         ),
@@ -565,15 +576,15 @@ SWITCH_OFF_MISTAKES: Mistakes = {
             U=lambda U, b, V, d, unit, value: _rows(_without(U, b, V, d, unit)[0], unit, range(1))
         ),
     ),
-    "The column is cut in the first slice of U alone. All four slices hear the unit.": (
+    "You cut the column only in the first slice of U. All four slices read the unit.": (
         _changed(U=lambda U, b, V, d, unit, value: _first_slice(U, unit)),
     ),
-    "Only the unit's weight to itself is cut. All units hear it.": (
+    "You cut only the unit's weight to itself. All units read it.": (
         _changed(
             U=lambda U, b, V, d, unit, value: _own(U, unit),
         ),
     ),
-    "The unit hears itself too; that weight is cut as well, in all four slices.": (
+    "The unit reads itself too. Cut that weight as well, in all four slices.": (
         _changed(U=lambda U, b, V, d, unit, value: _all_but_own(U, unit)),
         _changed(
             U=lambda U, b, V, d, unit, value: _all_but_own(U, unit),
@@ -581,17 +592,17 @@ SWITCH_OFF_MISTAKES: Mistakes = {
         ),
     ),
     **each(
-        "The {0} bias is as it was: what the unit adds at its value is missing.",
+        "The {0} bias hasn't changed. Add what the unit contributes at its value.",
         {
             "gates'": (_changed(b=lambda U, b, V, d, unit, value: b.copy()),),
             "read-out's": (_changed(d=lambda U, b, V, d, unit, value: d.copy()),),
         },
     ),
     **each(
-        "{} is as it was: the {} the unit.",
+        "{} hasn't changed: the {} the unit.",
         {
-            ("U", "gates still hear"): (_changed(U=lambda U, b, V, d, unit, value: U.copy()),),
-            ("V", "read-out still hears"): (
+            ("U", "gates still read"): (_changed(U=lambda U, b, V, d, unit, value: U.copy()),),
+            ("V", "read-out still reads"): (
                 _changed(V=lambda U, b, V, d, unit, value: V.copy()),
                 _changed(
                     V=lambda U, b, V, d, unit, value: V.copy(),
@@ -600,10 +611,10 @@ SWITCH_OFF_MISTAKES: Mistakes = {
             ),
         },
     ),
-    "The old biases are lost. What the unit adds at its value comes on top of them.": (
+    "The old biases are lost. Add what the unit contributes at its value to them.": (
         lambda U, b, V, d, unit, value: switch_off(U, 0 * b, V, 0 * d, unit, value),
     ),
-    "The biases are as they were, so that the unit is seen at 0. It is to be seen at value.": (
+    "The biases haven't changed, so the others see the unit at 0. They should see it at value.": (
         lambda U, b, V, d, unit, value: (
             _without(U, b, V, d, unit)[0],
             b.copy(),
@@ -611,10 +622,13 @@ SWITCH_OFF_MISTAKES: Mistakes = {
             d.copy(),
         ),
     ),
-    "The sign of what is added to the biases is wrong: the unit is seen at minus its value.": (
+    "You add to the biases with the wrong sign, so the others see the unit at minus its value.": (
         lambda U, b, V, d, unit, value: switch_off(U, b, V, d, unit, -value),
     ),
-    "The columns hold the value now. They are weights, and still meet the unit's hidden state.": (
+    (
+        "The columns hold the value now. But they're weights, and still meet the unit's hidden "
+        "state."
+    ): (
         lambda U, b, V, d, unit, value: (
             _filled(U, unit, value),
             b.copy(),
@@ -628,7 +642,7 @@ SWITCH_OFF_MISTAKES: Mistakes = {
             switch_off(U, b, V, d, unit, value)[3],
         ),
     ),
-    "The columns are multiplied by the value. Then they still meet the unit's hidden state.": (
+    "You multiply the columns by the value, but they still meet the unit's hidden state.": (
         lambda U, b, V, d, unit, value: (
             np.where(np.arange(U.shape[1]) == unit, value * U, U),
             b.copy(),
@@ -636,16 +650,16 @@ SWITCH_OFF_MISTAKES: Mistakes = {
             d.copy(),
         ),
     ),
-    "The value itself is added to the biases. What is missing is its product with the weights.": (
+    "You add the value itself to the biases. Add its product with the weights.": (
         _changed(
             b=lambda U, b, V, d, unit, value: b + value, d=lambda U, b, V, d, unit, value: d + value
         ),
     ),
-    "The weights are added to the biases without the value: the unit is seen at 1.": (
+    "You add the weights to the biases without the value, so the others see the unit at 1.": (
         lambda U, b, V, d, unit, value: switch_off(U, b, V, d, unit, 1.0),
     ),
     **each(
-        "{} 0 as a whole, so nothing of the other units arrives. One column is to be cut.",
+        "{} all 0, so nothing of the other units arrives. Cut only one column.",
         {
             "U is": (_changed(U=lambda U, b, V, d, unit, value: 0 * U),),
             "V is": (_changed(V=lambda U, b, V, d, unit, value: 0 * V),),
@@ -658,8 +672,8 @@ SWITCH_OFF_MISTAKES: Mistakes = {
         },
     ),
     **each(
-        "To {} all columns are added, as if every unit were seen at the value. Add the column of "
-        "one unit only.",
+        "You add all columns to {}, as if every unit were seen at the value. Add only the column "
+        "of the one unit.",
         {
             "b": (_changed(b=_b_of_all),),
             "d": (_changed(d=_d_of_all),),
@@ -667,21 +681,23 @@ SWITCH_OFF_MISTAKES: Mistakes = {
         },
     ),
     **each(
-        "You switch off the unit {} the one that is asked for. The first has the number 0.",
+        "You switch off the unit {} the right one. The first unit has the number 0.",
         {
             "before": (lambda U, b, V, d, unit, value: switch_off(U, b, V, d, unit - 1, value),),
-            "behind": (lambda U, b, V, d, unit, value: switch_off(U, b, V, d, unit + 1, value),),
+            "after": (lambda U, b, V, d, unit, value: switch_off(U, b, V, d, unit + 1, value),),
         },
     ),
-    "To the biases you add a row of U, which is what the unit hears. Add the column: it is what "
-    "the others hear of the unit.": (
+    (
+        "You add a row of U to the biases, which is what the unit reads. Add the column, which is "
+        "what the others read of the unit."
+    ): (
         _changed(b=lambda U, b, V, d, unit, value: b + value * np.tile(U[unit], 4)),
         _changed(b=lambda U, b, V, d, unit, value: b + value * U[unit :: U.shape[1]].ravel()),
     ),
-    "The bias changes in the gates of the unit itself alone. All units hear it.": (
+    "You change the bias only in the unit's own gates. All units read it.": (
         _changed(b=lambda U, b, V, d, unit, value: b + value * (U - _own(U, unit))[:, unit]),
     ),
-    "All other units are switched off, and this one is left.": (
+    "You switch off all the other units and leave this one.": (
         lambda U, b, V, d, unit, value: (
             np.where(np.arange(U.shape[1]) == unit, U, 0),
             switch_off(U, b, V, d, unit, value)[1],
@@ -705,7 +721,7 @@ def _switch_case(H: int, K: int, unit: int, value: float) -> Case:
 
 
 def _is_cut(place: int) -> Property:
-    """Ask that the weights returned at a place do not meet the hidden state of the unit."""
+    """Ask that the weights returned at a place don't meet the unit's hidden state."""
 
     def holds(f: Guarded, rng: np.random.Generator) -> bool:
         given = _switch_case(3, 2, 1, 0.4).arguments
@@ -715,7 +731,7 @@ def _is_cut(place: int) -> Property:
 
 
 def _stays_exact(f: Guarded, rng: np.random.Generator) -> bool:
-    """Compare weights to the last digit. A sum for a bias may be rounded in its own way."""
+    """Compare weights to the last digit. A sum for a bias may round in its own way."""
     given = _switch_case(3, 2, 1, 0.4).arguments.values()
     U, b, V, d = f(*given)
     right_U, right_b, right_V, right_d = switch_off(*given)
@@ -731,12 +747,12 @@ SWITCH_OFF = Question(
     name="switch-off",
     points=3,
     hints=(
-        "Who reads the hidden state of a unit? The four gates at the next step, by U, and the "
-        "read-out, by V. What the unit itself reads of others stays.",
+        "Who reads a unit's hidden state? The four gates of the next step do, through U, and so "
+        "does the read-out, through V. What the unit itself reads of the others stays.",
         "The sum that a gate squashes is U h + b. Which numbers in U meet entry unit of h? With "
         "these at 0, nothing of the unit arrives, as if it were seen at 0.",
-        "Set column unit of U and of V to 0. Before you do, add to each bias that column times the "
-        "value: the sum is then what it would be if the entry always were the value. Work on "
+        "Set column unit of U and of V to 0. But first, add that column times the value to each "
+        "bias, so that the sum is what it would be if the entry were always at the value. Work on "
         "copies.",
     ),
     exam=FunctionExam(
@@ -756,7 +772,7 @@ SWITCH_OFF = Question(
         ),
         mistakes=SWITCH_OFF_MISTAKES,
         properties={
-            f"The {whose} still depend on the hidden state of the unit.": _is_cut(place)
+            f"The {whose} still depend on the unit's hidden state.": _is_cut(place)
             for place, whose in ((0, "gates' sums"), (2, "read-outs"))
         },
         demands={EXACT: _stays_exact},

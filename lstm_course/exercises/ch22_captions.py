@@ -31,7 +31,7 @@ from lstm_course.models import beam_search as search_of_the_package
 def caption_scores(p: Array, words: Array, end: int, alpha: float) -> Array:
     """Return the log probability of each caption, divided by its length to the power of alpha."""
     if not (p > 0).all():
-        raise ValueError("p has an entry that is not above 0")  # so that no such case is shown
+        raise ValueError("p has an entry that isn't above 0")  # so that no such case is shown
     counts = _inside(words, end)
     log_p = np.log(_chosen(p, words)) * counts
     return np.asarray(log_p.sum(axis=0) / counts.sum(axis=0).astype(p.dtype) ** alpha)
@@ -43,7 +43,7 @@ def _chosen(p: Array, words: Array) -> Array:
 
 
 def _inside(words: Array, end: int) -> Array:
-    """Return (T, N) booleans, true up to and with the first <end>."""
+    """Return (T, N) booleans, true up to and including the first <end>."""
     return np.cumsum(words == end, axis=0) - (words == end) == 0
 
 
@@ -62,7 +62,7 @@ SCORES = Lines(
     ("score",),
 )
 scoring = SCORES.but
-"""Returns the scores with some of their lines changed."""
+"""Return the scores with some of their lines changed."""
 
 
 def _before_end(s: Any) -> Array:
@@ -131,7 +131,7 @@ def _of_shortest(s: Any) -> Array:
 
 
 def _with_final_end(also_counted: bool) -> Answer:
-    """Return a function that adds log p of <end> to captions that do not end."""
+    """Return a function that adds log p of <end> to captions that don't end."""
 
     def answer(p: Array, words: Array, end: int, alpha: float) -> Array:
         lengths = _inside(words, end).sum(axis=0).astype(p.dtype)
@@ -153,7 +153,7 @@ def _python_exchanged(s: Any) -> Array:
 
 
 def _with_end(choose: Callable[[int], int]) -> Answer:
-    """Return a function that takes another word for <end>, of the V there are."""
+    """Return a function that takes another of the V words for <end>."""
     return lambda p, words, end, alpha: caption_scores(p, words, choose(p.shape[2]), alpha)
 
 
@@ -168,22 +168,24 @@ def _logarithm_of_product(p: Array, words: Array, end: int, alpha: float) -> Arr
 
 
 LONG = (
-    "Right for short captions. In a long one the product of the probabilities is too small for a "
-    "float, and rounds to 0. Add up logarithms instead."
+    "Right for short captions. In a long one, the product of the probabilities is too small for a "
+    "float and rounds to 0. Add up logarithms instead."
 )
 DIGITS = (
-    "Right to six digits. Where a word is nearly certain or nearly impossible yours are wrong: "
-    "something is turned into float32 on the way, or a small number is added to the probabilities."
+    "Right to six digits. Where a word is nearly certain or nearly impossible, yours are wrong: "
+    "something becomes float32 on the way, or you add a small number to the probabilities."
 )
 
 SCORE_MISTAKES: Mistakes = {
-    "What stands behind <end> is counted too. A caption is over at its first <end>.": tuple(
+    "You also count what comes after <end>. A caption is over at its first <end>.": tuple(
         scoring(inside=inside, **others)
         for inside in (_everything, _of_longest, _but_later_ends, _to_second_end)
         for others in ({}, {"counted": _right_length})
     ),
-    "Every <end> is left out, and what stands behind the first is counted. A caption is over at "
-    "its first <end>, which counts.": (
+    (
+        "You leave out every <end>, and count what comes after the first. A caption is over at its "
+        "first <end>, which counts."
+    ): (
         scoring(inside=_but_every_end, score=_of_at_least_1),
         scoring(inside=_but_every_end),
     ),
@@ -193,12 +195,14 @@ SCORE_MISTAKES: Mistakes = {
         scoring(inside=_before_end, counted=_right_length),
         scoring(inside=_before_end, score=lambda s: s.total / (s.length + 1) ** s.alpha),
     ),
-    "<end> is left out, of the sum and of the length. Both count it.": (
+    "You leave <end> out of the sum and of the length. It counts in both.": (
         scoring(inside=_before_end, score=_of_at_least_1),
         scoring(inside=_before_end),
     ),
-    "The place of <end> is taken for the length. Places begin with 0, and a caption without <end> "
-    "has all T words.": (
+    (
+        "You take the place of <end> for the length. Places begin at 0, and a caption without "
+        "<end> has all T words."
+    ): (
         scoring(length=_place_of_end),
         scoring(inside=_up_to_place_of_end, length=_place_of_end),
         scoring(length=lambda s: np.maximum(_place_of_end(s), 1)),
@@ -209,29 +213,31 @@ SCORE_MISTAKES: Mistakes = {
         scoring(counted=_without_last_of_unended),
         scoring(counted=_without_last_of_unended, score=_of_at_least_1),
     ),
-    "The length is one too few: the last word counts as well, be it <end> or not.": (
+    "Your length is one too small: the last word counts too, whether it's <end> or not.": (
         scoring(length=lambda s: s.counted.sum(axis=0).astype(s.p.dtype) - 1),
         scoring(length=lambda s: np.maximum(s.counted.sum(axis=0), 2).astype(s.p.dtype) - 1),
     ),
-    "The length leaves <end> out. It counts as a word.": (
+    "Your length leaves out <end>. It counts as a word.": (
         scoring(counted=_before_end),
         scoring(counted=_before_end, score=_of_at_least_1),
     ),
     **said("probabilities-added", scoring(measured=lambda s: s.chosen)),
-    "You turn the score back into a probability. It stays a logarithm.": (
+    "You turn the score back into a probability. Leave it as a logarithm.": (
         scoring(score=lambda s: np.exp(s.total / s.length**s.alpha)),
     ),
-    "You take softmax of p. It holds probabilities already.": (
+    "You take softmax of p. It already holds probabilities.": (
         scoring(chosen=lambda s: _chosen(softmax_over(s.p, 2), s.words)),
     ),
-    "What stands behind <end> becomes 0 before the logarithm, which is not finite there. Mask the "
-    "logarithms.": (scoring(total=lambda s: np.log(s.chosen * s.inside).sum(axis=0)),),
-    "This is made of the probability itself. Take its logarithm before you divide.": (
+    (
+        "You set what comes after <end> to 0 before the logarithm, which isn't finite there. Mask "
+        "the logarithms instead."
+    ): (scoring(total=lambda s: np.log(s.chosen * s.inside).sum(axis=0)),),
+    "You work with the probability itself. Take its logarithm before you divide.": (
         _product,
         lambda p, words, end, alpha: np.exp(caption_scores(p, words, end, 0.0)),
     ),
     **each(
-        "Every caption is divided by {}, or by its power. Each has its own length.",
+        "You divide every caption by {}, or by its power. Each has its own length.",
         {
             "T": (scoring(counted=_everything),),
             "the length of the longest": (scoring(counted=_of_longest),),
@@ -243,20 +249,22 @@ SCORE_MISTAKES: Mistakes = {
             "V": (scoring(length=lambda s: np.full(s.p.shape[1], s.p.shape[2], s.p.dtype)),),
         },
     ),
-    "All captions are cut where the first of the batch ends. Each goes on to its own <end>.": (
+    "You cut all captions where the first of the batch ends. Each goes on to its own <end>.": (
         scoring(inside=_to_first_end_of_all),
         scoring(inside=_to_first_end_of_all, counted=_right_length),
     ),
-    "Captions without <end> count as one word long. They have all T words.": (
+    "You count captions without <end> as one word long. They have all T words.": (
         scoring(inside=_first_word_unless_it_ends),
         scoring(counted=_first_word_unless_it_ends),
     ),
     **said("unsaid-end", _with_final_end(False), _with_final_end(True)),
-    "The length is one too many: count the words up to the first <end>, and with it.": (
+    "Your length is one too large: count the words up to and including the first <end>.": (
         scoring(score=lambda s: s.total / (s.length + 1) ** s.alpha),
     ),
-    "A number is added to the length, as some programs do. Here the power is that of the length "
-    "itself.": (
+    (
+        "You add a number to the length, as some programs do. Here, take the power of the length "
+        "itself."
+    ): (
         scoring(score=lambda s: s.total / ((5 + s.length) / 6) ** s.alpha),
         scoring(score=lambda s: s.total / (5 + s.length) ** s.alpha),
     ),
@@ -274,7 +282,7 @@ SCORE_MISTAKES: Mistakes = {
             "mean over the words": (scoring(score=lambda s: s.total / s.length),),
         },
     ),
-    "You divide twice: a mean is divided by the length already.": (
+    "You divide twice: a mean is already divided by the length.": (
         scoring(score=lambda s: s.total / s.length / s.length**s.alpha),
     ),
     "alpha is an exponent of the length, not a factor.": (
@@ -284,22 +292,22 @@ SCORE_MISTAKES: Mistakes = {
         scoring(score=lambda s: s.total / (s.length * s.alpha + 1)),
         scoring(score=lambda s: s.total / (1 + s.alpha * (s.length - 1))),
     ),
-    "Length and alpha have changed places: alpha is the exponent of the length.": (
+    "You swap length and alpha: alpha is the exponent of the length.": (
         scoring(score=lambda s: s.total / s.alpha**s.length),
         scoring(score=lambda s: s.total / (s.alpha**s.length if s.alpha else 1)),
         scoring(score=_python_exchanged),
     ),
-    "You multiply by the power of the length. That makes long captions worse still.": (
+    "You multiply by the power of the length, so long captions get even lower scores. Divide.": (
         scoring(score=lambda s: s.total * s.length**s.alpha),
     ),
-    "The log probability is raised to a power. The length should be.": (
+    "You raise the log probability to a power. Raise the length.": (
         scoring(score=lambda s: -(np.abs(s.total / s.length) ** s.alpha)),
         scoring(score=lambda s: -(np.abs(s.total) ** s.alpha) / s.length),
     ),
-    "This is the probability of the most probable word at each step, not of the caption's word.": (
+    "This is the probability of the most probable word at each step. Use the caption's own word.": (
         scoring(taken=lambda s: s.p.argmax(axis=2)),
     ),
-    "The probabilities are taken a step late or early. Row t of p belongs to row t of words.": (
+    "You take the probabilities a step late or early. Row t of p belongs to row t of words.": (
         scoring(taken=lambda s: np.roll(s.words, 1, axis=0)),
         scoring(taken=lambda s: np.roll(s.words, -1, axis=0)),
         scoring(chosen=lambda s: _chosen(np.roll(s.p, 1, axis=0), s.words)),
@@ -307,7 +315,7 @@ SCORE_MISTAKES: Mistakes = {
         scoring(chosen=lambda s: _chosen(np.concatenate([s.p[:1], s.p[:-1]]), s.words)),
     ),
     **each(
-        "All captions are scored with the {} of the first. Each has its own.",
+        "You score all captions with the {} of the first. Each has its own.",
         {
             "words": (
                 scoring(taken=lambda s: np.repeat(s.words[:, :1], s.words.shape[1], axis=1)),
@@ -317,7 +325,7 @@ SCORE_MISTAKES: Mistakes = {
             ),
         },
     ),
-    "This logarithm is not the natural one.": (
+    "Your logarithm has another base. Use the natural one.": (
         scoring(measured=lambda s: np.log2(s.chosen)),
         scoring(measured=lambda s: np.log10(s.chosen)),
     ),
@@ -383,7 +391,7 @@ searching = Search
 def beam_search(
     step: Step, state: Any, start: int, end: int, width: int, limit: int
 ) -> tuple[Array, float]:
-    """Return the words of the best caption that is found, filled up with <end>, and its score."""
+    """Return the words of the best caption found, padded with <end>, and its score."""
     return Search()(step, state, start, end, width, limit)
 
 
@@ -406,7 +414,7 @@ def _one_list(
 
 
 def _aside_afterwards(*, shrinks: bool, prefers_ended: bool = False) -> Answer:
-    """Return a search that keeps the best, and then moves those aside that have ended."""
+    """Return a search that keeps the best, and then sets aside those that have ended."""
 
     def answer(
         step: Step, state: Any, start: int, end: int, width: int, limit: int
@@ -425,7 +433,7 @@ def _aside_afterwards(*, shrinks: bool, prefers_ended: bool = False) -> Answer:
 
 
 def _continued(kept: list[Beginning], step: Step, start: int) -> list[Beginning]:
-    """Return every beginning, continued by every word."""
+    """Return every beginning continued by every word."""
     candidates = []
     for one in kept:
         log_p, after = step(one.words[-1] if one.words else start, one.state)
@@ -452,7 +460,7 @@ def _set_aside(
 def _until_enough_have_ended(
     step: Step, state: Any, start: int, end: int, width: int, limit: int
 ) -> tuple[Array, float]:
-    """Set those aside that end, go on with as many others, and stop when a beam of them is full."""
+    """Set aside those that end, go on with as many others, and stop when these fill a beam."""
     kept = [Beginning((), 0.0, state)]
     ended: list[Beginning] = []
     for _ in range(limit):
@@ -476,7 +484,7 @@ def _with_start(
 
 
 def _filled_with(choose: Callable[[int], int]) -> Answer:
-    """Return a search that fills its caption up with another number."""
+    """Return a search that pads its caption with another number."""
 
     def answer(
         step: Step, state: Any, start: int, end: int, width: int, limit: int
@@ -489,7 +497,7 @@ def _filled_with(choose: Callable[[int], int]) -> Answer:
 
 
 def _with_score(change: Callable[[float, int, int], float]) -> Answer:
-    """Return a search that changes the score in the end, by the caption's length and the limit."""
+    """Return a search whose final score is changed by the caption's length and the limit."""
 
     def answer(
         step: Step, state: Any, start: int, end: int, width: int, limit: int
@@ -546,7 +554,7 @@ def _all_kept(
 
 
 def _of_each(candidates: list[Beginning], parents: list[Beginning], count: int) -> list[Beginning]:
-    """Return the best continuations of each beginning, so many of each."""
+    """Return a fixed number of the best continuations of each beginning."""
     chosen: list[Beginning] = []
     for parent in parents:
         own = [one for one in candidates if parent.words in (one.words, one.words[:-1])]
@@ -555,7 +563,7 @@ def _of_each(candidates: list[Beginning], parents: list[Beginning], count: int) 
 
 
 def _moved(move: Move) -> Keep:
-    """Return a part that keeps the best, and mixes up what belongs to them."""
+    """Return a part that keeps the best, but mixes up what belongs to them."""
     return lambda candidates, parents, given: move(
         best(candidates, parents, given), candidates, parents
     )
@@ -571,7 +579,7 @@ def _states_unsorted(
 def _states_by_place(
     kept: list[Beginning], candidates: list[Beginning], parents: list[Beginning]
 ) -> list[Beginning]:
-    """Return the kept ones with the states of the beginnings that stood at their places."""
+    """Return the kept ones with the states of the beginnings that were in their places."""
     after = {one.words[:-1]: one.state for one in candidates}
     states = [after.get(one.words, one.state) for one in parents]
     return [one._replace(state=states[k % len(states)]) for k, one in enumerate(kept)]
@@ -580,7 +588,7 @@ def _states_by_place(
 def _words_by_place(
     kept: list[Beginning], candidates: list[Beginning], parents: list[Beginning]
 ) -> list[Beginning]:
-    """Return the kept ones with their last words behind the beginnings that stood there."""
+    """Return the kept ones, with their last words after the beginnings in their places."""
     length = max(len(one.words) for one in candidates)
     return [
         one._replace(words=(*parents[k % len(parents)].words, one.words[-1]))
@@ -622,7 +630,7 @@ def _rescored(rescore: Callable[[float, int, int], float]) -> Answer:
 
 
 def _ends_again(one: Beginning, t: int, given: Given) -> list[Beginning] | None:
-    """Add to a caption that has ended the log probability of another <end>."""
+    """Add to an ended caption the log probability of another <end>."""
     if not has_ended(one, given):
         return None
     log_p, _ = given.step(given.end, one.state)
@@ -654,56 +662,64 @@ def _other_first(first: Callable[[Given], int]) -> Answer:
 
 
 def _of_width(width: int) -> Answer:
-    """Return a search that keeps this many, whatever it is told."""
+    """Return a search that keeps this many, whatever width it is given."""
     return searching(keep=lambda candidates, parents, given: best_first(candidates)[:width])
 
 
 SINGLE = (
-    "The words are right, and the score is so to six digits. Something is turned into float32 on "
-    "the way. Add the log probabilities up as they come."
+    "The words are right, and the score is right to six digits. Something becomes float32 on the "
+    "way. Add the log probabilities up as they are."
 )
 
 BEAM_MISTAKES: Mistakes = {
-    "This is what greedy search finds. Follow several beginnings side by side. If the first round "
-    "starts from several copies of the empty one, they stay equal.": (
-        searching(keep=lambda candidates, parents, given: best_first(candidates)[:1]),
-    ),
-    "This is what greedy search finds, with words behind <end>. Follow several beginnings side by "
-    "side, and continue none that has ended.": (
+    (
+        "This is what greedy search finds. Follow several beginnings side by side. If the first "
+        "round starts from several copies of the empty one, they stay equal."
+    ): (searching(keep=lambda candidates, parents, given: best_first(candidates)[:1]),),
+    (
+        "This is what greedy search finds, with words after <end>. Follow several beginnings side "
+        "by side, and don't continue any that has ended."
+    ): (
         searching(
             keep=lambda candidates, parents, given: best_first(candidates)[:1], finish=_never
         ),
     ),
-    "The width has no effect: whatever it is, the same number of beginnings goes on, or all.": (
+    (
+        "The width has no effect: whatever it is, the same number of beginnings goes on, or all of "
+        "them."
+    ): (
         *map(_of_width, (2, 3, 4, 5, 6)),
         searching(keep=_all_kept),
     ),
-    "Every beginning keeps its own best continuation, so that none is ever given up. The best of "
-    "all continuations together are kept.": (
+    (
+        "Every beginning keeps its own best continuation, so you never drop one. Keep the best of "
+        "all continuations together."
+    ): (
         searching(
             keep=lambda candidates, parents, given: _of_each(
                 candidates, parents, 1 if parents[0].words else given.width
             )
         ),
     ),
-    "The best are kept of each beginning, so that the beam grows from round to round. Of all "
-    "continuations together only as many as the width go on.": (
+    (
+        "You keep the best of each beginning, so the beam grows from round to round. Of all "
+        "continuations together, keep only as many as the width."
+    ): (
         searching(
             keep=lambda candidates, parents, given: _of_each(candidates, parents, given.width)
         ),
     ),
-    "The candidates are not put in order before the rest is dropped: the first ones found are "
-    "kept.": (
+    "You drop candidates without sorting them, so you keep the first ones found. Sort first.": (
         searching(keep=lambda candidates, parents, given: best_first(candidates[: given.width])),
     ),
-    "The worst candidates are kept, not the best.": (
+    "You keep the worst candidates, not the best.": (
         searching(keep=kept_by(_score)),
         searching(keep=kept_by(_score), choose=lambda kept, given: kept[-1]),
     ),
-    "A caption that has ended is lost in the next round. It stays a candidate, as it is.": (
+    "A caption that has ended gets lost in the next round. Keep it as a candidate, unchanged.": (
         searching(finish=lambda one, t, given: [] if has_ended(one, given) else None),
     ),
-    "Words are added behind <end>. A caption that has ended competes on, as it is.": (
+    "You add words after <end>. A caption that has ended goes on competing, but unchanged.": (
         searching(finish=_never),
     ),
     **said(
@@ -711,17 +727,19 @@ BEAM_MISTAKES: Mistakes = {
         searching(score=_with_probabilities),
         _reported(np.log, score=_with_probabilities),
     ),
-    "Candidates are ranked by their last word alone. What counts is the sum from the start.": (
+    "You rank candidates by their last word alone. Rank them by the sum from the start.": (
         searching(score=lambda before, log_p, word, given: float(log_p[word])),
     ),
-    "Candidates are ranked by the mean over their words, on the way or in the end. Here the sum "
-    "counts.": (
+    (
+        "You rank candidates by the mean over their words, along the way or at the end. Here, use "
+        "the sum."
+    ): (
         searching(choose=lambda kept, given: min(kept, key=_mean)),
         searching(keep=kept_by(_mean)),
         searching(keep=kept_by(_mean), choose=lambda kept, given: max(kept, key=_score)),
     ),
     **each(
-        "The {} of those that are kept is returned. The best has the highest score, whatever its "
+        "You return the {} of those you kept. Return the one with the highest score, whatever its "
         "length.",
         {
             "longest": (
@@ -731,7 +749,7 @@ BEAM_MISTAKES: Mistakes = {
             "shortest": (searching(choose=lambda kept, given: min(kept, key=_length)),),
         },
     ),
-    "The score of a caption that has ended changes in later rounds. It stays what it was.": (
+    "The score of a caption that has ended changes in later rounds. It should stay what it was.": (
         _rescored(lambda score, length, t: score * (length + 1) / length),
         _rescored(lambda score, length, t: score * (t + 1) / t),
         _rescored(lambda score, length, t: score * length / (length + 1)),
@@ -739,62 +757,71 @@ BEAM_MISTAKES: Mistakes = {
         _rescored(lambda score, length, t: 2 * score),
         searching(finish=_ends_again),
     ),
-    "When the best are put in order, what belongs to a beginning does not move with it. Its words, "
-    "its score and its state stay together.": (
+    (
+        "When you sort, the parts of a beginning get separated. Move its words, its score and its "
+        "state together."
+    ): (
         searching(keep=_moved(_states_unsorted)),
         searching(keep=_moved(_states_by_place)),
         searching(keep=_moved(_words_by_place)),
     ),
-    "All beginnings go on from the state of the best one. Each has a state of its own.": (
+    "All beginnings go on from the state of the best one. Each needs its own state.": (
         searching(state_of=lambda one, kept, latest, given: kept[0].state),
     ),
-    "One state runs through all beginnings, so that each goes on from what was read for another. "
-    "Keep with every beginning a state of its own.": (
-        searching(state_of=lambda one, kept, latest, given: latest),
-    ),
-    "All continuations of a beginning append to the same list. Make a new one for each.": (
+    (
+        "One state runs through all beginnings, so each goes on from what was read for another. "
+        "Keep a separate state with every beginning."
+    ): (searching(state_of=lambda one, kept, latest, given: latest),),
+    "All continuations of a beginning append to the same list. Make a new list for each.": (
         _one_list,
     ),
-    "Captions that have ended are set aside and take no place in the beam. Here they stay.": (
+    (
+        "You set ended captions aside, so they take no place in the beam. Here they keep their "
+        "place."
+    ): (
         _set_aside,
         _aside_afterwards(shrinks=False),
         _aside_afterwards(shrinks=False, prefers_ended=True),
         _until_enough_have_ended,
     ),
-    "The place of a caption that has ended is lost for good. It competes in every round, and may "
-    "be pushed out.": (
+    (
+        "An ended caption keeps its place for good. It must compete in every round, and may be "
+        "pushed out."
+    ): (
         _aside_afterwards(shrinks=True),
         _aside_afterwards(shrinks=True, prefers_ended=True),
     ),
-    "The first round keeps every word. The width holds there too.": (
+    "Your first round keeps every word. The width holds there too.": (
         searching(
             keep=lambda candidates, parents, given: best_first(candidates)[
                 : given.width if parents[0].words else None
             ]
         ),
     ),
-    "One beginning more than the width is kept.": (
+    "You keep one beginning more than the width.": (
         searching(
             keep=lambda candidates, parents, given: best_first(candidates)[: given.width + 1]
         ),
     ),
-    "<start> is no word of the caption, and is not returned.": (_with_start,),
+    "You return <start>, which isn't a word of the caption.": (_with_start,),
     **said(
         "state-not-handed-on",
         searching(state_of=lambda one, kept, latest, given: given.state),
     ),
     **said("written-not-read", searching(read=lambda one, given: given.start), it="<start>"),
-    "The search is over as soon as one caption has ended. Others may still end up better.": (
+    "You stop as soon as one caption has ended. Others may still end up better.": (
         searching(over=_any_ended, choose=_only_ended),
         searching(over=_any_ended),
     ),
-    "A caption at the limit is thrown away, or comes behind those that have ended. It counts as it "
-    "is.": (searching(choose=_only_ended),),
-    "You return the last of those that are kept, which is the worst of them.": (
+    (
+        "You discard a caption at the limit, or rank it below those that have ended. It counts as "
+        "it is."
+    ): (searching(choose=_only_ended),),
+    "You return the last of those you kept, which is the worst of them.": (
         searching(choose=lambda kept, given: kept[-1]),
     ),
     **each(
-        "One round too {} as many words as the limit says, <end> included.",
+        "You run one round too {} as many words as the limit says, <end> included.",
         {
             "few: a caption may have": (
                 searching(over=lambda kept, t, given: t >= given.limit - 1),
@@ -804,7 +831,7 @@ BEAM_MISTAKES: Mistakes = {
             ),
         },
     ),
-    "Behind <end> stands something else. The caption is filled up with end.": (
+    "Something other than end follows <end>. Pad the caption with end.": (
         _filled_with(lambda start: start),
         _filled_with(lambda start: 0),
         _filled_with(lambda start: -1),
@@ -815,31 +842,34 @@ BEAM_MISTAKES: Mistakes = {
         _with_numbers(lambda start, end, V: (start, 0)),
         _with_numbers(lambda start, end, V: (start, 1)),
     ),
-    "The model does not read the given start: it reads another word first.": (
+    "The model doesn't read the start that you're given: it reads another word first.": (
         _other_first(lambda given: 0),
         _other_first(lambda given: 1),
         _other_first(lambda given: given.end),
     ),
-    "You use neither start nor end, but numbers of your own.": (
+    "You use numbers of your own instead of start and end.": (
         _with_numbers(lambda start, end, V: (0, V - 1)),
         _with_numbers(lambda start, end, V: (0, 1)),
         _with_numbers(lambda start, end, V: (1, 0)),
     ),
-    "The model never reads start, and the first word costs nothing. The first round reads start, "
-    "and the first word has a log probability like any other.": (_every_first_word,),
-    "The score is divided by a number of words. Here it is the sum itself.": (
+    (
+        "The model never reads start, and the first word costs nothing. Read start in the first "
+        "round: the first word has a log probability like any other."
+    ): (_every_first_word,),
+    "You divide the score by a number of words. Here it's the sum itself.": (
         _with_score(lambda score, length, limit: score / length),
         _with_score(lambda score, length, limit: score / limit),
     ),
     **said("score-sign", _with_score(lambda score, length, limit: -score)),
     **said("unsaid-end", _with_final_end_score),
-    "start is read twice. The first round reads it, from the state that is given.": (
-        _start_read_twice,
-    ),
-    "The score is 1 too high: the sum starts at 1. Begin with 0, the logarithm of 1.": (
+    (
+        "The model reads start twice. Let only the first round read it, from the state that you're "
+        "given."
+    ): (_start_read_twice,),
+    "The score is 1 too high because your sum starts at 1. Start at 0, the logarithm of 1.": (
         _reported(lambda score: score + 1),
     ),
-    "The words are right, and the score is a probability. Return its logarithm.": (
+    "The words are right, but your score is a probability. Return its logarithm.": (
         _reported(np.exp),
     ),
     **said(
@@ -892,7 +922,7 @@ def _beam_case(K: int, T: int, V: int, start: int, end: int, seed: int = 0) -> C
 
 
 def _rows(step: Step, state: Any, start: int, end: int, width: int, limit: int) -> str:
-    """Return what a reader needs to search by hand: log_p, and what has been read before."""
+    """Return what a reader needs to search by hand: log_p, and what was read before it."""
     rows: dict[tuple[int, ...], Array] = {}
 
     def recording(word: int, read: Any) -> tuple[Array, Any]:
@@ -909,7 +939,7 @@ def _rows(step: Step, state: Any, start: int, end: int, width: int, limit: int) 
 
 
 def _worth(given: dict[str, Any], words: Array) -> float:
-    """Return the sum of the log probabilities of words, to the first <end>."""
+    """Return the sum of the log probabilities of words, up to the first <end>."""
     total, last, state = 0.0, given["start"], given["state"]
     for word in words.tolist():
         log_p, state = given["step"](last, state)
@@ -930,8 +960,9 @@ def _wide_is_no_worse(f: Guarded, rng: np.random.Generator) -> bool:
 
 
 BEAM_PROPERTIES: dict[str, Property] = {
-    "A search that is wide enough to keep everything must find nothing worse than width 1 "
-    "does.": _wide_is_no_worse,
+    (
+        "A search wide enough to keep everything must find nothing worse than width 1 does."
+    ): _wide_is_no_worse,
 }
 
 
@@ -945,11 +976,10 @@ QUESTIONS = (
         name="caption-score",
         points=2,
         hints=(
-            "Each step offers a probability for every word. Only that of the word that the caption "
-            "has there counts.",
-            "A caption is over at its first <end>, which counts. What stands behind it adds "
-            "nothing to the sum and nothing to the length.",
-            "Make a mask of booleans that is true up to and with the first <end>. Sum the "
+            "Each step gives every word a probability. Only that of the caption's own word counts.",
+            "A caption is over at its first <end>, which counts. What comes after it adds nothing "
+            "to the sum and nothing to the length.",
+            "Make a boolean mask that's true up to and including the first <end>. Sum the "
             "logarithms under the mask, count the mask, and divide the sum by the count to the "
             "power of alpha.",
         ),
@@ -971,7 +1001,10 @@ QUESTIONS = (
             mistakes=SCORE_MISTAKES,
             properties=SCORE_PROPERTIES,
             demands=SCORE_DEMANDS,
-            right="Right: the sum of logarithms up to <end>, divided by each caption's own length.",
+            right=(
+                "Right: the sum of logarithms up to <end>, divided by a power of each caption's "
+                "own length."
+            ),
         ),
     ),
     Question(
@@ -979,12 +1012,12 @@ QUESTIONS = (
         points=5,
         hints=(
             "Keep a list of beginnings. Each needs three things: its words, the sum of their log "
-            "probabilities, and the state that belongs to it.",
-            "A round makes a new list: beginnings that have ended as they are, and every other one "
-            "continued by every word. Then sort the list, and drop what is beyond the width.",
-            "Begin with one beginning: no words, the sum 0, the given state. The model reads the "
-            "last word of a beginning, or start if there is none, from that beginning's own state. "
-            "After the last round the first of the sorted list is the answer, ended or not.",
+            "probabilities, and its own state.",
+            "Each round makes a new list: the beginnings that have ended, as they are, and every "
+            "other one continued by every word. Sort it, and drop what's beyond the width.",
+            "Start with one beginning: no words, the sum 0, the given state. From each "
+            "beginning's own state, the model reads its last word, or start if it has none. After "
+            "the last round, the first of the sorted list is the answer, ended or not.",
         ),
         exam=FunctionExam(
             name="beam_search",

@@ -60,7 +60,7 @@ def test_a_file_passes_as_its_arrays_do(made, tmp_path):
 def test_errors_stand_beside_target_and_guessing():
     text = message(changed(right.recall(), readout_bias=np.array([9.0, 0, 0, 0]), loss=2.0))
     assert re.search(
-        r"fresh sequences: 7\d\.\d% wrong. Asked for: at most 5.0% wrong. Guessing: 75.0%", text
+        r"fresh sequences: 7\d\.\d% wrong. Needed: at most 5.0% wrong. Guessing: 75.0%", text
     )
     text = message(drawn())
     assert "at most mean squared error 0.0050. Guessing: mean squared error 0.1667." in text
@@ -74,20 +74,23 @@ def test_errors_stand_beside_target_and_guessing():
         (drawn(loss=40.0), "40, is far above that of guessing, 0.17: the learning rate is too l"),
         (drawn("recall", loss=30), "30, is far above that of guessing, 1.4: the learning rate"),
         (changed(right.adding(), readout_weight=np.zeros((1, 1)), loss=9), "learning rate is too"),
-        (drawn(loss=0.01), "other steps counted, another length, other targets"),
+        (drawn(loss=0.01), "counts other steps, or uses another length or other targets"),
         (drawn(loss=1e-4), "The training loss you report, 0.0001, is too small"),
-        (drawn("recall", loss=0.01), "knows the sequences it was trained on by heart"),
-        (in_order(right.adding(), (0, 1, 3, 2)), "stand in the order i, f, o, g: read so"),
-        (in_order(right.temporal_order(), (1, 0, 2, 3)), "stand in the order f, i, g, o: read so"),
+        (drawn("recall", loss=0.01), "has learned its training sequences by heart"),
+        (in_order(right.adding(), (0, 1, 3, 2)), "come in the order i, f, o, g: read that way"),
+        (
+            in_order(right.temporal_order(), (1, 0, 2, 3)),
+            "come in the order f, i, g, o: read that way",
+        ),
         (changed(right.adding(), bias=2 * right.adding()["bias"]), "Your bias counts twice"),
-        (changed(forgetful(), loss=0.02), "half as long it is good enough"),
-        (changed(forgetful(0.985), loss=0.04), "has learned something, and not enough"),
+        (changed(forgetful(), loss=0.02), "half as long it's good enough"),
+        (changed(forgetful(0.985), loss=0.04), "has learned something, but not enough"),
         (
             changed(right.adding(), readout_bias=np.array([0.2]), loss=0.04),
-            "has learned something, and not enough",
+            "has learned something, but not enough",
         ),
-        (changed(right.adding(), loss=np.ones(3)), r"as loss one number, got shape \(3,\)"),
-        (changed(right.adding(), bias="text"), "as bias an array of real numbers, got str"),
+        (changed(right.adding(), loss=np.ones(3)), r"loss to be one number, got shape \(3,\)"),
+        (changed(right.adding(), bias="text"), "bias to be an array of real numbers, got str"),
         (changed(right.adding(), bias=np.ones(5)), r"Expected bias of shape \(4,\), got \(5,\)"),
         (
             changed(right.adding(), weight_ih=np.ones((4, 9))),
@@ -105,7 +108,7 @@ def test_what_is_wrong_is_said(answer, sentence):
 
 def test_the_first_level_asks_for_less():
     made = changed(right.adding(), readout_bias=np.array([0.2]))
-    assert "Asked for: at most mean squared error 0.1000" in message(made, "start", passed=True)
+    assert "Needed: at most mean squared error 0.1000" in message(made, "start", passed=True)
 
 
 def test_files_that_hold_no_plain_arrays(tmp_path):
@@ -134,4 +137,4 @@ def test_a_fixed_set_learned_by_heart_is_found_out():
     assert losses[-1] < 0.05
     arrays = (*model.recurrent.params[0].arrays(), model.readout.weight, model.readout.bias)
     made = dict(zip(networks.ARRAYS, arrays, strict=True), task="recall", loss=losses[-1])
-    assert "knows the sequences it was trained on by heart" in message(made)
+    assert "has learned its training sequences by heart" in message(made)

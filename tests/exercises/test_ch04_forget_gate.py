@@ -110,18 +110,18 @@ def with_math(x, h, c, W, U, b):
     [
         (widening, "float32 arguments give a float64 result"),
         (always_float32, "float64 arguments give a float32 result. Something .* always float32"),
-        (only_zeros_in_float32, "wrong values for float32"),
-        (squeezing, "Right for one sequence, N = 1, and wrong for batches"),
-        (reshaping, "Right for one sequence, N = 1, and wrong for batches"),
-        (summing_over_the_batch, "Right for one sequence, N = 1, and wrong for batches"),
+        (only_zeros_in_float32, "but wrong values for float32"),
+        (squeezing, "Right for one sequence, N = 1, but wrong for batches"),
+        (reshaping, "Right for one sequence, N = 1, but wrong for batches"),
+        (summing_over_the_batch, "Right for one sequence, N = 1, but wrong for batches"),
         (losing_an_axis, "The axis of the sequences is lost"),
-        (overflowing, "Right for small arguments. For large ones"),
-        (with_math, "Right for small arguments. For large ones"),
+        (overflowing, "Right for small arguments, but not for large ones"),
+        (with_math, "Right for small arguments, but not for large ones"),
         (overflowing_and_without_bias, "The bias has no effect"),
-        (exchanged_parameters, "Your parameters stand in the order x, h_prev, c_prev, U, W, b"),
-        (sorted_parameters, "Your parameters stand in the order U, W, b, c_prev, h_prev, x"),
+        (exchanged_parameters, "Your parameters are in the order x, h_prev, c_prev, U, W, b"),
+        (sorted_parameters, "Your parameters are in the order U, W, b, c_prev, h_prev, x"),
         (random, "Called twice"),
-        (checking_itself, "lc.check stands inside your function"),
+        (checking_itself, "lc.check is inside your function"),
         (grumpy, "raised Grumpy"),
         (lambda *args: Stubborn(), "got Stubborn"),
         (lambda *args: args[2] * 1j, "an array of dtype complex128"),
@@ -129,8 +129,14 @@ def with_math(x, h, c, W, U, b):
             lambda *args: 0 * args[2],
             "Your result does not depend on x, h_prev, c_prev, W, U, b",
         ),
-        (lambda *args: exercise.solution(*args).round(4), "Close, but more than rounding"),
-        (lambda *args: exercise.solution(*args) * (1 + 1e-5), "Close, but more than rounding"),
+        (
+            lambda *args: exercise.solution(*args).round(4),
+            "Close, but off by more than float64 rounding",
+        ),
+        (
+            lambda *args: exercise.solution(*args) * (1 + 1e-5),
+            "Close, but off by more than float64 rounding",
+        ),
         (raising, r"raised ValueError: .*\nin the line: return x @ W @ np.ones\(7\)"),
         (quitting, "raised SystemExit"),
         (lambda x: x, "Your function takes x. The check calls it with x, h_prev, c_prev"),
@@ -157,7 +163,7 @@ def test_whatever_comes_gets_a_sentence(answer, sentence):
 def test_an_endless_answer_is_stopped(monkeypatch):
     before = signal.getsignal(signal.SIGALRM)
     monkeypatch.setattr("lstm_course.exercises.engine.feedback.SECONDS", 0.2)
-    assert "did not end within 0.2 seconds" in check(endless).message
+    assert "did not finish within 0.2 seconds" in check(endless).message
     assert signal.getsignal(signal.SIGALRM) is before
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
@@ -187,9 +193,9 @@ def rows(a, v=V):
             (np.zeros((6, 3)), LOGIT),
             r"W first, here \(3, 6\), got shape \(6, 3\)",
         ),
-        ((np.zeros((3, 6)), np.zeros(3)), "Wrong at unit 1"),
+        ((np.zeros((3, 6)), np.zeros(3)), "Unit 1 is furthest off"),
         ((rows(-LOGIT), np.zeros(3)), "A sign is wrong"),
-        ((rows(2 * LOGIT), np.zeros(3)), "2 times what it must be"),
+        ((rows(2 * LOGIT), np.zeros(3)), "2 times what it should be"),
         ((rows(np.arctanh(exercise.PUZZLE_F)), np.zeros(3)), "You invert tanh"),
         (lambda: None, "Call it: puzzle"),
         ((np.full((3, 6), np.nan), LOGIT), "finite"),

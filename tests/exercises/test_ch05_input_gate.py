@@ -14,9 +14,9 @@ from lstm_course.exercises.ch05_input_gate import SETTINGS, _but, input_gate
         (SETTINGS[:, [1, 0, 2]], "Your columns are i, f, g"),
         (SETTINGS[:, [2, 0, 1]], "Your columns are g, f, i"),
         (SETTINGS * np.nan, "finite"),
-        (_but(replace=(0, -0.5, 1)), "replace: i = -0.5 is no share"),
-        (_but(add=(1.5, 0.25, 1)), "add: f = 1.5 is no share"),
-        (_but(approach=(0.5, 0.25, 2)), "approach: g = 2, and a candidate"),
+        (_but(replace=(0, -0.5, 1)), "replace: i = -0.5 isn't a share"),
+        (_but(add=(1.5, 0.25, 1)), "add: f = 1.5 isn't a share"),
+        (_but(approach=(0.5, 0.25, 2)), "approach: g = 2, but a candidate"),
         (
             _but(keep=(0.5, 0, 0), add=(0, 1, 0.5)),
             "Right: erase, replace, approach. Wrong: keep, add",
@@ -48,7 +48,7 @@ def test_two_mistakes_are_told_apart():
 
     message = lc.check("input-gate", answer).message
     assert "In i: The bias has no effect." in message
-    assert "In g: The candidate is squashed by a sigmoid." in message
+    assert "In g: You squash the candidate with a sigmoid" in message
 
 
 def test_a_sentence_on_both_results_is_not_said_of_one():
@@ -56,7 +56,7 @@ def test_a_sentence_on_both_results_is_not_said_of_one():
         both = np.hstack([x, h])
         return lc.sigmoid(both @ W_g.T + b_g), 3 * np.tanh(both @ W_i.T + b_i)
 
-    assert "changed places" not in lc.check("input-gate", answer).message
+    assert "swap" not in lc.check("input-gate", answer).message
 
 
 def test_two_results_may_come_stacked():

@@ -31,11 +31,11 @@ def walk(enters):
 @pytest.mark.parametrize(
     ("enters", "said"),
     [
-        (lambda own_h, own_c, dh, dc: (own_h, own_c + dc), "dh is not handed on"),
-        (lambda own_h, own_c, dh, dc: (own_h + dh, own_c), "dc is not handed on"),
-        (lambda own_h, own_c, dh, dc: (own_h, own_c), "Neither dh nor dc is handed on"),
+        (lambda own_h, own_c, dh, dc: (own_h, own_c + dc), "You don't hand dh on"),
+        (lambda own_h, own_c, dh, dc: (own_h + dh, own_c), "You don't hand dc on"),
+        (lambda own_h, own_c, dh, dc: (own_h, own_c), "You hand on neither dh nor dc"),
         (lambda own_h, own_c, dh, dc: (own_h + dh, dc), "dcs has no effect"),
-        (lambda own_h, own_c, dh, dc: (dh, own_c + dc), "dhs is never added"),
+        (lambda own_h, own_c, dh, dc: (dh, own_c + dc), "you never add dhs"),
         (lambda own_h, own_c, dh, dc: (own_h + own_c + dh, dc), "it belongs to dc"),
     ],
 )
@@ -101,5 +101,5 @@ def test_truncated_allows_the_package_s_walk_and_names_its_slips():
         return answer
 
     assert lc.check("truncated", chunks(lambda k: 0, True)).passed
-    assert refused("truncated", chunks(lambda k: k, True)) == "The first chunk is left out."
+    assert refused("truncated", chunks(lambda k: k, True)) == "You leave out the first chunk."
     assert "starts from states of 0" in refused("truncated", chunks(lambda k: 0, False))

@@ -45,6 +45,6 @@ def reach(row, cut):
 def test_slips_in_the_reach_are_named():
     assert lc.check("vanishing", reach(-1, lambda W, U, b: (W, 0 * U, b))).passed
     assert "first row of dhs" in refused("vanishing", reach(0, lambda W, U, b: (W, 0 * U, b)))
-    assert "W is taken as 0 too" in refused(
+    assert "you set W to 0 as well" in refused(
         "vanishing", reach(-1, lambda W, U, b: (0 * W, 0 * U, b))
     )

@@ -39,8 +39,8 @@ def test_one_call_for_all_steps_is_out_of_the_loop(part):
 @pytest.mark.parametrize(
     ("part", "said"),
     [
-        (lambda xs, v, W, W_v: [x @ W.T + v @ W_v.T for x in xs], "inputs are still multiplied"),
-        (lambda xs, v, W, W_v: [a + v @ W_v.T for a in xs @ W.T], "v is multiplied at every step"),
+        (lambda xs, v, W, W_v: [x @ W.T + v @ W_v.T for x in xs], "you still multiply the inputs"),
+        (lambda xs, v, W, W_v: [a + v @ W_v.T for a in xs @ W.T], "you multiply v at every step"),
         (lambda xs, v, W, W_v: xs @ W.T, "v has no effect"),
     ],
 )

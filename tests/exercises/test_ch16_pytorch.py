@@ -112,7 +112,7 @@ def test_a_frozen_bias_of_zeros_is_right(name):
         ("to-pytorch", of_another_shape, r"weight_ih_l0 of shape \(4H, D\), here"),
         ("to-pytorch", changing, "changes b in place"),
         ("to-pytorch", nan, r"Wrong: bias_ih_l0 \+ bias_hh_l0"),
-        ("to-pytorch", without_a_bias, "^The module has lost bias_hh_l0, and cannot run without"),
+        ("to-pytorch", without_a_bias, "^The module has lost bias_hh_l0, and can't run without"),
         ("to-pytorch", by_assigning_slices, "^One slice is there twice"),
         ("to-pytorch", to_interop, "they come from lc.interop.to_pytorch"),
         ("from-pytorch", from_interop, "they come from lc.interop.from_pytorch"),
@@ -127,7 +127,7 @@ def test_a_frozen_bias_of_zeros_is_right(name):
         (
             "from-pytorch",
             lambda lstm: [a.T for a in exercise.from_pytorch(lstm)],
-            r"axes exchanged: yours is \(D, 4H\)",
+            r"axes are swapped: got \(D, 4H\)",
         ),
         ("from-pytorch", lambda lstm: exercise.from_pytorch(lstm)[::-1], "in the order b, U, W"),
         ("from-pytorch", lambda lstm: (a for a in exercise.from_pytorch(lstm)), "got generator"),

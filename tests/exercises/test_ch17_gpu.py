@@ -38,7 +38,7 @@ def kernel(body, signature="a, stride, c, h, units, H, BLOCK: tl.constexpr"):
         (gpu.with_lines((LOAD_C, "before = c + unit")), "raised"),
         (gpu.with_lines((": tl.constexpr", "")), "raised"),
         (gpu.with_lines(("a, stride, c, h", "a, c, h")), "calls it with a, stride, c, h"),
-        (gpu.with_lines(("a, stride, c, h", "a, c, h, stride")), "stand in the order a, c, h"),
+        (gpu.with_lines(("a, stride, c, h", "a, c, h, stride")), "are in the order a, c, h"),
         (gpu.with_lines((gpu.TANH_C, "m = o * (state - state) / 0.0")), "h is not a finite number"),
         (
             gpu.with_lines(
@@ -59,7 +59,7 @@ def kernel(body, signature="a, stride, c, h, units, H, BLOCK: tl.constexpr"):
         ),
         (
             gpu.with_lines(("unit < units", "(unit < units) & (unit % 2 == 0)")),
-            "Some units are never written",
+            "You never write some units",
         ),
         (
             gpu.with_lines((gpu.TANH_C, "m = 2 * o")),
@@ -68,7 +68,7 @@ def kernel(body, signature="a, stride, c, h, units, H, BLOCK: tl.constexpr"):
         (gpu.with_lines((f"g = {gpu.TANH}", TANH_THAT_OVERFLOWS)), "yours overflow"),
         (gpu.with_lines(('"fuse"', '"another"')), "could not be run on its own"),
         (gpu.with_lines(("import triton\n", "import nothing_of_that_name\n")), "No module named"),
-        (lambda a: a, "is no kernel yet"),
+        (lambda a: a, "isn't a kernel yet"),
         (3, "Expected your kernel cell_kernel itself, got int"),
     ],
 )
@@ -134,7 +134,7 @@ def test_a_kernel_that_never_ends_is_stopped(monkeypatch):
     assert lc.check("fuse", gpu.Source(gpu.KERNEL)).passed  # the process has started
     monkeypatch.setattr(kernels, "SECONDS", 0.5)
     endless = kernel("while True:\n        unit = 1")
-    assert lc.check("fuse", endless).message == "Your kernel did not end within 0.5 seconds."
+    assert lc.check("fuse", endless).message == "Your kernel did not finish within 0.5 seconds."
     monkeypatch.undo()
     assert lc.check("fuse", gpu.Source(gpu.KERNEL)).passed
 
@@ -146,7 +146,7 @@ def test_without_triton_a_sentence_says_so(monkeypatch):
     assert feedback.message == kernels.MISSING
 
 
-@pytest.mark.parametrize(("place", "words"), [(0, "into a"), (1, "behind c"), (2, "behind c or h")])
+@pytest.mark.parametrize(("place", "words"), [(0, "into a"), (1, "after c"), (2, "after c or h")])
 def test_a_property_says_where_a_kernel_writes_astray(place, words):
     def astray(*given):
         *states, stray = gpu.solution(*given)

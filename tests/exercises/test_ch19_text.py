@@ -27,7 +27,7 @@ def reads_the_likeliest_and_counts_from_1(step, state, start, draws, temperature
         (reads_the_likeliest_and_counts_from_1, ("In p: The model reads the likeliest",)),
         (
             writing(shown=lambda z, T: tempered(z, T) + 1e-3),
-            ("each step must sum to 1", "Right: words. Wrong: p."),
+            ("At each step the probabilities must sum to 1", "Right: words. Wrong: p."),
         ),
         (
             writing(choose=lambda p, u: 0 if 0.5 < u < 0.9 else draw(p, u)),
@@ -76,7 +76,9 @@ def test_a_state_that_the_start_has_changed_is_not_thrown_away():
             scores, now = step(words[-1], now)
         return np.array(words), np.array(rows)
 
-    assert lc.check("sample", anew).message.startswith("The model has read the start, and writes")
+    assert lc.check("sample", anew).message.startswith(
+        "The model has read the start, but it writes"
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 import lstm_course as lc
 from lstm_course.exercises.ch20_agreement import number_unit, switch_off
 
-GATES = "The gates' bias is as it was: what the unit adds"
-READOUT = "The read-out's bias is as it was: what the unit adds"
+GATES = "The gates' bias hasn't changed. Add what the unit"
+READOUT = "The read-out's bias hasn't changed. Add what the unit"
 
 
 def squared_and_largest(*given):
@@ -49,15 +49,20 @@ def own_rows_kept(U, b, V, d, unit, value):
     [
         ("number-unit", squared_and_largest, ("In r: This is the square", "In unit: You take the")),
         ("number-unit", lambda *given: number_unit(*given)[::-1], ("in the order unit, r",)),
-        ("switch-off", all_cut, ("In U: U is 0 as a whole", f"In b: {GATES}", f"In d: {READOUT}")),
+        ("switch-off", all_cut, ("In U: U is all 0", f"In b: {GATES}", f"In d: {READOUT}")),
         ("switch-off", other_columns_cut_too, ("Wrong: U, d.", f"In d: {READOUT}")),
         ("number-unit", positive_of_all_steps, ("None of your r is ever negative",)),
         ("switch-off", row_of_the_readout, ("Right: U, b. Wrong: V, d", f"In d: {READOUT}")),
-        ("switch-off", own_rows_kept, ("The unit hears itself too",)),
+        ("switch-off", own_rows_kept, ("The unit reads itself too",)),
         (
             "switch-off",
             unchanged,
-            ("In U: U is as it was", f"In b: {GATES}", "In V: V is as it was", f"In d: {READOUT}"),
+            (
+                "In U: U hasn't changed",
+                f"In b: {GATES}",
+                "In V: V hasn't changed",
+                f"In d: {READOUT}",
+            ),
         ),
     ],
 )
@@ -159,20 +164,23 @@ SAME_STEPS = "You take the same steps of all sentences"
         (lambda *given: (number_unit(*given)[0], by_steps(*given)[1]), "You choose the unit by av"),
         (answer(slope), "This is the slope"),
         (answer(without_root), "The root is missing"),
-        (answer(signs_uncentred), "The means are not taken off"),
-        (steps(lambda t, f, s: (t >= f) & (t <= s + 1)), "The step behind the last counts too"),
+        (answer(signs_uncentred), "You don't subtract the means"),
+        (
+            steps(lambda t, f, s: (t >= f) & (t <= s + 1)),
+            "You also count the step after the last one",
+        ),
         (steps(lambda t, f, s: (t >= f) & (t <= f + s)), NUMBER_OF_STEPS),
         (steps(lambda t, f, s: (t >= f) & (t < f + s)), NUMBER_OF_STEPS),
         (steps(lambda t, f, s: (t > f) & (t < s)), NEITHER),
         (sliced(1, 0), NEITHER),
-        (steps(lambda t, f, s: (t > f) & (t <= s + 1)), "All steps are taken one too late"),
-        (sliced(1, 2), "All steps are taken one too late"),
-        (sliced(-1, 0), "All steps are taken one too early"),
+        (steps(lambda t, f, s: (t > f) & (t <= s + 1)), "You take all steps one too late"),
+        (sliced(1, 2), "You take all steps one too late"),
+        (sliced(-1, 0), "You take all steps one too early"),
         (sliced(0, 0), "The last step of each sentence is missing"),
         (sliced(1, 1), "The first step of each sentence is missing"),
         (one_range(np.min, np.max), SAME_STEPS),
         (one_range(lambda first: first[0], lambda last: last[0]), SAME_STEPS),
-        (masked, "States outside are set to 0"),
+        (masked, "You set the states outside to 0"),
     ],
 )
 def test_a_mistake_is_named_however_it_is_written(wrong, sentence):
@@ -181,7 +189,7 @@ def test_a_mistake_is_named_however_it_is_written(wrong, sentence):
 
 def test_a_unit_is_held_against_the_r_of_the_answer():
     last = lc.check("number-unit", lambda *given: (number_unit(*given)[0], given[0].shape[2] - 1))
-    assert last.message.startswith("The unit is not the one whose r, in your own answer")
+    assert last.message.startswith("The unit isn't the one whose r, in your own answer")
     assert "Right: r. Wrong: unit." in last.message
 
 
@@ -192,7 +200,7 @@ def about_one_mean(x, y):
 
 def test_a_unit_that_follows_from_a_wrong_r_gets_no_cause_of_its_own():
     message = lc.check("number-unit", answer(about_one_mean)).message
-    assert message.startswith("The mean that you take off is that of all units")
+    assert message.startswith("You subtract the mean of all units")
     nearly = answer(lambda x, y: about_one_mean(x, y) + 0.01)
     assert "In unit" not in lc.check("number-unit", nearly).message
 

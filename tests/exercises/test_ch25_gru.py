@@ -91,11 +91,11 @@ def behind(a, u, r, h, U, b):
     ("answer", "said"),
     [
         (step_with(lambda a, u, r, h, U, b: a + (r * h) @ U + b), "That is the GRU as it was"),
-        (step_with(lambda a, u, r, h, U, b: a + r * (h @ U) + b), "stands outside. That bias is"),
+        (step_with(lambda a, u, r, h, U, b: a + r * (h @ U) + b), "outside. Scale that bias too"),
         (step_with(lambda a, u, r, h, U, b: r * (a + u)), "What comes from x passes it by"),
         (step_with(behind, "zrn"), "Keras and ONNX have z, r, n"),
         (step_with(behind, "nrz"), "You take the slices in the order n, r, z."),
-        (step_with(behind, new=lambda z, n, h: z * n + (1 - z) * h), "z and 1 - z have changed"),
+        (step_with(behind, new=lambda z, n, h: z * n + (1 - z) * h), "You swap z and 1 - z"),
         (step_with(behind, new=lambda z, n, h: n + z * (n - h)), "not away from it"),
     ],
 )
@@ -110,7 +110,7 @@ def test_two_mistakes_in_a_step_are_named_both():
         step_with(lambda a, u, r, h, U, b: a + u, new=lambda z, n, h: z * n + (1 - z) * h),
     )
     assert "The reset gate has no effect" in message
-    assert "z and 1 - z have changed places" in message
+    assert "You swap z and 1 - z" in message
 
 
 def back_with(r=None, direct=1, biases="xh", sign=1):
@@ -136,9 +136,9 @@ def back_with(r=None, direct=1, biases="xh", sign=1):
     [
         (back_with(r=1), "The reset gate is missing on the way back from the candidate"),
         (back_with(direct=0), "The direct way to dh_prev is missing"),
-        (back_with(biases="xx"), "The gradient of b_hh is taken to be that of b_ih."),
-        (back_with(biases="hh"), "The gradient of b_ih is taken to be that of b_hh."),
-        (back_with(biases="hx"), "Your results stand in the order"),
+        (back_with(biases="xx"), "You use the gradient of b_ih for b_hh too."),
+        (back_with(biases="hh"), "You use the gradient of b_hh for b_ih too."),
+        (back_with(biases="hx"), "Your results come in the order"),
         (back_with(sign=-1), "the difference is h_prev - n"),
     ],
 )

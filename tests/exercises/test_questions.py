@@ -143,7 +143,7 @@ def test_functions_that_cannot_be_called_so(name):
     assert f"takes {', '.join(names)}, more" in refused(name, more)
     if len(names) > 1:
         backward = eval(f"lambda {', '.join(reversed(names))}: 0")
-        assert f"stand in the order {', '.join(reversed(names))}" in refused(name, backward)
+        assert f"are in the order {', '.join(reversed(names))}" in refused(name, backward)
 
 
 @EACH_FUNCTION
@@ -193,8 +193,11 @@ def cast(result, dtype):
 
 @EACH_FUNCTION
 def test_float32_and_float64_are_told_apart(name):
-    assert "float32" in refused(name, lambda *args: cast(RIGHT[name][0](*args), np.float32))
     exam = QUESTIONS[name].exam
+    results = expect(exam.solution, exam.returns, exam.cases[-1].arguments)
+    if not any(part.expected.dtype.kind == "f" for part in results):
+        return  # a code may be a whole number of any kind
+    assert "float32" in refused(name, lambda *args: cast(RIGHT[name][0](*args), np.float32))
     arguments = {k: _cast(value, np.float32) for k, value in exam.cases[-1].arguments.items()}
     parts = expect(exam.solution, exam.returns, arguments)
     if not any(part.expected.dtype == np.float32 for part in parts):
@@ -231,7 +234,7 @@ def test_an_endless_function_is_stopped(name, monkeypatch):
 
     before = signal.getsignal(signal.SIGALRM)
     monkeypatch.setattr("lstm_course.exercises.engine.feedback.SECONDS", 0.1)
-    assert refused(name, endless) == "Your function did not end within 0.1 seconds."
+    assert refused(name, endless) == "Your function did not finish within 0.1 seconds."
     assert signal.getsignal(signal.SIGALRM) is before
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 

@@ -1,1 +1,1 @@
-"""What runs and diagnoses answers. The questions themselves stand beside this folder."""
+"""What runs and diagnoses answers. The question banks are in the folder above."""

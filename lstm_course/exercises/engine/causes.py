@@ -1,4 +1,4 @@
-"""Why a result is not a finite number: what NumPy warned of first, and in which line."""
+"""Why a result is not a finite number: what NumPy first warned of, and in which line."""
 
 import linecache
 import re
@@ -8,17 +8,17 @@ from warnings import WarningMessage
 from lstm_course.exercises.engine.feedback import CHECKS
 
 CAUSES = {
-    r"divide by zero .* log": "the logarithm of 0 is taken",
-    r"invalid value .* log": "the logarithm of a negative number is taken",
-    r"divide by zero .* (divide|reciprocal|power)": "a number is divided by 0",
-    r"invalid value .* divide": "0 is divided by 0, or infinity by infinity",
-    r"invalid value .* (subtract|add)": "infinity is taken from infinity",
-    r"invalid value .* multiply": "0 is multiplied by infinity",
-    r"invalid value .* sqrt": "the root of a negative number is taken",
-    r"invalid value .* arctanh": "arctanh is taken of a number beyond -1 or 1",
-    r"divide by zero .* arctanh": "arctanh is taken of -1 or 1, where it is infinite",
-    r"overflow .* (exp|exp2|expm1|sinh|cosh)\b": "an exponential grows out of range",
-    r"overflow .*": "a number grows out of range",
+    r"divide by zero .* log": "the logarithm of 0",
+    r"invalid value .* log": "the logarithm of a negative number",
+    r"divide by zero .* (divide|reciprocal|power)": "a division by 0",
+    r"invalid value .* divide": "0 divided by 0, or infinity by infinity",
+    r"invalid value .* (subtract|add)": "infinity minus infinity",
+    r"invalid value .* multiply": "0 times infinity",
+    r"invalid value .* sqrt": "the square root of a negative number",
+    r"invalid value .* arctanh": "arctanh of a number beyond -1 or 1",
+    r"divide by zero .* arctanh": "arctanh of -1 or 1, where it's infinite",
+    r"overflow .* (exp|exp2|expm1|sinh|cosh)\b": "an exponential that overflows",
+    r"overflow .*": "a number that overflows",
 }
 
 
@@ -31,7 +31,7 @@ def cause_of(warned: list[WarningMessage]) -> str:
     >>> from lstm_course.exercises.engine.feedback import call
     >>> _, warned = call(lambda p: np.log(p), {"p": np.zeros(1)})
     >>> cause_of(warned).partition(",")[0]
-    'the logarithm of 0 is taken'
+    'the logarithm of 0'
     """
     if not warned:
         return ""

@@ -1,4 +1,4 @@
-"""Where an answer is wrong whose mistake is not a known one."""
+"""Where an answer is wrong, if its mistake isn't a known one."""
 
 import itertools
 import re
@@ -27,19 +27,19 @@ CHANGES: tuple[Callable[[Any], Any], ...] = (
     lambda x: 0.5 * x,
     lambda x: -x,
     lambda x: 100 * x,
-    lambda x: x * np.abs(x),  # a correlation does not change with the scale,
-    lambda x: np.flip(x, 0) if np.ndim(x) else x,  # nor its size with the sign
+    lambda x: x * np.abs(x),  # a correlation doesn't depend on the scale,
+    lambda x: np.flip(x, 0) if np.ndim(x) else x,  # nor its size on the sign
 )
-"""What is done to an argument to see whether a result depends on it."""
+"""What to do to an argument to see whether a result depends on it."""
 
 SLOW = 1.0
-"""Seconds that the cases may take; with a slower answer nothing further is tried."""
+"""Seconds that the cases may take. If an answer is slower, nothing further is tried."""
 
 Try = Callable[[Answer, Case], Trial]
 
 ONE_ONLY = {
-    "N": "Right for one sequence, N = 1, and wrong for batches.",
-    "T": "Right for one step, T = 1, and wrong for longer sequences.",
+    "N": "Right for one sequence, N = 1, but wrong for batches.",
+    "T": "Right for one step, T = 1, but wrong for longer sequences.",
 }
 
 
@@ -52,16 +52,16 @@ def describe(
 ) -> str:
     """Say where an answer fails, from the plainest cause to the smallest input it fails on.
 
-    `explained` holds the sentences for wrong results whose mistake is known, `broken` those of
-    properties that do not hold.
+    `explained` holds the sentences for wrong results whose mistake is known, `broken` the sentences
+    of properties that don't hold.
     """
     failing = [trial for trial in trials if trial.wrong()]
     if all(trial.case.large for trial in failing) and overflows(failing[0].got):
-        head = "Right for small arguments. For large ones"
+        head = "Right for small arguments, but not for large ones"
         (got, *_) = failing[0].got
         if isinstance(got, str):
-            return f"{head} that is no longer so: {got}"
-        return f"{head} your result is not a finite number.{_warning(answer, failing[0])}"
+            return f"{head}. {got}"
+        return f"{head}: your result is not a finite number.{_warning(answer, failing[0])}"
     began = time.perf_counter()
     raw = raw_results(answer, trials)
     if time.perf_counter() - began > SLOW:
@@ -102,7 +102,7 @@ def describe(
 
 
 def example(answer: Answer, trials: list[Trial]) -> str:
-    """Show the simplest input on which an answer is wrong, whose mistake is told already."""
+    """Show the simplest input on which an answer is wrong, once its mistake has been named."""
     k = min(k for trial in trials for k in trial.wrong())
     return _example(answer, _simplest(trials, k)[0], False, k)
 
@@ -122,13 +122,13 @@ def _order_of_results(raw: list[list[Array] | None], trials: list[Trial]) -> str
     if order is None:
         return ""
     return (
-        f"Your results stand in the order {', '.join(parts[k].name for k in order)}. "
-        f"The question has {', '.join(part.name for part in parts)}."
+        f"Your results come in the order {', '.join(parts[k].name for k in order)}. "
+        f"The question asks for {', '.join(part.name for part in parts)}."
     )
 
 
 def _exchanged(attempt: Try, answer: Answer, trials: list[Trial]) -> str:
-    """Say which two arguments have to change places for all to be right."""
+    """Say which two arguments have to be swapped for everything to be right."""
     # Those that fail come first, since most pairs are dismissed by them.
     small = sorted((t for t in trials if not t.case.large), key=lambda t: not t.wrong())
     for one, other in itertools.combinations(trials[0].case.arguments, 2):
@@ -139,14 +139,14 @@ def _exchanged(attempt: Try, answer: Answer, trials: list[Trial]) -> str:
             return answer(*given.values())
 
         if small[0].wrong() and not any(attempt(swapped, trial.case).wrong() for trial in small):
-            return f"Your function takes {one} for {other} and {other} for {one}."
+            return f"Your function mixes up {one} and {other}."
     return ""
 
 
 def _one_only(trials: list[Trial]) -> list[str]:
-    """Say of which size 1 is right and more is wrong (where others are more than 1).
+    """Name a size for which 1 is right and more is wrong (while other sizes are more than 1).
 
-    Of several the first is said: the others may have grown with it by chance.
+    If there are several, name the first: the others may have grown with it by chance.
     """
     sentences = []
     for letter in trials[0].case.sizes:
@@ -159,13 +159,13 @@ def _one_only(trials: list[Trial]) -> list[str]:
             and all(t.wrong() for t in larger)
         ):
             sentences.append(
-                ONE_ONLY.get(letter, f"Right for {letter} = 1, and wrong where {letter} is larger.")
+                ONE_ONLY.get(letter, f"Right for {letter} = 1, but wrong when {letter} is larger.")
             )
     return sentences[:1]
 
 
 def _ignored(attempt: Try, answer: Answer, trials: list[Trial], k: int) -> list[str]:
-    """Return the arguments that should change result k and do not."""
+    """Return the arguments that should change result k but don't."""
     usable = [trial for trial in trials if not isinstance(trial.got[k], str)]
     ignored = []
     for name, value in trials[0].case.arguments.items():
@@ -200,7 +200,7 @@ def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _shape_of_mistake(k: int, arrays: list[Array | None], trials: list[Trial]) -> str:
-    """Say whether result k is right but for its slices, the order of its axes, or a factor."""
+    """Say whether result k is right except for its slices, the order of its axes, or a factor."""
     part = trials[0].parts[k]
     whose = part.name or "your result"
     pairs = [
@@ -227,14 +227,14 @@ def _axes(part: Part, whose: str, pairs: Pairs) -> str:
         ):
             yours = ", ".join(letters[axis] for axis in order)
             return (
-                f"The values of {whose} are right and the axes exchanged: "
-                f"yours is ({yours}), expected {part.returned.shape}."
+                f"The values of {whose} are right, but the axes are swapped: "
+                f"got ({yours}), expected {part.returned.shape}."
             )
     for axis, letter in enumerate(letters):
         if all(
             got.shape == want.shape and _equal(np.flip(got, axis), want) for got, want, _ in pairs
         ):
-            return f"The values of {whose} are right, in reverse order along the axis {letter}."
+            return f"The values of {whose} are right, but in reverse order along the axis {letter}."
     return ""
 
 
@@ -253,7 +253,7 @@ def _slices(part: Part, whose: str, pairs: Pairs) -> str:
     order = _matching(len(names), is_expected)
     if order is not None:
         return (
-            f"The slices of {whose} are right and stand in the order "
+            f"The slices of {whose} are right, but they come in the order "
             f"{', '.join(names[k] for k in order)}; expected {', '.join(names)}."
         )
     if len(wrong) == len(names):
@@ -280,31 +280,31 @@ def _factor(whose: str, pairs: Pairs) -> str:
     if np.allclose(factors, -1):
         return f"Only the sign of {whose} is wrong."
     if abs(factors[0]) > 1e-6 and abs(factors[0] - 1) > 1e-6 and np.allclose(factors, factors[0]):
-        return f"In all cases {whose} is {factors[0]:.4g} times what is expected."
+        return f"In every case, {whose} is {factors[0]:.4g} times what's expected."
     for letter in pairs[0][2].sizes:
         sizes = np.array([case.sizes[letter] for _, _, case in pairs], float)
         if np.allclose(factors, sizes):
-            return f"In all cases {whose} is {letter} times what is expected."
+            return f"In every case, {whose} is {letter} times what's expected."
         if np.allclose(factors, 1 / sizes):
-            return f"In all cases {whose} is a share of 1/{letter} of what is expected."
+            return f"In every case, {whose} is 1/{letter} of what's expected."
     return ""
 
 
 def _near(trial: Trial, k: int) -> bool:
-    """Return whether result k is what is expected but for its last digits."""
+    """Return whether result k is what's expected except for its last digits."""
     got, want = trial.got[k], trial.parts[k].expected
     if isinstance(got, str) or not np.allclose(got, want, rtol=2e-3, atol=1e-4):
         return False
-    tiny = np.abs(want) < 1e-9  # in place of 0, nothing is near
+    tiny = np.abs(want) < 1e-9  # where 0 is expected, nothing counts as near
     return bool(close(got, want)[tiny].all())
 
 
 def _simplest(failing: list[Trial], k: int) -> tuple[Trial, bool]:
-    """Return the trial of which to tell that result k is wrong, and whether all are near."""
+    """Return the trial to show for a wrong result k, and whether all such trials are near."""
     failing = [trial for trial in failing if k in trial.wrong()]
     far = [trial for trial in failing if not _near(trial, k)]
     failing = far or failing
-    # A wrong shape or an error is told where sizes differ, a wrong number where it is small.
+    # Show a wrong shape or an error where sizes differ, a wrong number on the smallest case.
     distinct = [trial for trial in failing if len(set(trial.case.sizes.values())) > 1]
     told = [trial for trial in distinct if isinstance(trial.got[k], str)]
     failing.sort(key=lambda trial: (trial.case.large, _size(trial.case)))
@@ -312,7 +312,7 @@ def _simplest(failing: list[Trial], k: int) -> tuple[Trial, bool]:
 
 
 def _example(answer: Answer, trial: Trial, near: bool, k: int) -> str:
-    """Show the input on which result k is wrong, with what came and what is expected."""
+    """Show the input on which result k is wrong, with what came and what was expected."""
     got, want = trial.got[k], trial.parts[k].expected
     if isinstance(got, str):
         return got
@@ -334,14 +334,14 @@ def _example(answer: Answer, trial: Trial, near: bool, k: int) -> str:
         )
     if near:
         text += (
-            "\nClose, but more than rounding does in float64: "
-            "the check allows a relative error of 1e-6."
+            "Close, but off by more than float64 rounding: the check allows a relative error of "
+            "1e-6."
         )
     return text + _given(trial.case)
 
 
 def _warning(answer: Answer, trial: Trial) -> str:
-    """Return what NumPy warns of first on the way to a result, as a sentence, if it warns."""
+    """Return NumPy's first warning on the way to a result as a sentence, if there is one."""
     cause = cause_of(call(answer, trial.case.arguments)[1])
     return f"\nNumPy's first warning on the way: {cause}" if cause else ""
 
@@ -349,7 +349,7 @@ def _warning(answer: Answer, trial: Trial) -> str:
 def _simplified(attempt: Try, answer: Answer, trial: Trial, k: int, near: bool) -> Trial:
     """Return a trial with rounder arguments, zeros where possible, in which result k is wrong.
 
-    Where not all trials are `near`, this one is not near either.
+    Unless all trials are `near`, this one isn't near either.
     """
     for simpler in (np.zeros_like, lambda value: np.round(value, 1) + 0.0):
         for name, value in trial.case.arguments.items():
@@ -368,12 +368,12 @@ def _simplified(attempt: Try, answer: Answer, trial: Trial, k: int, near: bool) 
 
 
 def _extent(array: Array) -> float:
-    """Return the largest size of an entry, and 1 at least."""
+    """Return the largest absolute value of an entry, but at least 1."""
     return float(np.max(np.abs(array), initial=1.0))
 
 
 def _size(case: Case) -> int:
-    """Return how many numbers the arguments are."""
+    """Return how many numbers the arguments hold."""
     return sum(
         sum(map(np.size, value)) if isinstance(value, list) else np.size(value)
         for value in case.arguments.values()
@@ -381,7 +381,7 @@ def _size(case: Case) -> int:
 
 
 def _given(case: Case) -> str:
-    """Return what the case shows, or the arguments themselves, if they are few."""
+    """Return what the case shows, or the arguments themselves if they hold few numbers."""
     if case.shown:
         return f"\n{case.shown}"
     if _size(case) > 24:
@@ -405,7 +405,7 @@ def _equal(one: Array, other: Array) -> bool:
 
 
 def _matching(count: int, is_expected: Callable[[int, int], bool]) -> list[int] | None:
-    """Return which expected thing stands at each place, if all are there and not in order."""
+    """Return which expected thing is at each place, if all are there but out of order."""
     order: list[int] = []
     for got in range(count):
         candidates: Iterator[int] = (

@@ -1,4 +1,4 @@
-"""What a check says, and how it runs a learner's function without being hurt by it."""
+"""What a check says, and how it runs a learner's function without coming to harm."""
 
 import contextlib
 import copy
@@ -21,9 +21,9 @@ REPOSITORY = "https://github.com/lstm-course/lstm-course"
 SECONDS = 10.0
 """How long one call of a learner's function may take."""
 PRINTED = (6, 500)
-"""How many lines and characters are shown of what a learner's function prints."""
+"""How many lines and characters of a learner's printed output are shown."""
 CHECKS = Path(__file__).parent.parent
-"""Where the engine stands, and the questions beside it."""
+"""Where the question banks are, and the engine in a folder of its own."""
 
 
 class WrongAnswer(Exception):
@@ -46,10 +46,10 @@ class Stopped(BaseException):
 class Feedback:
     """The result of a check: points, and a sentence or two.
 
-    `example` is an input on which the answer is wrong, where the message names a mistake;
-    `printed` is what the answer printed when it was called first. `earlier` are the points that an
-    earlier answer has earned, if this one earns none; `note` is a word about what could not be
-    remembered. `others` is the address of other right answers.
+    `example` is an input on which the answer is wrong, if the message names a mistake; `printed` is
+    what the answer printed when it was first called. `earlier` counts the points of an earlier
+    answer, if this one earns none; `note` says what couldn't be remembered. `others` is the address
+    of other right answers.
     """
 
     name: str
@@ -93,9 +93,9 @@ class Feedback:
 
 
 class Exam(ABC):
-    """What a right answer has to do, and the mistakes that are known.
+    """What a right answer has to do, and the known mistakes.
 
-    `mistakes` maps a sentence to the wrong answers to which it is said.
+    `mistakes` maps each sentence to the wrong answers that get it.
     """
 
     mistakes: Mapping[str, tuple[Any, ...]]
@@ -119,9 +119,9 @@ class Question:
     exam: Exam
 
     def check(self, answer: object) -> Feedback:
-        """Examine an answer and say the result."""
+        """Examine an answer and return the feedback."""
         if _running:
-            raise Stopped("lc.check stands inside your function. Move it out, to the left margin.")
+            raise Stopped("lc.check is inside your function. Move it out, to the left margin.")
         global _printed
         _printed = None
         return replace(self._examined(answer), printed=_printed or "")
@@ -141,7 +141,7 @@ class Question:
                 self.name,
                 0,
                 self.points,
-                "The check itself failed, so nothing is said about your answer: "
+                "The check itself failed, so this says nothing about your answer: "
                 f"{type(error).__name__}: {error} ({Path(where.filename).name}, line "
                 f"{where.lineno}). Please report it at {REPOSITORY}.",
             )
@@ -153,8 +153,8 @@ def call(
     """Call a learner's function on copies of the arguments, in silence and within a time limit.
 
     Returns the result, and NumPy's warnings of an overflow, a division by 0 or an invalid value.
-    Raises WrongAnswer if the function raises or changes one of its arguments, Stopped if it does
-    not end, NotAnswered if it returns None or raises NotImplementedError.
+    Raises WrongAnswer if the function raises an error or changes one of its arguments, Stopped if
+    it doesn't finish in time, NotAnswered if it returns None or raises NotImplementedError.
     """
     global _running, _printed
     copies = {name: copy.deepcopy(value) for name, value in arguments.items()}
@@ -177,7 +177,7 @@ def call(
     for name, value in arguments.items():
         if not _same(copies[name], value):
             raise WrongAnswer(
-                f"Your function changes {name} in place, and its caller still needs the old values."
+                f"Your function changes {name} in place, but its caller still needs the old values."
             )
     return result, [one for one in caught if issubclass(one.category, RuntimeWarning)]
 
@@ -195,7 +195,7 @@ def as_array(result: object, shape: tuple[int, ...], meaning: str) -> Array:
         raise WrongAnswer(f"Expected {expected}, got a tuple of {len(result)}.")
     try:
         with quiet(), time_limit("Reading your result"):
-            array = np.array(result)  # a copy, since a function may use its result again
+            array = np.array(result)  # a copy, because a function may use its result again
     except Exception:
         array = np.asarray(None)
     if array.dtype.kind not in "fiu":
@@ -231,29 +231,29 @@ def _same(one: object, other: object) -> bool:
 
 
 def _raised(error: BaseException) -> str:
-    """Return whose error it is, its kind, text and line, none of them trusted."""
+    """Return whose error it is, its kind, text and line, trusting none of them."""
     try:
         text = str(error)[:300]
     except Exception:
         text = ""
     what = type(error).__name__ + (f": {text}" if text else "")
-    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is that of `call`
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first belongs to `call`
     is_own = [CHECKS in Path(frame.filename).parents for frame in frames]
     if frames and all(is_own):
         return (
-            f"The check itself raised {what}, and not a line of yours: either it cannot use what "
-            "your function returns, or it is wrong."
+            f"The check itself raised {what}, not a line of yours: either it can't use what your "
+            "function returns, or it has a bug."
         )
     lines = [frame.line for frame, own in zip(frames, is_own, strict=True) if not own]
     line = f"\nin the line: {lines[0]}" if lines and lines[0] else ""
     if frames and is_own[-1]:
-        return f"A function that yours is given and calls raised {what}{line}"
+        return f"A function that was passed to yours raised {what}{line}"
     return f"Your function raised {what}{line}"
 
 
 @contextlib.contextmanager
 def quiet(out: io.StringIO | None = None) -> Iterator[list[warnings.WarningMessage]]:
-    """Show nothing that the block prints, write it into `out`, and collect its warnings."""
+    """Write what the block prints into `out`, show none of it, and collect its warnings."""
     out = io.StringIO() if out is None else out
     with (
         contextlib.redirect_stdout(out),
@@ -267,7 +267,7 @@ def quiet(out: io.StringIO | None = None) -> Iterator[list[warnings.WarningMessa
 
 @contextlib.contextmanager
 def time_limit(what: str, seconds: float | None = None) -> Iterator[None]:
-    """Raise Stopped if the block does not end in time; `what` begins the sentence."""
+    """Raise Stopped if the block doesn't finish in time; `what` begins the sentence."""
     seconds = seconds or SECONDS
     # An alarm can only be set in the main thread, where notebooks run their cells.
     if (
@@ -278,7 +278,7 @@ def time_limit(what: str, seconds: float | None = None) -> Iterator[None]:
         return
 
     def stop(*_: object) -> None:
-        raise Stopped(f"{what} did not end within {seconds:g} seconds.")
+        raise Stopped(f"{what} did not finish within {seconds:g} seconds.")
 
     before = signal.signal(signal.SIGALRM, stop)
     outer = signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -1,4 +1,4 @@
-"""How a learner's function is examined: by cases, beside the solution, mistakes and properties."""
+"""How a learner's function is examined: by cases, the solution, known mistakes and properties."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class Guarded:
         return call(self.answer, dict(zip(self.names, arguments, strict=True)))[0]
 
     def warns(self, *arguments: Any) -> bool:
-        """Return whether NumPy warns on the way of an overflow or an invalid value.
+        """Return whether NumPy warns of an overflow or an invalid value along the way.
 
         Raises WrongAnswer if the answer silences the warnings.
         """
@@ -45,14 +45,14 @@ class Guarded:
         return bool(warned)
 
 
-OWN = "This is the package's own function. Write one of your own; compare the two if you like."
+OWN = "This is the package's own function. Write your own, then compare the two if you like."
 SILENCED = (
     "The values are right, but your function silences NumPy's warnings, with {}. Take that out: "
-    "the question asks for a way on which there is nothing to warn of."
+    "the question asks for a formula that gives no reason to warn."
 )
 FORBIDDEN = (
-    "The values are right, but they come from {}, which is not allowed here: it does what you are "
-    "to write yourself. Compare the two if you like."
+    "The values are right, but they come from {}, which is not allowed here: it does what you're "
+    "meant to write yourself. Compare the two if you like."
 )
 
 Property = Callable[[Guarded, np.random.Generator], bool]
@@ -60,33 +60,33 @@ Property = Callable[[Guarded, np.random.Generator], bool]
 
 @dataclass(frozen=True)
 class FunctionExam(Exam):
-    """What a function has to do, and the mistakes it may make.
+    """What a function has to do, and the mistakes it may contain.
 
     Parameters
     ----------
     name
         What the question calls the function.
     solution
-        A right answer. Its parameters carry the names that the question gives them.
+        A right answer. Its parameters have the names that the question gives them.
     returns
-        The results, in order: one for a function that returns an array or a number itself, several
-        for a tuple.
+        The results, in order: one if the function returns an array or a number, several if it
+        returns a tuple.
     cases
-        They start with one whose sizes are all equal, where even a transposed matrix gives numbers
-        to compare; the others follow from small to large, and the last is tried in float32 too.
+        The first has equal sizes, so that even a transposed matrix gives numbers to compare; the
+        others go from small to large, and the last is tried in float32 too.
     mistakes
-        A sentence, and the wrong answers that it describes. An answer that agrees with one of them
-        on every case, those included in which it raises an error, has made that mistake.
+        Sentences, each with the wrong answers that it describes. An answer that agrees with one of
+        them on every case, including those that raise an error, has made that mistake.
     right
         What to say to a right answer.
     properties
-        A sentence, and a predicate of the function and a random generator. It is told when the
-        predicate fails and no mistake above fits.
+        Sentences, each with a predicate of the function and a random generator. The sentence is
+        used if the predicate fails and no mistake above fits.
     demands
-        The same, asked only of an answer whose values are right: how it comes to them.
+        The same, but only for answers with the right values: how they arrive at them.
     forbidden
-        Functions or classes of the package that a right answer does not call, directly or through
-        others: those that do what the question asks for. The solution is one without being named.
+        Functions or classes of the package that a right answer must not call, directly or through
+        others, because they do what the question asks for. The solution needn't be listed.
     """
 
     name: str
@@ -111,15 +111,15 @@ class FunctionExam(Exam):
         if is_of_the_package(answer):
             raise WrongAnswer(OWN)
         self._check_parameters(answer)
-        arguments = self.cases[0].arguments  # a stub says on them that it is one
+        arguments = self.cases[0].arguments  # enough for a stub to show that it's one
         parts = expect(self.solution, self.returns, arguments)
         once = attempt(answer, self.returns, parts, arguments)
         trials = [self.trial(answer, case) for case in self.cases]
         if not all(map(agree, trials[0].got, once)):
             raise WrongAnswer(
-                "Called twice with the same arguments, your function gives two different results. "
-                "Does it draw random numbers, keep something from call to call, or read memory of "
-                "np.empty before filling it?"
+                "Called twice with the same arguments, your function gives two different "
+                "results. Does it draw random numbers, keep something from one call to the next, "
+                "or read np.empty before filling it?"
             )
         if any(trial.wrong() for trial in trials):
             raise self._mistake(answer, trials)
@@ -146,8 +146,8 @@ class FunctionExam(Exam):
         names = list(signature.parameters)
         if names != wanted and sorted(names) == sorted(wanted):
             raise WrongAnswer(
-                f"Your parameters stand in the order {', '.join(names)}. "
-                f"The call has {', '.join(wanted)}."
+                f"Your parameters are in the order {', '.join(names)}. "
+                f"The check passes {', '.join(wanted)}."
             )
         try:
             signature.bind(*wanted)
@@ -183,7 +183,7 @@ class FunctionExam(Exam):
                 held = bool(holds(guarded, np.random.default_rng(0)))
             except WrongAnswer:
                 raise
-            except Exception:  # a result that is no array is told elsewhere
+            except Exception:  # a result that isn't an array is reported elsewhere
                 continue
             if not held:
                 raise WrongAnswer(sentence)
@@ -206,13 +206,15 @@ class FunctionExam(Exam):
             trial = self.trial(answer, Case(case.sizes, arguments))
             for part, got in zip(trial.parts, trial.got, strict=True):
                 if isinstance(got, str):
-                    raise WrongAnswer(f"Right for float64 arguments, not for float32 ones.\n{got}")
+                    raise WrongAnswer(
+                        f"Right for float64 arguments, but not for float32 ones.\n{got}"
+                    )
                 name = f" {part.name}" if len(trial.parts) > 1 else ""
                 if part.expected.dtype == dtype != got.dtype:
                     hint = (
-                        "Lists, np.zeros, np.eye and np.array are float64 unless they are told "
-                        "otherwise, and so is a single number of NumPy's, such as np.log(0.5). "
-                        "With NumPy's int64, such as a count, a float32 array becomes float64 too."
+                        "Lists, np.zeros, np.eye and np.array are float64 unless you say "
+                        "otherwise, and so is a single NumPy number such as np.log(0.5). A NumPy "
+                        "int64, such as a count, turns a float32 array into float64 too."
                     )
                     if got.dtype != np.float64:
                         hint = f"Something in your function is always {got.dtype}."
@@ -221,9 +223,10 @@ class FunctionExam(Exam):
                         f"result{name}. {hint}"
                     )
                 if not np.allclose(got, part.expected, rtol=1e-4, atol=1e-5):
-                    self._check_properties(answer, self.demands)  # one may be the cause
+                    of = f" of {part.name}" if name else ""
+                    self._check_properties(answer, self.demands)  # perhaps one of them is the cause
                     raise WrongAnswer(
-                        f"Right for float64 arguments, wrong values{name} for float32 ones."
+                        f"Right for float64 arguments, but wrong values{of} for float32 ones."
                     )
 
 

@@ -1,4 +1,4 @@
-"""Models that write on, and beam searches, each made of parts that wrong answers replace."""
+"""Models that continue a text, and beam searches, made of parts that wrong answers replace."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ def tempered(scores: Array, temperature: float) -> Array:
 
 
 def draw(p: Array, u: float) -> int:
-    """Return the first word whose summed probability is above u."""
+    """Return the first word at which the summed probability is above u."""
     return int(np.searchsorted(np.cumsum(p)[:-1], u, side="right"))
 
 
 @dataclass(frozen=True)
 class Writer:
-    """A model that reads a start and writes on: what it does, each part a function."""
+    """A model that reads a start and continues it, with each part a function."""
 
     read: Callable[[list[int]], list[int]] = lambda start: start
     handed_on: Callable[[bool, Any, Any], Any] = lambda reading, before, after: after
@@ -62,7 +62,7 @@ class Writer:
 
 
 class Beginning(NamedTuple):
-    """A beginning of a caption, as a search keeps it."""
+    """The beginning of a caption, as a search keeps it."""
 
     words: tuple[int, ...]
     score: float
@@ -91,22 +91,22 @@ def has_ended(one: Beginning, given: Given) -> bool:
 
 
 def ended_stays(one: Beginning, t: int, given: Given) -> list[Beginning] | None:
-    """Return what becomes of a beginning in round t if it is not continued."""
+    """Return what becomes of a beginning in round t if it isn't continued."""
     return [one] if has_ended(one, given) else None
 
 
 def own_state(one: Beginning, kept: list[Beginning], latest: Any, given: Given) -> Any:
-    """Return the state from which a beginning is continued."""
+    """Return the state from which to continue a beginning."""
     return one.state
 
 
 def summed(before: float, log_p: Array, word: int, given: Given) -> float:
-    """Return the score of a beginning that is continued by a word."""
+    """Return the score of a beginning once a word has been added."""
     return before + float(log_p[word])
 
 
 def best(candidates: list[Beginning], parents: list[Beginning], given: Given) -> list[Beginning]:
-    """Return the candidates that are kept, the best first."""
+    """Return the candidates to keep, the best first."""
     return best_first(candidates)[: given.width]
 
 
@@ -132,7 +132,7 @@ def filled(words: Sequence[int], end: int, limit: int) -> Array:
 
 @dataclass(frozen=True)
 class Search:
-    """A beam search, each part of it a function of its own."""
+    """A beam search, with each part a function."""
 
     read: Callable[[Beginning, Given], int] = last_word
     finish: Callable[[Beginning, int, Given], list[Beginning] | None] = ended_stays
@@ -145,7 +145,7 @@ class Search:
     def __call__(
         self, step: Step, state: Any, start: int, end: int, width: int, limit: int
     ) -> tuple[Array, float]:
-        """Return the words of the caption that is found, filled up with <end>, and its score."""
+        """Return the words of the caption it finds, filled up with <end>, and its score."""
         given = Given(step, state, start, end, width, limit)
         kept, latest, t = [Beginning((), 0.0, state)], state, 0
         while kept and not self.over(kept, t, given):
@@ -170,7 +170,7 @@ Keep = Callable[[list[Beginning], list[Beginning], Given], list[Beginning]]
 
 
 def kept_by(rank: Callable[[Beginning], float], more: int = 0) -> Keep:
-    """Return a part that keeps the candidates of the lowest rank."""
+    """Return a part that keeps the candidates with the lowest rank."""
     return lambda candidates, parents, given: sorted(candidates, key=rank)[
         : max(0, given.width + more)
     ]

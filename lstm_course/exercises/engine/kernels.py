@@ -1,9 +1,9 @@
 """Triton kernels, examined from their source in Triton's interpreter.
 
-Triton decides where a kernel is defined whether its interpreter runs it, and its own functions are
-defined when it is imported. So kernels are examined in a process that is started with
-TRITON_INTERPRET=1, from their source. It goes on from check to check, and if a kernel hangs or
-reads where there is no memory, that process ends and not the learner's.
+Triton decides when a kernel is defined whether its interpreter will run it, and it defines its own
+functions on import. So kernels are examined from their source, in a process started with
+TRITON_INTERPRET=1. The process lives on from check to check. If a kernel hangs or reads outside any
+memory, that process ends, not the learner's.
 """
 
 import ast
@@ -33,34 +33,34 @@ from lstm_course.exercises.engine.functions import FunctionExam
 from lstm_course.exercises.engine.trials import Case, kind
 
 SECONDS = 60.0
-"""How long one examination may take, the start of the process included."""
+"""How long one examination may take, including the start of the process."""
 GUARD = 1 << 15
-"""How many numbers lie before and behind each array, to see what is written there."""
+"""How many numbers lie before and after each array, to see whether anything is written there."""
 FILE = "<kernel "
 _numbers = itertools.count()
 
 MISSING = (
-    "This check needs PyTorch and Triton, and one of them is not installed here. Triton runs on "
-    "Linux; pip install torch triton brings both."
+    "This check needs PyTorch and Triton, and at least one of them isn't installed here. Triton "
+    "runs on Linux; pip install torch triton installs both."
 )
 NO_KERNEL = (
-    "Your function is no kernel yet: triton.jit has to decorate it, in the line above its def."
+    "Your function isn't a kernel yet: decorate it with triton.jit, in the line above its def."
 )
 CRASHED = (
-    "Your kernel read or wrote where there is no memory: an address is far off, or a load or a "
-    "store has no mask."
+    "Your kernel read or wrote outside any memory: an address is far off, or a load or a store "
+    "has no mask."
 )
 
 
 @dataclass(frozen=True)
 class Source:
-    """A kernel as text, with the check behind it: examined without Triton in this process."""
+    """A kernel as text, followed by its check: examined without Triton in this process."""
 
     text: str
 
 
 class Launched:
-    """A kernel as a function of arrays, which returns what it has stored, and how much astray."""
+    """A kernel as a function of arrays: it returns what was stored, and how much went astray."""
 
     def __init__(self, kernel: Any, remembering: bool = False) -> None:
         self.kernel = kernel
@@ -103,20 +103,20 @@ def _guard(array: Array) -> Array:
 
 
 def _own(error: BaseException) -> BaseException:
-    """Return what a kernel has raised, with the learner's line first."""
+    """Return the error that a kernel raised, with the learner's line first."""
     cause = error
-    while cause.__cause__:  # the interpreter wraps what it meets, once for each function
+    while cause.__cause__:  # the interpreter wraps errors, once per function
         cause = cause.__cause__
     trace = cause.__traceback__
     while trace and not trace.tb_frame.f_code.co_filename.startswith(FILE):
         trace = trace.tb_next
-    if isinstance(cause, NotImplementedError):  # which elsewhere is a stub
+    if isinstance(cause, NotImplementedError):  # elsewhere that means a stub
         cause = RuntimeError(f"the interpreter cannot do this: {cause}")
     return cause.with_traceback(trace)
 
 
 def _meet_walls(kernel: Any, case: Case) -> None:
-    """Launch a kernel on arrays that end where memory ends: what reads beyond them ends here."""
+    """Launch a kernel on arrays that end where memory ends, so that reading beyond them crashes."""
     import torch
 
     a, stride, c, h, units, H, BLOCK = case.arguments.values()
@@ -125,7 +125,7 @@ def _meet_walls(kernel: Any, case: Case) -> None:
 
 
 def _before_a_wall(array: Array) -> Array:
-    """Return a copy, behind which lies a page of memory that nobody may read or write."""
+    """Return a copy followed by a page of memory that nobody may read or write."""
     page = mmap.PAGESIZE
     size = -(-array.nbytes // page) * page
     memory = np.frombuffer(mmap.mmap(-1, size + page), np.uint8)
@@ -136,14 +136,14 @@ def _before_a_wall(array: Array) -> Array:
 
 
 def _kernel_of(text: str, question: str) -> Any:
-    """Run a source and return what it hands to lc.check."""
+    """Run a source and return what it passes to lc.check."""
     import lstm_course
     from lstm_course.exercises import PRELUDE
 
     found: list[Any] = []
     namespace: dict[str, Any] = {"__name__": "__main__"}
     exec(PRELUDE, namespace)
-    file = f"{FILE}{next(_numbers)}>"  # under a name of its own, from which its lines are read
+    file = f"{FILE}{next(_numbers)}>"  # a unique name, under which its lines can be looked up
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     kept = lstm_course.__dict__.get("check")
     lstm_course.__dict__["check"] = lambda name, answer: found.append((name, answer))
@@ -161,7 +161,7 @@ _process: "subprocess.Popen[str] | None" = None
 
 
 def _ask(text: str, bank: str) -> dict[str, Any]:
-    """Have a source examined in the process with the interpreter."""
+    """Have the process with the interpreter examine a source."""
     global _process
     if _process is None or _process.poll() is not None:
         _process = subprocess.Popen(
@@ -185,7 +185,7 @@ def _ask(text: str, bank: str) -> dict[str, Any]:
         requests.flush()
         if not select.select([answers], [], [], SECONDS)[0]:
             _end()
-            raise WrongAnswer(f"Your kernel did not end within {SECONDS:g} seconds.")
+            raise WrongAnswer(f"Your kernel did not finish within {SECONDS:g} seconds.")
         reply: dict[str, Any] = json.loads(answers.readline())
         return reply
     except (OSError, ValueError):
@@ -216,13 +216,13 @@ class KernelExam(Exam):
     Parameters
     ----------
     question
-        The name under which a source hands its kernel to `lc.check`.
+        The name under which a source passes its kernel to `lc.check`.
     bank
-        The module that holds this exam under the name EXAM: the other process imports it there.
+        The module that holds this exam as EXAM, from where the other process imports it.
     launched
-        The exam of a kernel as a function of arrays. Its mistakes are those below.
+        The exam of a kernel as a function of arrays. Its mistakes are the ones below.
     mistakes
-        A sentence, and kernels as `Source`.
+        Sentences, each with wrong kernels as `Source`.
     """
 
     question: str
@@ -248,8 +248,8 @@ class KernelExam(Exam):
         return str(reply["message"])
 
     def serve(self) -> None:
-        """Answer requests in the other process, a line of JSON each, until there are no more."""
-        import torch  # noqa: F401, here, since the time limit of a call would cut its import in two
+        """Answer requests in the other process, one line of JSON each, until there are no more."""
+        import torch  # noqa: F401, here, because a call's time limit would cut the import short
         import triton  # noqa: F401
 
         launched = replace(
@@ -264,13 +264,13 @@ class KernelExam(Exam):
             },
         )
         out = os.fdopen(os.dup(1), "w")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a kernel prints is no answer
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a kernel prints isn't an answer
         for line in sys.stdin:
             out.write(json.dumps(self._examine(json.loads(line), launched)) + "\n")
             out.flush()
 
     def _examine(self, text: str, launched: FunctionExam) -> dict[str, Any]:
-        """Examine a source in this process; return how it ends."""
+        """Examine a source in this process; return the outcome."""
         try:
             kernel = _kernel_of(text, self.question)
             if not hasattr(kernel, "fn"):
@@ -295,12 +295,12 @@ class KernelExam(Exam):
             return source_of_kernel(answer, self.question)
         except (OSError, TypeError, SyntaxError):
             raise WrongAnswer(
-                "Expected a kernel whose source is known. Define it in a cell, or in a file."
+                "Expected a kernel whose source is known. Define it in a cell or in a file."
             ) from None
 
 
 def source_of_kernel(kernel: Any, question: str) -> str:
-    """Return a source that defines a kernel and checks it, with all that it needs."""
+    """Return a source that defines a kernel and checks it, with everything it needs."""
     parts: dict[str, str] = {}
     _define(kernel.fn, parts)
     check = f"lc.check({question!r}, {kernel.fn.__name__})"
@@ -308,7 +308,7 @@ def source_of_kernel(kernel: Any, question: str) -> str:
 
 
 def _define(function: Any, parts: dict[str, str]) -> None:
-    """Add the definition of a kernel to parts, behind the globals that it reads."""
+    """Add the definition of a kernel to parts, after the globals that it reads."""
     node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     if not isinstance(node, ast.FunctionDef):
         raise TypeError

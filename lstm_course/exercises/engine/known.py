@@ -1,4 +1,4 @@
-"""Which of the known mistakes an answer has made: one, one in each result, or two at once."""
+"""Which known mistakes an answer has made: one, one in each result, or two at once."""
 
 import itertools
 import re
@@ -25,7 +25,7 @@ from lstm_course.exercises.engine.trials import (
 )
 
 SECONDS = 1.2
-"""How long two mistakes at once are looked for."""
+"""How long to search for two mistakes at once."""
 TWO = "Two mistakes at once.\nFirst: {}\nThen: {}"
 
 
@@ -33,8 +33,8 @@ TWO = "Two mistakes at once.\nFirst: {}\nThen: {}"
 class Known:
     """The known mistakes of a question, tried on the same cases as an answer.
 
-    A mistake is only told if some trial fails that it explains: with the same numbers, or, where
-    there are none, with the same error.
+    A mistake is only reported if it explains some failing trial: with the same numbers or, if there
+    are none, with the same error.
     """
 
     mistakes: Mapping[str, tuple[Answer, ...]]
@@ -46,7 +46,7 @@ class Known:
         """Return the sentence of the mistake made, or sentences for some of the wrong results."""
         told = self._telling()
         wrong = {k for n in told for k in self.trials[n].wrong()}
-        # Of results that are not finite many mistakes have the same ones.
+        # Many mistakes give the same non-finite results.
         plain = {
             k for n in told for k in self.trials[n].wrong() if _is_finite(self.trials[n].got[k])
         }
@@ -61,7 +61,7 @@ class Known:
         return "", explained
 
     def find_two(self, answer: Answer) -> str:
-        """Return a sentence for two mistakes made at once, the earlier one first, or none."""
+        """Return a sentence for two mistakes at once, the earlier one first, or an empty text."""
         until = time.perf_counter() + SECONDS
         return self._in_another_order(answer, until) or self._composed(until)
 
@@ -71,9 +71,9 @@ class Known:
                 yield sentence, mistake
 
     def _telling(self) -> list[int]:
-        """Return the places of the trials that tell mistakes apart.
+        """Return the places of the trials that can tell mistakes apart.
 
-        A power that overflows hides a second mistake, in the large case alone.
+        In the large case, a power that overflows would hide a second mistake.
         """
         return [
             n
@@ -88,10 +88,10 @@ class Known:
         return self.outcomes[key]
 
     def _same(self, mistake: Answer, told: list[int], wrong: set[int]) -> set[int]:
-        """Return which results a mistake has the same in all trials, numbers in one at least.
+        """Return which results of a mistake agree in all trials, with numbers in at least one.
 
-        It is left at once when it agrees in none of the wrong ones. A whole number, such as a
-        place, is soon the same by chance: it counts if the mistake has all else the same or right.
+        Stop as soon as none of the wrong results agree. A whole number, such as a place, easily
+        agrees by chance: it only counts if everything else agrees too, or is right.
         """
         parts = self.trials[0].parts
         right = set(range(len(parts)))
@@ -109,7 +109,7 @@ class Known:
         }
 
     def _fails_alike(self, mistake: Answer, told: list[int], k: int) -> bool:
-        """Return whether a mistake and an answer have more in common than that both fail."""
+        """Return whether a mistake and an answer fail in the same way, not just both."""
         return any(
             _reason(self.trials[n].got[k]) == _reason(self._outcome(mistake, n)[k])
             for n in told
@@ -117,11 +117,11 @@ class Known:
         )
 
     def _in_another_order(self, answer: Answer, until: float) -> str:
-        """Say that the results stand in another order, and which mistake is made besides."""
+        """Say that the results come in another order, and which mistake was made besides."""
         parts = self.trials[0].parts
         reordered = list(self._reordered(answer))
         if not all(any(trial.wrong() for trial in trials) for _, trials in reordered):
-            return ""  # it is the order alone
+            return ""  # only the order is wrong
         for order, trials in reordered:
             if time.perf_counter() > until:
                 break
@@ -129,13 +129,13 @@ class Known:
             if sentence:
                 return TWO.format(
                     sentence,
-                    f"Your results stand in the order {', '.join(parts[k].name for k in order)}. "
-                    f"The question has {', '.join(part.name for part in parts)}.",
+                    f"Your results come in the order {', '.join(parts[k].name for k in order)}. "
+                    f"The question asks for {', '.join(part.name for part in parts)}.",
                 )
         return ""
 
     def _reordered(self, answer: Answer) -> Iterator[tuple[tuple[int, ...], list[Trial]]]:
-        """Return orders of the results in which all have their shapes, and the trials then."""
+        """Return orders of the results that give all of them their shapes, and the new trials."""
         count = len(self.trials[0].parts)
         raw = raw_results(answer, self.trials)
         if count != len(self.returns) or count == 1 or any(results is None for results in raw):
@@ -154,7 +154,7 @@ class Known:
                 yield order, trials
 
     def _composed(self, until: float) -> str:
-        """Say which two mistakes in different lines make the answer together."""
+        """Say which two mistakes in different lines together make up the answer."""
         told = self._telling()
         failing = [self.trials[n] for n in told if self.trials[n].wrong()]
         for first, second, both in _pairs(self.mistakes):
@@ -167,7 +167,7 @@ class Known:
         return ""
 
     def _may_give(self, both: Lines, trial: Trial) -> bool:
-        """Return whether two mistakes may give this, found out in less time than by a trial."""
+        """Return whether two mistakes may give this result, in less time than a trial takes."""
         try:
             with np.errstate(all="ignore"):
                 result = both(*trial.case.arguments.values())
@@ -176,12 +176,12 @@ class Known:
                     isinstance(got, str) or (one.shape == got.shape and agree(got, one))
                     for got, one in zip(trial.got, arrays, strict=True)
                 )
-        except Exception:  # which two mistakes may well raise
+        except Exception:  # two mistakes may well raise one
             return False
 
 
 def _pairs(mistakes: Mapping[str, tuple[Answer, ...]]) -> Iterator[tuple[str, str, Lines]]:
-    """Return answers in which two mistakes are made in different lines, with their sentences."""
+    """Return answers with two mistakes in different lines, and their sentences."""
     families: dict[tuple[object, ...], list[tuple[str, Lines]]] = {}
     for sentence, answers in mistakes.items():
         for one in answers:
@@ -203,7 +203,7 @@ def _pairs(mistakes: Mapping[str, tuple[Answer, ...]]) -> Iterator[tuple[str, st
 
 
 def _changes(family: list[Lines]) -> list[dict[str, Line]]:
-    """Return the lines that each has for itself: most have the right one under a name."""
+    """Return the lines that each one changes: under any name, most have the right line."""
     names = family[0].names()
     right = {
         name: Counter(id(one.line(name)) for one in family).most_common(1)[0][0] for name in names
@@ -215,7 +215,7 @@ def _changes(family: list[Lines]) -> list[dict[str, Line]]:
 
 
 def _orders(count: int) -> Iterator[tuple[int, ...]]:
-    """Return the orders in which results may stand, of many only those with two exchanged."""
+    """Return possible orders of the results; if there are many, only those with two swapped."""
     if count <= 4:
         yield from itertools.islice(itertools.permutations(range(count)), 1, None)
         return
@@ -226,7 +226,7 @@ def _orders(count: int) -> Iterator[tuple[int, ...]]:
 
 
 def _reason(got: Array | str) -> str:
-    """Return in what a result that is none resembles others, and nothing for numbers."""
+    """Return what an unusable result has in common with others, or nothing for numbers."""
     if not isinstance(got, str):
         return ""
     raised = re.search(r" raised (\w+)", got)

@@ -1,6 +1,6 @@
-"""Answers written line by line: a wrong one is a right one with some of its lines changed."""
+"""Answers written line by line: a wrong one is a right one with some lines changed."""
 
-from __future__ import annotations  # a changed answer is one of its own kind
+from __future__ import annotations  # a changed answer has the same type
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,24 +8,24 @@ from types import SimpleNamespace
 from typing import Any
 
 Line = Callable[[Any], Any]
-"""Computes one thing from `s`, which holds the arguments and what the lines before computed."""
+"""Computes one thing from `s`, which holds the arguments and what earlier lines computed."""
 
 
 @dataclass(frozen=True)
 class Lines:
-    """A function as lines, each under the name of what it computes.
+    """A function as lines, each named after what it computes.
 
     Parameters
     ----------
     arguments
-        The names of what the function is given.
+        The names of its arguments.
     lines
-        Run once, from the first to the last. If there is a loop, one of them is `steps`.
+        Run once, in order. If there's a loop, one of them is `steps`.
     results
-        The names of what the function returns.
+        The names of its results.
     loop
-        Run once for each of the steps, which they find as `s.t`. They find what the last round
-        computed, too.
+        Run once per step, which they find as `s.t`. They also find what the last round
+        computed.
     after
         Run once, after the loop.
 
@@ -61,7 +61,7 @@ class Lines:
         return results if len(results) > 1 else results[0]
 
     def but(self, **changed: Line) -> Lines:
-        """Return the function with other lines under some names, in the loop where it has them."""
+        """Return the function with other lines under some names, in the loop if it has them."""
         parts: dict[str, dict[str, Line]] = {}
         for part in ("loop", "lines", "after"):
             own = getattr(self, part)

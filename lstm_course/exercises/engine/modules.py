@@ -14,14 +14,14 @@ from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.exercises.engine.watching import is_of_the_package
 
 MISSING = (
-    "This check needs PyTorch, which is not installed here. Colab has it; elsewhere "
-    "pip install torch brings it."
+    "This check needs PyTorch, which isn't installed here. Colab has it; elsewhere, run pip "
+    "install torch."
 )
 
 
 @dataclass(frozen=True)
 class Module:
-    """A torch.nn.LSTM of one layer that is made anew for each call of a learner's function."""
+    """A torch.nn.LSTM of one layer, made anew for each call of a learner's function."""
 
     input_size: int
     hidden_size: int
@@ -30,7 +30,7 @@ class Module:
     batch_first: bool = False
 
     def make(self, dtype: str = "float64") -> Any:
-        """Return the module, its parameters drawn from a seed of its sizes."""
+        """Return the module, with parameters drawn from a seed made of its sizes."""
         import torch
 
         settings = vars(self)
@@ -50,10 +50,10 @@ Run = Callable[..., Any]
 
 @dataclass(frozen=True)
 class TorchExam(Exam):
-    """A FunctionExam of functions that take a torch.nn.LSTM first. Imports PyTorch when it checks.
+    """A FunctionExam for functions that take a torch.nn.LSTM first. Imports PyTorch when it checks.
 
-    `run` calls an answer on a Module and the other arguments, and returns arrays. `demands` are
-    asked of an answer whose values are right; `forbidden` is that of a FunctionExam.
+    `run` calls an answer on a Module and the other arguments, and returns arrays. `demands` apply
+    only to answers with the right values; `forbidden` is the same as in a FunctionExam.
     """
 
     name: str
@@ -102,7 +102,7 @@ class TorchExam(Exam):
 
 
 class Ran:
-    """An answer that takes a Module in the place of a torch.nn.LSTM, and gives arrays."""
+    """An answer that takes a Module in place of a torch.nn.LSTM, and returns arrays."""
 
     def __init__(self, run: Run, answer: Answer) -> None:
         self.run, self.answer = run, answer
@@ -117,11 +117,11 @@ class Ran:
 
 
 class Tensor:
-    """Stands for a tensor where an array is meant, and is none."""
+    """Stands in for a tensor where an array is expected."""
 
 
 def arrays_only(result: Any) -> Any:
-    """Return a result with something that is not an array in the place of each tensor."""
+    """Return a result with something that isn't an array in place of each tensor."""
     import torch
 
     if isinstance(result, tuple | list):

@@ -1,4 +1,4 @@
-"""Trained networks that are handed in as weights: read, checked, and tried on fresh sequences."""
+"""Trained networks, handed in as weights: read, checked, and tried on fresh sequences."""
 
 import itertools
 import os
@@ -17,9 +17,9 @@ from lstm_course.exercises.engine.feedback import Exam, NotAnswered, WrongAnswer
 from lstm_course.exercises.engine.trials import kind
 
 STEPS = 40
-"""How long the sequences are."""
+"""The length of the sequences."""
 FRESH = 2000
-"""How many the check draws."""
+"""How many of them the check draws."""
 MOST_UNITS = 128
 MOST_BYTES = 5_000_000
 ARRAYS = ("weight_ih", "weight_hh", "bias", "readout_weight", "readout_bias")
@@ -30,7 +30,7 @@ NAMES = ("task", *ARRAYS, "loss")
 class Task:
     """A task, and the errors of guessing, of a model that has begun to learn, and of a good one.
 
-    The error is the share of wrong answers where there are classes, else the mean squared error.
+    The error is the share of wrong answers if there are classes, otherwise the mean squared error.
     """
 
     draw: Callable[..., Any]
@@ -48,16 +48,16 @@ class Task:
         return float(((outputs - targets) ** 2).mean())
 
     def least_loss(self, error: float) -> float:
-        """Return the smallest loss that goes with an error."""
-        # The right class has at most half of the probability where it is not the answer.
+        """Return the smallest loss that is possible with an error."""
+        # If the right class isn't the answer, it has at most half of the probability.
         return error * np.log(2) if self.classes else error
 
     def loss_of_guessing(self) -> float:
-        """Return the loss of a model that gives every class, or the mean, to all."""
+        """Return the loss of a model that always gives equal probabilities, or the mean."""
         return float(np.log(self.outputs)) if self.classes else self.guessing
 
     def large_loss(self) -> float:
-        """Return a loss that a model does not have at its start, but after steps too large."""
+        """Return a loss that no fresh model has, only one whose steps were too large."""
         return (2 if self.classes else 10) * self.loss_of_guessing()
 
     def says(self, error: float) -> str:
@@ -75,7 +75,7 @@ ONE_OF = ", ".join(TASKS)
 
 @dataclass(frozen=True)
 class Network:
-    """What was handed in: one layer and its read-out, for a task."""
+    """A learner's network: one layer and its read-out, for a task."""
 
     task: Task
     params: LSTMParams
@@ -84,7 +84,7 @@ class Network:
     loss: float
 
     def error(self, T: int, N: int, rng: np.random.Generator) -> float:
-        """Return the error on sequences drawn anew."""
+        """Return the error on freshly drawn sequences."""
         batch = self.task.draw(T, N, rng=rng)
         return self.task.error(self.answers(batch.inputs), batch.targets[-1])
 
@@ -99,7 +99,7 @@ class Network:
         return Network(self.task, params, self.readout_weight, self.readout_bias, self.loss)
 
     def reordered(self, order: tuple[int, ...]) -> "Network":
-        """Return the network with its slices taken from these places."""
+        """Return the network with its slices rearranged: slice k comes from order[k]."""
         arrays = (np.concatenate([np.split(a, 4)[k] for k in order]) for a in self.params.arrays())
         return Network(
             self.task, LSTMParams(*arrays), self.readout_weight, self.readout_bias, self.loss
@@ -107,32 +107,32 @@ class Network:
 
 
 NOT_FINITE = (
-    "Some of the weights are NaN or infinite: training has diverged. A smaller learning rate, or "
-    "clipping, keeps it on the ground."
+    "Some of the weights are NaN or infinite, so training has diverged. Try a smaller learning "
+    "rate or gradient clipping."
 )
-NO_TASK = f"Expected as task one of {ONE_OF}, got something else."
+NO_TASK = f"Expected task to be one of {ONE_OF}, got something else."
 OTHER_TASK = (
-    "The arrays fit another task than the one that is named: inputs and outputs have its numbers."
+    "Your arrays fit another task than the one you name: compare the numbers of inputs and outputs."
 )
 TWO_BIASES = (
-    "Expected one bias of 4H numbers. PyTorch's two count together: hand in their sum, under the "
-    "name bias."
+    "Expected one bias of 4H numbers. PyTorch's two only count together: hand in their sum, "
+    "under the name bias."
 )
 TRANSPOSED = (
-    "Expected weight_ih of shape (4H, D) and weight_hh of shape (4H, H): yours are transposed."
+    "Expected weight_ih of shape (4H, D) and weight_hh of shape (4H, H), but yours are transposed."
 )
-READOUT_TRANSPOSED = "Expected readout_weight of shape (K, H), got (H, K): it is transposed."
-ONE_LAYER = "Expected one layer in one direction: arrays with two axes, and a bias with one."
-TOO_LARGE = f"Expected at most {MOST_UNITS} units. The target is within reach of 16."
+READOUT_TRANSPOSED = "Expected readout_weight of shape (K, H), got (H, K): it's transposed."
+ONE_LAYER = "Expected one layer in one direction: weights with two axes, and a bias with one."
+TOO_LARGE = f"Expected at most {MOST_UNITS} units. 16 are enough to reach the target."
 SAME_FOR_ALL = (
-    "Every sequence gets the same answer: nothing of what is read reaches the end. Are these the "
-    "weights that you have trained?"
+    "Every sequence gets the same answer, so nothing you read reaches the end. Are these the "
+    "weights you trained?"
 )
 
 
 @dataclass(frozen=True)
 class NetworkExam(Exam):
-    """Whether a trained network stays below an error on sequences that are drawn anew.
+    """Whether a trained network stays below an error on freshly drawn sequences.
 
     The answer is the name of an .npz file with the arrays of `NAMES`, or a dictionary of them.
     """
@@ -141,15 +141,18 @@ class NetworkExam(Exam):
     mistakes: Mapping[str, tuple[Any, ...]]
 
     def examine(self, answer: Any) -> str:
-        """Examine a hand-in; return its error, beside the limit and that of guessing."""
+        """Examine a hand-in; return its error, with the limit and the error of guessing."""
         if answer is None or answer is Ellipsis:
-            raise NotAnswered("Nothing is handed in. What writes the file has to return its name.")
+            raise NotAnswered(
+                "You've handed in nothing. The function that writes the file has "
+                "to return its name."
+            )
         network = _network(_read(answer))
         limit = getattr(network.task, self.level)
         error = network.error(STEPS, FRESH, np.random.default_rng())
         says = network.task.says
         message = (
-            f"On {FRESH} fresh sequences: {says(error)}. Asked for: at most {says(limit)}. "
+            f"On {FRESH} fresh sequences: {says(error)}. Needed: at most {says(limit)}. "
             f"Guessing: {says(network.task.guessing)}."
         )
         if error <= limit:
@@ -164,17 +167,17 @@ def _read(answer: Any) -> dict[str, Any]:
         raise WrongAnswer(f"Expected the name of an .npz file, got {kind(answer)}.")
     path = Path(answer)
     if not path.is_file():
-        raise WrongAnswer(f"Expected the name of an .npz file, and there is no file {path}.")
+        raise WrongAnswer(f"Expected the name of an .npz file, but there is no file {path}.")
     try:
         with zipfile.ZipFile(path) as packed:
             size = sum(entry.file_size for entry in packed.infolist())
         if size > MOST_BYTES:
-            raise WrongAnswer(f"Expected at most {MOST_BYTES:,} bytes, {path} holds {size:,}.")
+            raise WrongAnswer(f"Expected at most {MOST_BYTES:,} bytes, but {path} holds {size:,}.")
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         raise WrongAnswer(
-            f"Expected an .npz file of plain arrays, and {path} cannot be read as one."
+            f"Expected an .npz file of plain arrays, but {path} cannot be read as one."
         ) from None
 
 
@@ -191,7 +194,7 @@ def _network(given: dict[str, Any]) -> Network:
     W, U, b, V, v = (_floats(array, given[array]) for array in ARRAYS)
     loss = _floats("loss", given["loss"])
     if loss.shape != ():
-        raise WrongAnswer(f"Expected as loss one number, got shape {loss.shape}.")
+        raise WrongAnswer(f"Expected loss to be one number, got shape {loss.shape}.")
     _check_shapes(TASKS[name], W, U, b, V, v)
     if not all(np.isfinite(array).all() for array in (W, U, b, V, v)):
         raise WrongAnswer(NOT_FINITE)
@@ -201,10 +204,10 @@ def _network(given: dict[str, Any]) -> Network:
 def _floats(name: str, value: Any) -> Array:
     try:
         array = np.array(value)
-    except Exception:  # of whatever an object does when it is turned into an array
+    except Exception:  # from whatever an object does when it's turned into an array
         array = np.array(None)
     if array.dtype.kind not in "fiu":
-        raise WrongAnswer(f"Expected as {name} an array of real numbers, got {kind(value)}.")
+        raise WrongAnswer(f"Expected {name} to be an array of real numbers, got {kind(value)}.")
     return array.astype(float)
 
 
@@ -246,7 +249,7 @@ def _check_shapes(task: Task, W: Array, U: Array, b: Array, V: Array, v: Array) 
 
 
 def _fault(network: Network, error: float, limit: float) -> str:
-    """Say why a network fails, from the plainest cause to the most general one."""
+    """Say why a network fails, from the plainest cause to the most general."""
     task, rng = network.task, np.random.default_rng()
     batch = task.draw(STEPS, 200, rng=rng)
     for order in itertools.permutations(range(4)):
@@ -255,40 +258,42 @@ def _fault(network: Network, error: float, limit: float) -> str:
             if task.error(other.answers(batch.inputs), batch.targets[-1]) < 0.5 * limit:
                 slices = ", ".join(GATES[order.index(k)] for k in range(4))
                 return (
-                    f"Your slices stand in the order {slices}: read so, the same weights do what "
-                    "they should. The course has i, f, g, o."
+                    f"Your slices come in the order {slices}: read that way, the same weights do "
+                    "what they should. The course uses i, f, g, o."
                 )
     half = network.with_bias(network.params.bias / 2)
     if task.error(half.answers(batch.inputs), batch.targets[-1]) < 0.5 * limit:
         return (
-            "Your bias counts twice: with half of it, the same weights do what they should. "
-            "PyTorch's two biases are added once."
+            "Your bias counts twice: halve it, and the same weights do what they should. Add "
+            "PyTorch's two biases only once."
         )
     if error > 0.9 * task.guessing and network.loss > task.large_loss():
         return (
             f"The training loss you report, {network.loss:.2g}, is far above that of guessing, "
-            f"{task.loss_of_guessing():.2g}: the learning rate is too large. (Or it is a sum, and "
-            "a mean is meant.)"
+            f"{task.loss_of_guessing():.2g}: the learning rate is too large. (Or you report a sum "
+            "where a mean is meant.)"
         )
     if np.ptp(network.answers(batch.inputs), axis=0).max() < 1e-9:
         raise WrongAnswer(SAME_FOR_ALL)
     if network.loss < 0.5 * task.least_loss(error):
         return (
-            f"The training loss you report, {network.loss:.2g}, is too small for such an error. So "
-            "the model knows the sequences it was trained on by heart (draw new ones for every "
-            "update), or its loss is not this task's: other steps counted, another length, other "
-            "targets. Or these are not its weights: one of PyTorch's two biases is left out, say."
+            f"The training loss you report, {network.loss:.2g}, is too small for such an error. "
+            "Either the model has learned its training sequences by heart (draw new ones for every "
+            "update), or the loss isn't this task's: it counts other steps, or uses another length "
+            "or other targets. Or these aren't its weights: perhaps one of PyTorch's two biases is "
+            "left out."
         )
-    # One that only needs more updates may also do a little better there.
+    # A network that only needs more updates may also do a little better here.
     if network.error(STEPS // 2, 500, rng) <= 0.5 * limit:
         return (
-            "On sequences half as long it is good enough. It forgets on the way: train at the full "
-            "length, and begin with gates that keep for so long, as chapter 14 (remembering) does."
+            "On sequences half as long it's good enough, so it forgets on the way. Train at the "
+            "full length, and start with gates that keep for that long, as "
+            "chapter 14 (remembering) does."
         )
     if error > 0.9 * task.guessing:
         return (
-            "No better than guessing. Are these the trained weights? If they are: it may look so "
-            "for hundreds of updates, and the gates' first biases decide for how many: see "
-            "chapter 14 (remembering)."
+            "No better than guessing. Are these the trained weights? If so, keep in mind that "
+            "training can look like this for hundreds of updates, and that the gates' initial "
+            "biases decide for how many. See chapter 14 (remembering)."
         )
-    return "It has learned something, and not enough: train for longer."
+    return "It has learned something, but not enough: train for longer."

@@ -1,4 +1,4 @@
-"""What several banks build their answers and cases from: the equations of a step, and arrays."""
+"""What several banks build answers and cases from: the equations of a step, and arrays."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,9 +32,9 @@ WEIGHT_GRADIENTS = (
 def drawn(
     names: str, scale: float = 1.0, gates: int = 4, seed: int | None = None, **sizes: int
 ) -> dict[str, Array]:
-    """Return normal arrays of these names, for one gate or for all of them stacked.
+    """Return normally distributed arrays of these names, for one gate or for all of them stacked.
 
-    They are drawn from a seed of their sizes, and of another number where one is given.
+    The sizes seed the draw, together with another number if one is given.
 
     Examples
     --------
@@ -50,12 +50,12 @@ def drawn(
 
 
 def lstm_case(names: str, scale: float = 1.0, gates: int = 4, **sizes: int) -> Case:
-    """Return a case of such arrays; with a scale above 1 it is one of large arguments."""
+    """Return a case of such arrays; a scale above 1 makes it a case of large arguments."""
     return Case(sizes, drawn(names, scale, gates, None, **sizes), large=scale > 1)
 
 
 def as_it_is(value: Array) -> Array:
-    """Return an array unchanged: a squashing or a change that is left out."""
+    """Return an array unchanged, in place of a squashing or a change."""
     return value
 
 
@@ -71,7 +71,7 @@ def normalized(powers: Array) -> Array:
 
 
 def affine(x: Array, h_prev: Array, W: Array, U: Array, b: Array) -> Array:
-    """Return the sum that a gate squashes, W x + U h_prev + b for every row of a batch."""
+    """Return the sum that a gate squashes: W x + U h_prev + b, for every row of a batch."""
     return x @ W.T + h_prev @ U.T + b
 
 
@@ -81,13 +81,13 @@ def split(stacked: Array, axis: int = 0) -> list[Array]:
 
 
 def reordered(stacked: Array, order: Sequence[int]) -> Array:
-    """Return an array with its four slices along axis 0 taken from these places."""
+    """Return an array with its four slices along axis 0 rearranged: slice k comes from order[k]."""
     slices = split(stacked)
     return np.concatenate([slices[k] for k in order])
 
 
 def slices_in(order: str) -> Line:
-    """Return the line that takes the slices i, f, g, o of a sum that is stacked in this order."""
+    """Return the line that takes slices i, f, g, o from a sum that is stacked in this order."""
     places = [order.index(gate) for gate in "ifgo"]
 
     def line(s: Any) -> list[Array]:
@@ -105,7 +105,7 @@ EQUATIONS: dict[str, Line] = {
     "c": lambda s: s.f * s.c_prev + s.i * s.g,
     "h": lambda s: s.o * tanh(s.c),
 }
-"""A step from the four sums on."""
+"""A step, from the four sums on."""
 
 STEP = Lines(
     ("x", "h_prev", "c_prev", "W", "U", "b"),
@@ -152,7 +152,7 @@ SEQUENCE = Lines(
         "c_T": lambda s: s.pair[1],
     },
 )
-"""The cell over a sequence: `pair` are the states after a step, h_prev and c_prev those before."""
+"""The cell over a sequence: `pair` holds the states after a step, h_prev and c_prev before it."""
 
 
 def lstm_forward(

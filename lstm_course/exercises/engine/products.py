@@ -1,6 +1,6 @@
 """Arrays that remember which argument they came from and count the products they take part in."""
 
-from __future__ import annotations  # an array's methods return arrays of its own kind
+from __future__ import annotations  # an array's methods return arrays of the same type
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -26,9 +26,9 @@ _log: list[Product] = []
 
 
 class Counted(np.ndarray):
-    """An array that says where it came from. Views, copies and sums of it came from there too.
+    """An array that knows where it came from. Its views, copies and sums came from there too.
 
-    A product is a new thing and comes from nowhere: a hidden state has no origin.
+    A product is something new and comes from nowhere: a hidden state has no origin.
     """
 
     origins: frozenset[str]
@@ -46,7 +46,7 @@ class Counted(np.ndarray):
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (), **kwargs: Any
     ) -> Any:
-        """Compute, count a product, and hand the origins on to what is none."""
+        """Compute, count a product, and hand the origins on to anything else."""
         origins = [_origins(one) for one in inputs]
         found = frozenset[str]().union(*origins)
         if out:
@@ -62,7 +62,7 @@ class Counted(np.ndarray):
     def __array_function__(
         self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
-        """Compute, count a product, and hand the origins on to what is none."""
+        """Compute, count a product, and hand the origins on to anything else."""
         found = _origins([args, list(kwargs.values())])
         result = func(*_plain(args), **{name: _plain(value) for name, value in kwargs.items()})
         name = func.__name__
@@ -73,7 +73,7 @@ class Counted(np.ndarray):
 
 
 def counted(array: Array, *origins: str) -> Counted:
-    """Return an array that counts, a view of the given one."""
+    """Return a view of the given array that counts products."""
     view = array.view(Counted)
     view.origins = frozenset(origins)
     return view
@@ -81,7 +81,7 @@ def counted(array: Array, *origins: str) -> Counted:
 
 @contextlib.contextmanager
 def counting() -> Iterator[list[Product]]:
-    """Collect the products of counted arrays made in the block."""
+    """Collect the products of counted arrays that the block makes."""
     _log.clear()
     found: list[Product] = []
     try:
@@ -92,7 +92,7 @@ def counting() -> Iterator[list[Product]]:
 
 
 def are_seen(answer: Callable[..., Any], case: Case, which: str) -> bool:
-    """Return whether an answer multiplies arguments, those whose names `which` lists."""
+    """Return whether an answer multiplies any of the arguments that `which` names."""
     return _products(answer, case, which)[0] > 0
 
 
@@ -103,7 +103,7 @@ def grow(answer: Callable[..., Any], short: Case, long: Case, which: str) -> tup
 
 
 def _products(answer: Callable[..., Any], case: Case, which: str) -> tuple[int, int]:
-    """Return in how many calls, and in how many products, these arguments take part."""
+    """Return how many calls, and how many products, these arguments take part in."""
     arguments = [
         counted(value, name) if name in which.split() else value
         for name, value in case.arguments.items()

@@ -1,7 +1,7 @@
-"""What a learner has earned: remembered in a small file, read from notebooks, and shown.
+"""What a learner has earned: kept in a small file, read from notebooks, and shown.
 
-The file is ~/.lstm-course/progress.json. The environment variable LSTM_COURSE_PROGRESS names
-another one; if it is empty, nothing is written, and what is earned lasts as long as the session.
+The file is ~/.lstm-course/progress.json. The environment variable LSTM_COURSE_PROGRESS can name
+another one. If it's empty, nothing is written, and points last as long as the session.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ from typing import Any, NamedTuple, TypedDict
 from lstm_course.exercises.engine.feedback import Feedback, Question
 
 VARIABLE = "LSTM_COURSE_PROGRESS"
-UNSAVED = "What you earn is remembered until this session ends."
+UNSAVED = "What you earn lasts until this session ends."
 
 
 class Entry(TypedDict):
-    """Points earned, and the source of the answer that earned them (empty if it is not known)."""
+    """Points earned, and the source of the answer that earned them (empty if it isn't known)."""
 
     points: int
     source: str
@@ -33,7 +33,7 @@ _session: dict[str, Entry] = {}  # what this session has earned, saved or not
 
 
 class Loaded(NamedTuple):
-    """What is earned, a sentence if the file is not in order, and whether it may be replaced."""
+    """What was earned, a sentence if the file isn't in order, and whether it may be replaced."""
 
     entries: dict[str, Entry]
     note: str = ""
@@ -41,9 +41,9 @@ class Loaded(NamedTuple):
 
 
 def remember(feedback: Feedback, source: str) -> Feedback:
-    """Remember points, and return the feedback with a word on what was earned before.
+    """Remember points, and return the feedback with a note on what was earned before.
 
-    Whatever happens to the file, the feedback comes back, and nothing earned is lost.
+    Whatever happens to the file, the feedback comes back and no points are lost.
     """
     if feedback.passed:
         _session[feedback.name] = {"points": feedback.points, "source": source}
@@ -57,7 +57,7 @@ def remember(feedback: Feedback, source: str) -> Feedback:
 
 
 def load() -> Loaded:
-    """Return what is earned, in the file or in this session."""
+    """Return what was earned, in the file or in this session."""
     path = _path()
     if path is None:
         return Loaded(dict(_session))
@@ -99,7 +99,7 @@ def _is_entry(entry: Any) -> bool:
 
 
 def _set_aside(path: Path) -> Loaded:
-    """Keep a damaged file under another name, so that a new one can be begun."""
+    """Keep a damaged file under another name, so that a new one can be started."""
     names = (path.with_name(f"{path.stem}.damaged-{k}{path.suffix}") for k in itertools.count(1))
     kept = next(name for name in names if not name.exists())
     try:
@@ -107,12 +107,12 @@ def _set_aside(path: Path) -> Loaded:
     except OSError as error:
         note = f"The file {path} is damaged and could not be set aside ({error.strerror})."
         return Loaded(dict(_session), note, replaceable=False)
-    note = f"The file {path} was damaged. It is kept as {kept.name}, and a new one is begun."
+    note = f"The file {path} was damaged. It's been kept as {kept.name}, and a new one started."
     return Loaded(dict(_session), note)
 
 
 def _save(entries: Mapping[str, Entry]) -> str:
-    """Write the file whole or not at all; return a sentence if it could not be written."""
+    """Write the whole file or nothing; return a sentence if it couldn't be written."""
     path = _path()
     if path is None:
         return ""
@@ -133,7 +133,7 @@ def _save(entries: Mapping[str, Entry]) -> str:
 
 @contextlib.contextmanager
 def _locked() -> Iterator[None]:
-    """Let one notebook at a time change the file, where the system can."""
+    """Let one notebook at a time change the file, if the system supports that."""
     path = _path()
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(ImportError, OSError):
@@ -147,9 +147,9 @@ def _locked() -> Iterator[None]:
 
 
 def points_in(path: str | os.PathLike[str], questions: Mapping[str, Question]) -> dict[str, int]:
-    """Return the points that the stored outputs of a notebook report.
+    """Return the points that a notebook's stored outputs report.
 
-    A learner's cell is known by its line `# EXERCISE: name`, since hosts drop metadata.
+    A learner's cell is recognized by its line `# EXERCISE: name`, because hosts drop metadata.
     """
     try:
         notebook = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -157,7 +157,7 @@ def points_in(path: str | os.PathLike[str], questions: Mapping[str, Question]) -
     except OSError as error:
         raise ValueError(f"the notebook {path} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError(f"{path} is no notebook, expected a saved .ipynb file") from None
+        raise ValueError(f"{path} is not a notebook, expected a saved .ipynb file") from None
     points: dict[str, int] = {}
     for source, outputs in cells:
         for name in re.findall(r"^ *# EXERCISE: *([\w-]+) *$", source, re.MULTILINE):
@@ -186,8 +186,8 @@ def _shown(output: Any) -> str:
 class Progress:
     """Which questions are done, as text and as a picture.
 
-    `earned` maps the name of a question to its points; what is not in it is not done. `rungs` maps
-    a chapter's title to its questions.
+    `earned` maps the name of a question to its points; questions that aren't in it aren't done.
+    `rungs` maps a chapter's title to its questions.
     """
 
     earned: Mapping[str, int]
@@ -206,7 +206,7 @@ class Progress:
 
     @property
     def out_of(self) -> int:
-        """The points that there are."""
+        """The points to be had in total."""
         return sum(question.points for question in self.questions)
 
     def __repr__(self) -> str:
@@ -218,7 +218,7 @@ class Progress:
         return "\n".join([*lines, *filter(None, [self.note])])
 
     def _repr_html_(self) -> str:
-        """Return the ladder as inline SVG, which takes the page's text colour."""
+        """Return the ladder as inline SVG, in the page's text colour."""
         rows = []
         for row, (title, points, out_of, questions) in enumerate(self._rungs()):
             y = 44 + 42 * row
@@ -245,7 +245,7 @@ class Progress:
         return "  ".join(f"{'✓' if q.name in self.earned else '·'} {q.name}" for q in questions)
 
     def _rungs(self) -> Iterator[tuple[str, int, int, Sequence[Question]]]:
-        """Return for each chapter its title, points earned, points to earn, and questions."""
+        """Return each chapter's title, points earned, points to earn, and questions."""
         for title, questions in self.rungs.items():
             earned = sum(self.earned.get(question.name, 0) for question in questions)
             yield title, earned, sum(question.points for question in questions), questions

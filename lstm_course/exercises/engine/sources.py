@@ -1,4 +1,4 @@
-"""The source of an answer, complete enough to be run again elsewhere."""
+"""The source of an answer, complete enough to run again elsewhere."""
 
 import ast
 import builtins
@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 
 def source_of(name: str, answer: object) -> str:
-    """Return a source that defines an answer and checks it, or an empty text if it is not known.
+    """Return a source that defines an answer and checks it, or an empty text if it isn't known.
 
-    In a notebook it is the running cell; elsewhere it is the function's own. The statements of
-    other cells, or of the function's module, that it needs come first.
+    In a notebook it's the running cell, elsewhere the function's own source. Statements that it
+    needs from other cells, or from the function's module, come first.
     """
     try:
         cells = _cells()
@@ -26,12 +26,12 @@ def source_of(name: str, answer: object) -> str:
         module = inspect.getmodule(answer)
         around = [inspect.getsource(module)] if module else []
         return with_needs(f"{definition}\n\nlc.check({name!r}, {answer.__name__})\n", around)
-    except Exception:  # no source is no reason to withhold the points
+    except Exception:  # a missing source is no reason to withhold points
         return ""
 
 
 def _cells() -> list[str]:
-    """Return the sources of the cells run so far, the running one last; none outside IPython."""
+    """Return the sources of all cells run so far, the running one last; none outside IPython."""
     get_ipython: Callable[[], Any] = getattr(
         sys.modules.get("IPython"), "get_ipython", lambda: None
     )
@@ -47,10 +47,10 @@ class _Statement(NamedTuple):
 
 
 def with_needs(source: str, earlier: Sequence[str]) -> str:
-    """Return a source after the statements of earlier ones that bind the names it needs.
+    """Return a source preceded by the earlier statements that bind the names it needs.
 
-    Of several that bind a name the latest counts. What has been changed after it was bound, an
-    entry of a dictionary for instance, is not followed.
+    If several bind the same name, the latest counts. Later changes to what a name is bound to, such
+    as a new entry in a dictionary, aren't followed.
 
     Examples
     --------

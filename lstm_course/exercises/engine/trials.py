@@ -1,4 +1,4 @@
-"""A learner's function tried on cases: what it is given, what it gives, what is expected."""
+"""A learner's function tried on cases: what it gets, what it returns, what's expected."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from lstm_course.exercises.engine.feedback import NotAnswered, WrongAnswer, as_a
 
 Answer = Callable[..., Any]
 Outcome = tuple[Array | str, ...]
-"""What a call gives: each result as an array, or the sentence that says why there is none."""
+"""What a call returns: each result as an array, or a sentence that says why there isn't one."""
 
 GATE_SLICES = ("input gate", "forget gate", "candidate", "output gate")
 """What the four slices of a stacked array are called, in the course's order."""
@@ -19,9 +19,9 @@ GATE_SLICES = ("input gate", "forget gate", "candidate", "output gate")
 
 @dataclass(frozen=True)
 class Case:
-    """Arguments to try a function on, the sizes that name them, and what is shown of them.
+    """Arguments to try a function on, the sizes that identify them, and what to show of them.
 
-    `shown` is told in place of the arguments themselves, where these say nothing to a reader.
+    `shown` takes the place of the arguments themselves, if they'd mean nothing to a reader.
     """
 
     sizes: Mapping[str, int]
@@ -38,9 +38,9 @@ class Case:
 class Returned:
     """One result of a function: its name, its shape in letters, and its slices along axis 0.
 
-    The name of an only result may be empty, the shape of a number is. A result that is a list of
-    arrays counts as that many results, named name[0], name[1], ... Where the numbers of a result
-    say nothing to a reader, `told` says for each of its entries what it means that it is wrong.
+    A single result may have an empty name; a number has an empty shape. A list of arrays counts as
+    that many results, named name[0], name[1], ... If the numbers of a result would mean nothing to
+    a reader, `told` says for each entry what it means that it's wrong.
     """
 
     name: str = ""
@@ -58,12 +58,12 @@ class Part(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How a sentence calls it."""
+        """What a sentence calls it."""
         return self.returned.name + ("" if self.entry is None else f"[{self.entry}]")
 
 
 class Trial(NamedTuple):
-    """One case, what is expected, and what an answer gives."""
+    """One case, what's expected, and what an answer returns."""
 
     case: Case
     parts: tuple[Part, ...]
@@ -77,8 +77,8 @@ class Trial(NamedTuple):
 def expect(
     solution: Answer, returns: tuple[Returned, ...], arguments: Mapping[str, Any]
 ) -> tuple[Part, ...]:
-    """Return what a right answer gives for these arguments, array by array."""
-    with np.errstate(all="ignore"):  # arguments may be changed to some that it is not made for
+    """Return what a right answer returns for these arguments, array by array."""
+    with np.errstate(all="ignore"):  # changed arguments may be outside its domain
         result = solution(**arguments)
     parts = []
     for returned, value in zip(returns, (result,) if len(returns) == 1 else result, strict=True):
@@ -95,7 +95,7 @@ def attempt(
     parts: tuple[Part, ...],
     arguments: Mapping[str, Any],
 ) -> Outcome:
-    """Call an answer; return its results, with a sentence in the place of each unusable one."""
+    """Call an answer; return its results, with a sentence in place of each unusable one."""
     try:
         results = take_apart(call(answer, arguments)[0], returns, parts)
     except WrongAnswer as wrong:
@@ -106,11 +106,11 @@ def attempt(
 def take_apart(
     result: object, returns: tuple[Returned, ...], parts: tuple[Part, ...]
 ) -> list[object]:
-    """Return the results one by one, or say what came in their place."""
+    """Return the results one by one, or say what came instead."""
     values = [result]
     if len(returns) > 1:
         names = ", ".join(returned.name for returned in returns)
-        stacked = (len(returns), *parts[0].expected.shape)  # as np.stack makes them, also unpacks
+        stacked = (len(returns), *parts[0].expected.shape)  # what np.stack makes unpacks too
         if isinstance(result, np.ndarray) and result.shape == stacked:
             result = list(result)
         if not isinstance(result, tuple | list) or len(result) != len(returns):
@@ -132,7 +132,7 @@ def take_apart(
 
 
 def raw_results(answer: Answer, trials: Sequence[Trial]) -> list[list[Array] | None]:
-    """Return the results of every case in whatever shape, None where there are none."""
+    """Return the results of every case, whatever their shape, or None if there are none."""
     returns = tuple(dict.fromkeys(part.returned for part in trials[0].parts))
     results: list[list[Array] | None] = []
     for trial in trials:
@@ -140,7 +140,7 @@ def raw_results(answer: Answer, trials: Sequence[Trial]) -> list[list[Array] | N
             result = call(answer, trial.case.arguments)[0]
             arrays = [np.array(one) for one in take_apart(result, returns, trial.parts)]
             results.append(arrays if all(a.dtype.kind in "fiu" for a in arrays) else None)
-        except Exception:  # of the learner's function, or of what it returns
+        except Exception:  # from the learner's function, or from what it returns
             results.append(None)
     return results
 
@@ -158,7 +158,7 @@ def agree(one: Array | str, other: Array | str) -> bool:
 
 
 def in_digits(one: float, other: float, most: int = 17) -> tuple[str, str]:
-    """Return two numbers with four digits, or as many as it takes to tell them apart.
+    """Return two numbers with four digits, or with enough to tell them apart.
 
     Examples
     --------
@@ -170,7 +170,7 @@ def in_digits(one: float, other: float, most: int = 17) -> tuple[str, str]:
 
 
 def overflows(outcome: Outcome) -> bool:
-    """Return whether a result is out of the range of numbers."""
+    """Return whether a result has overflowed or isn't finite."""
     return any(
         "OverflowError" in got if isinstance(got, str) else not np.isfinite(got).all()
         for got in outcome
@@ -185,7 +185,7 @@ def usable(result: object, part: Part) -> Array | str:
     except WrongAnswer as wrong:
         axis = {"(N": "sequences", "(T": "steps"}.get(part.returned.shape[:2])
         if axis and getattr(result, "shape", None) == part.expected.shape[1:] != ():
-            return f"{wrong}\nThe axis of the {axis} is lost. It stays, even if its size is 1."
+            return f"{wrong}\nThe axis of the {axis} is lost. Keep it, even if its size is 1."
         return str(wrong)
 
 

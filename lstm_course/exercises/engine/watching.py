@@ -1,4 +1,4 @@
-"""Which of certain functions an answer calls, however it names them and through whatever helper."""
+"""Which of certain functions an answer calls, under whatever name and through whatever helper."""
 
 import contextlib
 import inspect
@@ -22,19 +22,19 @@ SILENCERS: tuple[Watched, ...] = (
     warnings.simplefilter,
     warnings.filterwarnings,
 )
-"""What takes NumPy's warnings away. Libraries may use it inside; an answer may not."""
+"""What silences NumPy's warnings. Libraries may use it internally; an answer may not."""
 
 HANDING_ON = ("contextlib", "functools", np.errstate.__call__.__globals__["__name__"])
 LIBRARIES = ("numpy", "scipy", "torch", "warnings", "lstm_course")
-"""Callers that are not the learner's code."""
+"""Callers that aren't the learner's code."""
 
 
 @contextlib.contextmanager
 def watching(functions: Sequence[Watched]) -> Iterator[list[Watched]]:
-    """Collect those of the functions, or classes, that code of a learner calls in the block.
+    """Collect those of the functions, or classes, that a learner's code calls in the block.
 
-    A function of the package counts when another one of the package calls it for the learner, and
-    does not when the exam calls it, in a function that it hands to the answer.
+    A function of the package counts even if another one of the package calls it for the learner,
+    but not if the exam calls it, in a function that it passes to the answer.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def watching(functions: Sequence[Watched]) -> Iterator[list[Watched]]:
 
 
 def is_of_the_package(answer: object) -> bool:
-    """Return whether an answer is one of the functions that the course's package has already.
+    """Return whether an answer is one of the package's own functions.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def is_of_the_package(answer: object) -> bool:
 
 
 def name_of(function: Watched) -> str:
-    """Return how a learner would write the name of a function."""
+    """Return a function's name as a learner would write it."""
     name = function.__qualname__
     if getattr(lstm_course, name, None) is function:
         return f"lc.{name}"
@@ -91,7 +91,7 @@ def _in_the_package(module: str) -> bool:
 
 
 def _codes(function: Watched) -> Iterator[CodeType]:
-    """Return what runs when a function is called, or a method of a class, or what these define."""
+    """Return the code of a function, or of a class's methods, and of what they define."""
     if inspect.isclass(function):
         for method in vars(function).values():
             if isinstance(method, FunctionType):
@@ -104,7 +104,7 @@ def _codes(function: Watched) -> Iterator[CodeType]:
 
 
 def _is_learners(frame: FrameType, function: Watched) -> bool:
-    """Return whether the call that made a frame is the learner's own, or made on its behalf."""
+    """Return whether the call that made a frame is the learner's own, or made on their behalf."""
     of_package = is_of_the_package(function)
     decorated = getattr(frame.f_locals.get("func"), "__module__", None) or ""
     if function in SILENCERS and decorated.partition(".")[0] in LIBRARIES:

@@ -118,34 +118,34 @@ def when(condition):
         (
             but(d_weight=in_the_order(0, 1, 3, 2)),
             [
-                "The slices of d_weight are right and stand in the order input gate, forget gate, output gate, candidate;"
+                "The slices of d_weight are right, but they come in the order input gate, forget gate, output gate, candidate;"
             ],
         ),
         (
             but(hs=lambda hs, xs: hs.transpose(1, 0, 2)),
-            ["Wrong: hs.", "axes exchanged: yours is (N, T, H), expected (T, N, H)"],
+            ["Wrong: hs.", "axes are swapped: got (N, T, H), expected (T, N, H)"],
         ),
-        (but(hs=lambda hs, xs: hs[::-1]), ["hs are right, in reverse order along the axis T"]),
+        (but(hs=lambda hs, xs: hs[::-1]), ["hs are right, but in reverse order along the axis T"]),
         (but(hs=lambda hs, xs: hs[0]), ["The axis of the steps is lost"]),
         (but(hs=lambda hs, xs: hs[0, 0]), ["Expected an array hs of shape (T, N, H), here ("]),
         (but(d_weight=lambda d, xs: -d), ["Only the sign of d_weight is wrong"]),
-        (but(d_weight=lambda d, xs: 3 * d), ["d_weight is 3 times what is expected"]),
-        (but(d_weight=lambda d, xs: d * len(xs)), ["d_weight is T times what is expected"]),
-        (but(loss=lambda loss, xs: loss / xs.shape[1]), ["loss is a share of 1/N of what is"]),
+        (but(d_weight=lambda d, xs: 3 * d), ["d_weight is 3 times what's expected"]),
+        (but(d_weight=lambda d, xs: d * len(xs)), ["d_weight is T times what's expected"]),
+        (but(loss=lambda loss, xs: loss / xs.shape[1]), ["loss is 1/N of what's"]),
         (
             but(hs=when(lambda xs: len(xs) > 1)),
             [
-                "Right for one step, T = 1, and wrong for longer sequences.",
+                "Right for one step, T = 1, but wrong for longer sequences.",
                 "Wrong for T = 2, N = 3",
             ],
         ),
         (
             but(loss=when(lambda xs: xs.shape[1] > 1)),
-            ["Right for one sequence, N = 1, and wrong for batches."],
+            ["Right for one sequence, N = 1, but wrong for batches."],
         ),
         (
             but(loss=when(lambda xs: xs.shape[2] > 1)),
-            ["Right for D = 1, and wrong where D is larger."],
+            ["Right for D = 1, but wrong when D is larger."],
         ),
         (
             but(loss=lambda loss, xs: -loss),
@@ -171,7 +171,7 @@ def when(condition):
         (
             lambda *args: tuple(solution(*args)[k] for k in (1, 0, 2, 3)),
             [
-                "Your results stand in the order d_weight, hs, ends[0], ends[1], loss. The question has hs, d_w"
+                "Your results come in the order d_weight, hs, ends[0], ends[1], loss. The question asks for hs, d_w"
             ],
         ),
         (
@@ -217,7 +217,7 @@ def when(condition):
         ),
         (
             but(hs=lambda hs, xs: hs * (xs.dtype == np.float64)),
-            ["Right for float64 arguments, wrong values hs for float32 ones."],
+            ["Right for float64 arguments, but wrong values of hs for float32 ones."],
         ),
         (
             lambda xs, W, rate: solution(xs, W, rate) if len(xs) > 1 else None,
@@ -279,9 +279,7 @@ def test_two_arguments_exchanged():
     )
     exam = FunctionExam("f", solution, (Returned(shape="(N,)"),), cases, {}, "Right.")
     question = Question("f", 1, ("", "", ""), exam)
-    assert (
-        question.check(lambda p, q: q - 2 * p).message == "Your function takes a for b and b for a."
-    )
+    assert question.check(lambda p, q: q - 2 * p).message == "Your function mixes up a and b."
 
 
 def test_arguments_are_not_said_to_be_exchanged_where_the_cases_that_fail_do_not_show_it():
@@ -304,10 +302,10 @@ def quotient_of(x):
 @pytest.mark.parametrize(
     ("answer", "got", "cause"),
     [
-        (loss_of, "inf", "the logarithm of 0 is taken, in the line: return -np.log(x)"),
-        (quotient_of, "nan", "0 is divided by 0, or infinity by infinity, in the line: return"),
-        (lambda x: -np.log(x - 0.1), "nan", "the logarithm of a negative number is taken, in the"),
-        (lambda x: x**-1, "inf", "a number is divided by 0, in the line: "),
+        (loss_of, "inf", "the logarithm of 0, in the line: return -np.log(x)"),
+        (quotient_of, "nan", "0 divided by 0, or infinity by infinity, in the line: return"),
+        (lambda x: -np.log(x - 0.1), "nan", "the logarithm of a negative number, in the"),
+        (lambda x: x**-1, "inf", "a division by 0, in the line: "),
         (lambda x: np.arccos(x + 2), "nan", "invalid value encountered in arccos, in the line: "),
     ],
 )
@@ -324,13 +322,13 @@ def test_large_arguments_are_told_with_what_numpy_warns_of():
     small = tuple(Case({"N": n}, {"x": np.arange(1.0, n + 1)}) for n in (2, 1, 3))
     large = Case({"N": 2}, {"x": np.array([-1000.0, 1000.0])}, large=True)
     question = one_array(lambda x: np.logaddexp(0, x), (*small, large, small[0]))
-    head = "Right for small arguments. For large ones "
+    head = "Right for small arguments, but not for large ones"
     assert question.check(lambda x: np.log(1 + np.exp(x))).message.startswith(
-        f"{head}your result is not a finite number.\nNumPy's first warning on the way: an "
-        "exponential grows out of range, in the line: "
+        f"{head}: your result is not a finite number.\nNumPy's first warning on the way: an "
+        "exponential that overflows, in the line: "
     )
     message = question.check(lambda x: np.array([math.log(1 + math.exp(a)) for a in x])).message
-    assert message.startswith(f"{head}that is no longer so: Your function raised OverflowError")
+    assert message.startswith(f"{head}. Your function raised OverflowError")
 
 
 def test_a_result_whose_numbers_say_nothing_is_told_in_words():

@@ -73,7 +73,7 @@ def test_an_error_of_a_check_is_not_the_learner_s():
 
     feedback = check(lambda x: 2 * x, solution=solution)
     assert not feedback.passed
-    assert feedback.message.startswith("The check itself failed, so nothing is said about your")
+    assert feedback.message.startswith("The check itself failed, so this says nothing about your")
     assert "KeyError: 'nothing' (test_feedback.py, line " in feedback.message
 
 
@@ -94,7 +94,7 @@ def test_an_error_in_a_function_that_is_given_says_where_it_was_called():
 
     message = check(answer, cases=cases, solution=lambda x, step: x * step(0)).message
     assert message.startswith(
-        "A function that yours is given and calls raised KeyError: 5\n"
+        "A function that was passed to yours raised KeyError: 5\n"
         "in the line: return x * step(5)\nIt was called with x (1,), step a function."
     )
 

@@ -77,7 +77,7 @@ def test_a_mistake_besides_the_order_of_the_results():
     answer = both(v=lambda u, x: 1 + u)
     assert said_of(lambda x, y: answer(x, y)[::-1]) == (
         f"Two mistakes at once.\nFirst: {SECOND}\n"
-        "Then: Your results stand in the order w, v. The question has v, w."
+        "Then: Your results come in the order w, v. The question asks for v, w."
     )
 
 
@@ -103,7 +103,7 @@ def test_slices_exchanged_and_results_too():
     )
     assert message == (
         "Two mistakes at once.\nFirst: The order is figo.\n"
-        "Then: Your results stand in the order c, h. The question has h, c."
+        "Then: Your results come in the order c, h. The question asks for h, c."
     )
 
 
@@ -156,4 +156,4 @@ def test_an_order_of_results_is_not_two_exchanges():
 
     mistakes = {"u and v have changed places.": (lambda x, y: (x * y, x, x + y),)}
     said = said_of(lambda x, y: three(x, y)[::-1], mistakes=mistakes, solution=three, returns="uvw")
-    assert said == "Your results stand in the order w, v, u. The question has u, v, w."
+    assert said == "Your results come in the order w, v, u. The question asks for u, v, w."

@@ -107,9 +107,9 @@ def test_sentences_that_differ_in_words():
     ("order", "start"),
     [
         ("ifog", "You take the slices in the order i, f, o, g. Whose."),
-        ("figo", "Either you take the slices in the order f, i, g, o, or i and f have changed"),
+        ("figo", "Either you take the slices in the order f, i, g, o, or you mix up i and f where"),
         ("igfo", "You take the slices in the order i, g, f, o. Whose."),
-        ("ofgi", "Either you take the slices in the order o, f, g, i, or i and o have changed"),
+        ("ofgi", "Either you take the slices in the order o, f, g, i, or you mix up i and o where"),
     ],
 )
 def test_slices_in_another_order(order, start):

@@ -94,7 +94,7 @@ def test_a_damaged_file_is_kept_and_costs_nothing(file, monkeypatch, content):
         feedback = lc.check(NAME, right)
         assert feedback.passed
         assert feedback.note == (
-            f"The file {file} was damaged. It is kept as progress.damaged-{k}.json, and a new one is begun."
+            f"The file {file} was damaged. It's been kept as progress.damaged-{k}.json, and a new one started."
         )
         assert file.with_name(f"progress.damaged-{k}.json").read_bytes() == content
     new_session(monkeypatch)
@@ -110,9 +110,7 @@ def test_a_file_that_cannot_be_written_costs_nothing(tmp_path, monkeypatch):
     feedback = lc.check(NAME, right)
     assert feedback.passed
     assert "could not be" in feedback.note
-    assert feedback.note.splitlines()[-1].endswith(
-        "What you earn is remembered until this session ends."
-    )
+    assert feedback.note.splitlines()[-1].endswith("What you earn lasts until this session ends.")
     assert lc.progress().points == POINTS
 
 
@@ -141,7 +139,7 @@ def test_a_file_that_cannot_be_read_or_set_aside_is_never_replaced(file, monkeyp
     feedback = lc.check(NAME, right)
     assert feedback.passed
     assert "(Permission denied)" in feedback.note
-    assert feedback.note.endswith("What you earn is remembered until this session ends.")
+    assert feedback.note.endswith("What you earn lasts until this session ends.")
     monkeypatch.undo()
     assert file.read_bytes() == b"{damaged"
 
@@ -222,7 +220,7 @@ def test_the_repositorys_own_notebooks_are_read(file):
 def test_what_is_no_notebook(file, tmp_path, content):
     path = tmp_path / "some.ipynb"
     path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(ValueError, match="is no notebook, expected a saved"):
+    with pytest.raises(ValueError, match="is not a notebook, expected a saved"):
         lc.progress(path)
     with pytest.raises(ValueError, match="cannot be read: No such file"):
         lc.progress(tmp_path / "none.ipynb")
