@@ -1,26 +1,26 @@
 """LSTM, Gate by Gate: the long short-term memory cell from scratch in NumPy.
 
 The order in which a reader learns is the order in which the code imports: **a module imports
-only modules that stand above it in this list.**
+only modules above it in this list.**
 
 ========================== =====================================================================
 pointwise, gates, cell     the LSTM, operation by operation: value and gradient side by side
-sequence, fast             the cell over a sequence: readable, and as fast as NumPy can go
-layers, rnn                embedding, linear, dropout, stacked LSTM; the vanilla recurrent network
-variants                   1997, peepholes, GRU and others: the one thing that changes in a cell
-losses, optim, gradcheck   what learning needs
+sequence, fast             the cell over a sequence: a readable loop, and one as fast as NumPy goes
+layers, rnn                embedding, linear, dropout, stacked LSTM; the vanilla RNN
+variants                   1997, peepholes, GRU and others: cells that change one thing
+losses, optim, gradcheck   losses, optimizers and gradient checks
 training                   mini-batches, the training loop, checkpoints
 models                     sequence models, captioner, n-grams, decoding
 saving                     a model's weights to a file and back
 tasks                      data: made by our code, shipped inside a dependency, or public domain
-pytorch, interop           the same cell in PyTorch, and parameters to and fro
-experiments                long runs: a command each, with recorded results
+pytorch, interop           the same cell in PyTorch; parameters to and from other frameworks
+experiments                long runs, one command each, with recorded results
 example                    the 2-unit cell that every chapter follows
 figures, diagram           plots and block diagrams, drawn from traces and equations
 exercises                  check, hint, progress; the questions of each chapter
 ========================== =====================================================================
 
-Importing the package needs NumPy alone and loads the first parts; the rest loads on first use.
+Importing the package needs only NumPy, and loads the first parts; the rest loads on first use.
 """
 
 import importlib
@@ -131,5 +131,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'lstm_course' has no attribute {name!r}")
     module = importlib.import_module(f"lstm_course.{_FROM.get(name, name)}")
     value = getattr(module, name) if name in _FROM else module
-    globals()[name] = value  # so that it is looked up once
+    globals()[name] = value  # so that it is looked up only once
     return value

@@ -10,11 +10,11 @@ from numpy.typing import DTypeLike, NDArray
 Array = NDArray[Any]
 
 tiny_is_zero = np.errstate(under="ignore")
-"""A decorator: a result too small for its type is 0, also where the caller has errors raised."""
+"""A decorator: a result too small for its type becomes 0, even if the caller asked for errors."""
 
 
 def unmasked(name: str, value: object) -> None:
-    """Raise if `value` is a masked array, whose mask would be lost in silence."""
+    """Raise if `value` is a masked array, whose mask would be lost silently."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, expected one without a mask")
 
@@ -28,14 +28,14 @@ def float_array(
     """Return `value` as a float array of the expected shape and dtype, or say what is wrong.
 
     An int in `shape` must match; a letter stands for any size of at least 1. Whole numbers are
-    converted; a float type that is not the expected one is refused, never rounded in silence.
+    converted; an unexpected float type is refused, never rounded silently.
     """
     unmasked(name, value)
     try:
         array = np.asarray(value)
     except ValueError:
         raise TypeError(f"{name} must be an array of numbers, got rows of unequal length") from None
-    except Exception as error:  # what an object's own conversion raises
+    except Exception as error:  # whatever an object's own conversion raises
         raise TypeError(f"{name} cannot be read as an array: {error}") from None
     if array.dtype.kind in "biu":
         array = array.astype(dtype or np.float64)
@@ -69,11 +69,11 @@ def whole_numbers(name: str, value: object) -> Array:
         raise TypeError(f"{name} must be an array of numbers, got rows of unequal length") from None
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be an array of whole numbers, got dtype {array.dtype}")
-    return array.astype(np.int64, copy=False)  # unsigned ones would turn a difference into floats
+    return array.astype(np.int64, copy=False)  # unsigned ones would turn differences into floats
 
 
 def finite(name: str, array: Array) -> Array:
-    """Return `array`, or name the first place where it holds NaN or infinity."""
+    """Return `array`, or raise and name the first place that holds NaN or infinity."""
     good = np.isfinite(array)
     if not good.all():
         place = tuple(int(k) for k in np.argwhere(~good)[0])
@@ -84,15 +84,15 @@ def finite(name: str, array: Array) -> Array:
 def check_sums(xs: Array, h: Array, params: Any) -> None:
     """Raise unless W x + U h + b stays within the range of floats, whatever the order of its terms.
 
-    Where a sum overflows, that order decides whether infinity, its negative or NaN comes out, and
-    it differs between BLAS libraries, shapes and processors. All arguments must be finite.
+    If a sum overflows, the order decides whether the result is infinity, its negative or NaN, and
+    the order differs between BLAS libraries, shapes and processors. All arguments must be finite.
     """
     names = ("weight_ih", "weight_hh", "bias")
     W, U, b = (_largest(f"params.{name}", getattr(params, name)) for name in names)
     x, D, H = _largest("xs", xs), xs.shape[-1], h.shape[-1]
     # After the first step no hidden state is larger than 1.
     bound = D * x * W + H * max(1.0, _largest("h0", h)) * U + b
-    limit = float(np.finfo(xs.dtype).max) / 2  # half of it, for what is rounded on the way
+    limit = float(np.finfo(xs.dtype).max) / 2  # half of it, to leave room for rounding
     if bound > limit:
         raise ValueError(
             f"xs, h0 and params are so large that a sum may leave the range of {xs.dtype}: "

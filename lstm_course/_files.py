@@ -1,4 +1,4 @@
-"""Files that are whole at every moment: the old one or the new one."""
+"""Files that are whole at every moment, either the old one or the new one."""
 
 import os
 from contextlib import suppress
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write a file under another name, then give it its own; a failure leaves the old one."""
+    """Write a file under a temporary name, then rename it; a failure leaves the old file alone."""
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with beside.open("wb") as file:

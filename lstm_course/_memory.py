@@ -1,4 +1,4 @@
-"""Large arrays in memory that earlier calls have left, which the system need not find again."""
+"""Large arrays in memory that earlier calls have left, so that the system need not clear more."""
 
 import math
 import sys
@@ -10,9 +10,9 @@ from numpy.typing import DTypeLike
 from lstm_course._checks import Array
 
 LARGE = 2**20
-"""Bytes below which the allocator keeps memory by itself."""
+"""Below this many bytes, the allocator keeps memory by itself."""
 KEPT = 2**29
-"""Bytes that are kept at most."""
+"""At most this many bytes are kept."""
 
 _kept: list[Array] = []  # bytes, the longest unused first
 _lock = threading.Lock()
@@ -21,10 +21,10 @@ _FREE = sys.getrefcount(_only_listed[0])
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """Return what np.empty returns, in kept memory if there is some that nothing refers to.
+    """Return what np.empty returns, in kept memory if some of it is no longer in use.
 
-    A system that hands out memory clears it, page by page as it is touched; for the arrays of a
-    long sequence that can take longer than the sequence.
+    When the system hands out memory, it clears each page at first touch. For the arrays of a long
+    sequence, that can take longer than running the sequence.
     """
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize

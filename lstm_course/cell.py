@@ -33,7 +33,7 @@ class LSTMParams:
     weight_hh
         (4H, H) recurrent weights U, same slices.
     bias
-        (4H,) bias b, same slices. (PyTorch keeps two biases; their sum is what matters.)
+        (4H,) bias b, same slices. (PyTorch keeps two biases, of which only the sum matters.)
 
     Raises
     ------
@@ -59,12 +59,12 @@ class LSTMParams:
     def __post_init__(self) -> None:
         weight_hh = float_array("weight_hh", self.weight_hh, ("4H", "H"))
         H = weight_hh.shape[1]
-        # Only now is H known, so only now can the height be asked to be four times the width.
+        # H is known only now, so only now can we check that the height is four times the width.
         weight_hh = float_array("weight_hh", weight_hh, (4 * H, H))
         weight_ih = float_array("weight_ih", self.weight_ih, (4 * H, "D"), weight_hh.dtype)
         bias = float_array("bias", self.bias, (4 * H,), weight_hh.dtype)
         for name, array in (("weight_ih", weight_ih), ("weight_hh", weight_hh), ("bias", bias)):
-            # The dataclass is frozen, so that nobody replaces an array without these checks.
+            # The dataclass is frozen, so that no array is replaced without these checks.
             object.__setattr__(self, name, array)
 
     @classmethod
@@ -77,7 +77,7 @@ class LSTMParams:
         forget_bias: float = 1.0,
         dtype: DTypeLike = np.float64,
     ) -> Self:
-        """Draw weights uniformly from -1/sqrt(H) to 1/sqrt(H); biases 0, the forget gate's apart.
+        """Draw weights uniformly from -1/sqrt(H) to 1/sqrt(H); biases are 0 but the forget gate's.
 
         Parameters
         ----------
@@ -86,20 +86,21 @@ class LSTMParams:
         rng
             The source of randomness.
         forget_bias
-            Bias of the forget gate. Positive values keep the memory at the start.
+            Bias of the forget gate. With a positive one, a fresh cell keeps its memory.
         dtype
-            float32 or float64. Both get the same draws, up to rounding.
+            float32 or float64. Both get the same draws, to within rounding.
 
         Raises
         ------
         TypeError, ValueError
-            A size below 1, an rng that is none, a bias that is no finite number, another dtype.
+            A size below 1, an rng that is not a Generator, a bias that is not a finite
+            number, or a dtype other than float32 or float64.
         """
         D, H = size("input_size", input_size), size("hidden_size", hidden_size)
         generator("rng", rng)
         dtype = float_dtype("dtype", dtype)
         start = finite("forget_bias", float_array("forget_bias", forget_bias, ()))
-        # A sum over H units then has a size that does not grow with H.
+        # With these bounds, the size of a sum over H units does not grow with H.
         bound = 1 / np.sqrt(H)
         weight_ih = rng.uniform(-bound, bound, (4 * H, D)).astype(dtype)
         weight_hh = rng.uniform(-bound, bound, (4 * H, H)).astype(dtype)
@@ -119,7 +120,7 @@ class LSTMParams:
 
     @property
     def state_sizes(self) -> tuple[int, int]:
-        """How many numbers h and c have."""
+        """How many numbers h and c hold."""
         return self.hidden_size, self.hidden_size
 
     def arrays(self) -> tuple[Array, Array, Array]:
@@ -136,10 +137,10 @@ class LSTMParams:
 
 
 class StepCache(NamedTuple):
-    """What one forward step keeps: all that its backward step needs, and the state it made."""
+    """What a forward step keeps: all that its backward step needs, and the states it made."""
 
     x: Array  # (N, D)
-    h_prev: Array  # (N, H), as all that follow
+    h_prev: Array  # (N, H), like everything below
     c_prev: Array
     i: Array
     f: Array
@@ -172,7 +173,7 @@ def lstm_step(
     c
         (N, H) new cell state, c = f * c_prev + i * g.
     cache
-        What the backward step needs, the gates among it.
+        What the backward step needs, including the gates.
 
     Raises
     ------
@@ -183,9 +184,9 @@ def lstm_step(
 
     Notes
     -----
-    A gate whose sum is large is exactly 0 or 1, however large a sum the floats can hold. Where it
-    may leave their range, the arguments are refused: D max|x| max|W| + H max(1, max|h|) max|U| +
-    max|b| must be at most half of the largest float. No order of adding then overflows.
+    Large sums are fine: the gate is then exactly 0 or 1. But if a sum might leave the range of
+    floats, the arguments are refused: D max|x| max|W| + H max(1, max|h|) max|U| + max|b| must be
+    at most half of the largest float. Then the sum can't overflow, in whatever order it's added.
 
     References
     ----------
@@ -207,12 +208,12 @@ def lstm_step(
     c_prev = finite("c_prev", float_array("c_prev", c_prev, (N, H), dtype))
     check_sums(x, h_prev, params)
     cache = step(x, h_prev, c_prev, params)
-    return cache.h.copy(), cache.c.copy(), cache  # the cache stays as it is
+    return cache.h.copy(), cache.c.copy(), cache  # so that the cache stays as it is
 
 
 @tiny_is_zero
 def step(x: Array, h_prev: Array, c_prev: Array, params: LSTMParams) -> StepCache:
-    """`lstm_step` for arguments that were checked before, as a loop over time needs it."""
+    """`lstm_step` without its checks, for loops over time that have done them already."""
     a = x @ params.weight_ih.T + h_prev @ params.weight_hh.T + params.bias  # (N, 4H)
     a_i, a_f, a_g, a_o = np.split(a, 4, axis=1)  # (N, H) each
     i, f, g, o = sigmoid(a_i), sigmoid(a_f), tanh(a_g), sigmoid(a_o)
@@ -225,17 +226,17 @@ def step(x: Array, h_prev: Array, c_prev: Array, params: LSTMParams) -> StepCach
 def lstm_step_backward(
     dh: Array, dc: Array, cache: StepCache
 ) -> tuple[Array, Array, Array, LSTMParams]:
-    """Take one step back: from the gradients of what a step made to those of what it was given.
+    """Go back one step: turn the gradients of a step's results into those of its arguments.
 
-    Two flows meet in the cell state: `dc`, which comes from the later step, and the one from `dh`
-    through h = o * tanh(c). They are added; what follows is the product rule.
+    Two flows meet in the cell state: `dc` from the later step, and the one from `dh` through
+    h = o * tanh(c). They are added; the rest is the product rule.
 
     Parameters
     ----------
     dh, dc
-        (N, H) gradients of the loss with respect to the step's h and c. The gradient of c is that
-        by every path but the one through this step's h: from later steps, and from a loss that
-        reads c.
+        (N, H) gradients of the loss with respect to the step's h and c. The gradient of c
+        counts every path except the one through this step's h, so those from later steps and from
+        a loss that reads c.
     cache
         The third result of `lstm_step`.
 
@@ -251,7 +252,7 @@ def lstm_step_backward(
     Raises
     ------
     TypeError
-        A gradient is not a float array of the cache's dtype, or the cache is none.
+        A gradient is not a float array of the cache's dtype, or the cache is not a StepCache.
     ValueError
         A shape does not fit, or a gradient holds NaN or infinity.
 
@@ -279,7 +280,7 @@ def lstm_step_backward(
 
 @tiny_is_zero
 def step_backward(dh: Array, dc: Array, cache: StepCache) -> tuple[Array, Array, Array, LSTMParams]:
-    """`lstm_step_backward` for arguments that were checked before."""
+    """`lstm_step_backward` without its checks."""
     x, h_prev, c_prev, i, f, g, o, _, tanh_c, _, params = cache
     dc = dc + dh * o * (1 - tanh_c**2)  # the two flows meet
     # Slopes are computed from the values of the gates, so that the sums need not be kept.
@@ -294,6 +295,6 @@ def step_backward(dh: Array, dc: Array, cache: StepCache) -> tuple[Array, Array,
 
 
 def check_params(params: object) -> None:
-    """Raise unless `params` is an LSTMParams; `check_sums` looks at its numbers."""
+    """Raise unless `params` is an LSTMParams; `check_sums` checks its numbers."""
     if not isinstance(params, LSTMParams):
         raise TypeError(f"params must be an LSTMParams, got {type(params).__name__}")

@@ -1,10 +1,10 @@
-"""The cell over a sequence, as fast as NumPy can go: the results of `sequence`, other loops.
+"""The cell over a sequence, as fast as NumPy can go: the same results as `sequence`, other loops.
 
-Four ideas. What does not depend on the state leaves the loop: the input's product before it, the
-weights' gradients and most of the factors of the gates' gradients after it. Within a step each
-gate is one block of memory, (N, H), and no array is made. Blocks that meet stand side by side: one
-call multiplies (i, f) by (g, c). And a sigmoid is an exponential, 1 / (1 + exp(-a)), with the sign
-multiplied into the weights beforehand.
+There are four ideas. What does not depend on the state leaves the loop: the input's product comes
+before it, the weights' gradients and most factors of the gates' gradients come after it. Within a
+step, each gate is one block of memory, (N, H), and no array is allocated. Blocks that meet are
+neighbours, so one call multiplies (i, f) by (g, c). And a sigmoid is an exponential,
+1 / (1 + exp(-a)), with the sign multiplied into the weights beforehand.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from lstm_course._memory import empty
 from lstm_course.cell import LSTMParams, check_params
 
 COLUMNS = 512
-"""About so many inputs, steps times sequences, enter one product outside the loop."""
+"""About this many inputs, steps times sequences, go into one product outside the loop."""
 PADDING = 16
-"""Rows that enter a product are longer by this, so that they do not start a power of two apart."""
+"""Rows in a product are longer by this, so that they do not start a power of two apart."""
 
 
 class SequenceCache(NamedTuple):
@@ -42,10 +42,10 @@ class SequenceCache(NamedTuple):
 def lstm_forward(
     xs: Array, params: LSTMParams, h0: Array | None = None, c0: Array | None = None
 ) -> tuple[Array, tuple[Array, Array], SequenceCache]:
-    """Run the cell over a batch of sequences; as `sequence.lstm_forward` but for the cache.
+    """Run the cell over a batch of sequences, like `sequence.lstm_forward` but with another cache.
 
-    In float64 each tanh is right to within 4e-16, not to 16 digits: where a candidate or a cell
-    state is that small, h may be 0 and `sequence.lstm_forward` finds 1e-16.
+    In float64 each tanh is right to within 4e-16, but not to 16 digits. So if a candidate or a
+    cell state is that small, h may be 0 where `sequence.lstm_forward` finds 1e-16.
 
     Parameters, errors: as in `sequence.lstm_forward`.
 
@@ -56,7 +56,7 @@ def lstm_forward(
     (h_T, c_T)
         (N, H) final hidden and cell state.
     cache
-        For `lstm_backward` of this module.
+        For `lstm_backward` in this module.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def lstm_infer(
 ) -> tuple[Array, tuple[Array, Array]]:
     """Run the cell as `lstm_forward` does, and keep nothing for a backward run.
 
-    Memory beyond the results does not grow with T. Parameters, errors, results: as there.
+    Apart from the results, memory does not grow with T. Parameters, errors, results: as there.
 
     Examples
     --------
@@ -163,7 +163,7 @@ def lstm_backward(
     dc_T: Array | None = None,
     dcs: Array | None = None,
 ) -> tuple[Array, Array, Array, LSTMParams]:
-    """Run the cell backward through time; as `sequence.lstm_backward`.
+    """Run the cell backward through time, like `sequence.lstm_backward`.
 
     Parameters, results, errors: as in `sequence.lstm_backward`, with the cache of `lstm_forward`
     of this module.
@@ -260,7 +260,7 @@ def _prepare(rows: Array, out: Array) -> None:
 
 
 def _inputs(xs: Array, W: Array) -> Iterator[Array]:
-    """Yield what the input adds to the gates, step by step, (4, N, H), from one product a block."""
+    """Yield what the input adds to the gates, (4, N, H) per step, from one product per block."""
     blocks, (_, N, D), columns = _blocks(*xs.shape[:2]), xs.shape, W.shape[1]
     out = empty((blocks[0].stop * N, columns), xs.dtype)
     for block in blocks:
@@ -270,7 +270,7 @@ def _inputs(xs: Array, W: Array) -> Iterator[Array]:
 
 
 def _steps(keep: bool, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """Return an array with memory for every step, or one where all steps share the same."""
+    """Return an array with memory for every step, or one in which all steps share theirs."""
     if keep:
         return empty(shape, dtype)
     shared = empty(shape[1:], dtype)
@@ -278,7 +278,7 @@ def _steps(keep: bool, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
 
 
 def _tanh(a: Array, out: Array) -> None:
-    """Write tanh(a) = 2 / (1 + exp(-2a)) - 1, to within 4e-16, which is all of a tiny one."""
+    """Write tanh(a) = 2 / (1 + exp(-2a)) - 1, to within 4e-16, which may be all of a tiny value."""
     np.multiply(a, -2, out)
     np.exp(out, out)
     np.add(out, 1, out)

@@ -1,7 +1,7 @@
-"""The four gate computations, one by one: affine map of the input and the hidden state, squashed.
+"""The four gate computations, one by one: an affine map of the input and hidden state, squashed.
 
-All four have one form. They differ in their own weights and in what squashes the result: a
-sigmoid where something is let through (0 to 1), tanh where something is written (-1 to 1).
+All four have the same form. They differ in their weights and in what squashes the result: a
+sigmoid for what lets something through (0 to 1), tanh for what is written (-1 to 1).
 """
 
 from lstm_course._checks import Array, finite, float_array, tiny_is_zero
@@ -12,7 +12,7 @@ from lstm_course.pointwise import sigmoid, tanh
 def preactivation(x: Array, h_prev: Array, W: Array, U: Array, b: Array) -> Array:
     """Return W x + U h_prev + b for every row of a batch.
 
-    Equal to one map of the concatenation: [W, U] [x; h_prev] + b.
+    This equals one map of the concatenation: [W, U] [x; h_prev] + b.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def preactivation(x: Array, h_prev: Array, W: Array, U: Array, b: Array) -> Arra
 
     Returns
     -------
-    (N, H) array, any real value.
+    (N, H) array of any real values.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def forget_gate(x: Array, h_prev: Array, W: Array, U: Array, b: Array) -> Array:
 
     Returns
     -------
-    (N, H) array in [0, 1]; multiplied with the old cell state. Near 0 erases, near 1 keeps.
+    (N, H) array in [0, 1], to multiply the old cell state by. Near 0 it erases, near 1 it keeps.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Is a gradient right? Compare it with differences, and name the slice that is wrong."""
+"""Is a gradient right? Compare it with central differences, and name the slices that are wrong."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,25 +11,26 @@ from lstm_course.rnn import RNNParams
 
 
 def central_difference(loss: Callable[[], float], x: Array, eps: float = 1e-5) -> Array:
-    """Return the gradient of `loss` with respect to `x`, by moving each entry up and down.
+    """Return the gradient of `loss` with respect to `x`, moving each entry up and down.
 
     Parameters
     ----------
     loss
         Function without arguments that reads `x` and returns a number.
     x
-        float64 array of any shape, also a view. It is changed in place and put back.
+        float64 array of any shape; it may be a view. It is changed in place and put back.
     eps
-        How far an entry is moved. The error is of the order eps**2, plus rounding over eps.
+        How far an entry is moved. The error is of the order of eps**2, plus rounding
+        divided by eps.
 
     Returns
     -------
-    Array of the shape of `x`.
+    Array of the same shape as `x`.
 
     Raises
     ------
     TypeError
-        `x` is not an array of float64: in float32 rounding would drown the difference.
+        `x` is not an array of float64. In float32, rounding would drown the difference.
 
     Examples
     --------
@@ -53,11 +54,11 @@ def central_difference(loss: Callable[[], float], x: Array, eps: float = 1e-5) -
 
 
 def complex_step(function: Callable[[Array], complex], x: Array) -> Array:
-    """Return the gradient of `function` at `x` by a step into the complex plane.
+    """Return the gradient of `function` at `x`, taking a step into the complex plane.
 
     f(x + i h) = f(x) + i h f'(x) + ..., so the imaginary part over h is the derivative. Nothing is
-    subtracted, so h can be tiny and the result is exact to rounding. The function must be analytic
-    and accept complex arrays: no abs, no comparison, no conversion to float.
+    subtracted, so h can be tiny, and the result is exact to within rounding. The function must be
+    analytic and accept complex arrays: no abs, no comparison, no conversion to float.
 
     Parameters
     ----------
@@ -68,12 +69,12 @@ def complex_step(function: Callable[[Array], complex], x: Array) -> Array:
 
     Returns
     -------
-    Array of the shape of `x`.
+    Array of the same shape as `x`.
 
     Raises
     ------
     TypeError
-        `x` is no float array, or the function does not carry complex numbers through.
+        `x` is not a float array, or the function does not return complex numbers for it.
 
     References
     ----------
@@ -97,9 +98,9 @@ def complex_step(function: Callable[[Array], complex], x: Array) -> Array:
 
 
 def relative_error(one: Array, other: Array) -> float:
-    """Return the largest difference of two arrays over the largest absolute entry of either.
+    """Return the largest difference between two arrays, over the largest absolute entry of either.
 
-    Two arrays of zeros have the error 0.
+    For two arrays of zeros it is 0.
 
     Examples
     --------
@@ -111,7 +112,7 @@ def relative_error(one: Array, other: Array) -> float:
 
 
 def slices(params: LSTMParams | RNNParams) -> dict[str, Array]:
-    """Return views of the parameters under names; those of an LSTM gate by gate.
+    """Return named views of the parameters; for an LSTM, gate by gate.
 
     Examples
     --------
@@ -131,7 +132,7 @@ def slices(params: LSTMParams | RNNParams) -> dict[str, Array]:
 
 @dataclass(frozen=True)
 class Report:
-    """The relative error of every gradient that was checked, and which are too large."""
+    """The relative error of every gradient checked, and which of them are too large."""
 
     errors: Mapping[str, float]
     tolerance: float
@@ -168,11 +169,11 @@ def gradcheck(
     loss
         Function without arguments that reads the arrays and returns a number.
     arrays
-        float64 arrays under names; each is moved in place and put back.
+        float64 arrays by name; each is changed in place and put back.
     gradients
-        What is claimed of them, under the same names.
+        The gradients that you claim for them, under the same names.
     tolerance
-        The relative error up to which a gradient counts as right.
+        The largest relative error at which a gradient counts as right.
 
     Returns
     -------
@@ -181,7 +182,7 @@ def gradcheck(
     Raises
     ------
     ValueError
-        The names differ, a gradient has another shape than its array, or holds NaN or infinity.
+        The names differ, a gradient does not have the shape of its array, or holds NaN or infinity.
 
     Examples
     --------

@@ -1,11 +1,11 @@
-"""What models are made of: Embedding, Linear, Dropout, and the stacked, bidirectional LSTM.
+"""The layers of a model: Embedding, Linear, Dropout, and the stacked, bidirectional LSTM.
 
 Every layer has `forward`, which returns its output and a cache, and `backward`, which takes the
 gradient of the output and that cache, *adds* to the layer's `grads` and returns the gradient of the
 input. `arrays` and `grads` list parameters and gradients in the same order, for an optimizer.
 """
 
-from __future__ import annotations  # Linear names Embedding, which stands below
+from __future__ import annotations  # Linear names Embedding, which comes later
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ from lstm_course.fast import SequenceCache, lstm_backward, lstm_forward
 
 
 class Held(tuple[Any, ...]):
-    """What a layer holds, in order: each entry can be changed in place, and none replaced.
+    """What a layer holds, in order. You can change each entry in place, but not replace it.
 
     Examples
     --------
@@ -43,7 +43,7 @@ to change its numbers, write into it
     """
 
     def __setitem__(self, k: int, value: object) -> None:
-        if value is not self[k]:  # as it is after +=, which is in place
+        if value is not self[k]:  # it is the same after +=, which works in place
             raise TypeError(
                 f"entry {k} cannot be replaced, since an optimizer would go on changing the old "
                 "one; to change its numbers, write into it"
@@ -53,17 +53,17 @@ to change its numbers, write into it
 class Layer:
     """A layer with parameters `arrays` and gradients `grads`, in the same order.
 
-    `rngs` are the generators that `forward` draws from, if it is random.
+    If `forward` is random, `rngs` are the generators that it draws from.
 
-    What a layer is made of stays. An optimizer holds the arrays themselves, so that if one were
-    replaced it would go on changing the old one, and nothing would learn. Write into an array
-    instead, `layer.weight[...] = w`; a read-out that shares the table of an embedding is
-    `Linear.tied`.
+    You can't replace the parts of a layer. An optimizer holds the arrays themselves, so if you
+    replaced one, it would go on changing the old one, and the new one would never learn. Write
+    into the array instead, `layer.weight[...] = w`. For a read-out that shares the table of an
+    embedding, use `Linear.tied`.
 
     Raises
     ------
     AttributeError
-        An array, a tuple of arrays, or a layer is replaced.
+        You replaced an array, a tuple of arrays, or a layer.
 
     Examples
     --------
@@ -81,7 +81,7 @@ the old one; to change its numbers, write into it: weight[...] = ...
 
     def __setattr__(self, name: str, value: Any) -> None:
         old = self.__dict__.get(name)
-        replaced = name in self.__dict__ and value is not old  # not by a += b, which is in place
+        replaced = name in self.__dict__ and value is not old  # a += b works in place and is fine
         if replaced and (_holds_arrays(old) or _holds_arrays(value)):
             instead = (
                 f"to change its numbers, write into it: {name}[...] = ..."
@@ -119,7 +119,7 @@ class Linear(Layer):
     Raises
     ------
     TypeError, ValueError
-        A size below 1, an rng that is none, another dtype.
+        A size is below 1, rng is not a Generator, or dtype is not float32 or float64.
 
     Examples
     --------
@@ -149,13 +149,14 @@ class Linear(Layer):
     def tied(cls, embedding: Embedding) -> Self:
         """Return a map whose weight is the table of an embedding, with a bias of its own.
 
-        As a read-out it scores each of V words by the product of its row with the state. The
-        gradients of both uses add up in the embedding's, where the optimizer finds the table.
+        As a read-out, it scores each of V words by the product of the word's row with the state.
+        The gradients of both uses add up in those of the embedding, where the optimizer finds
+        the table.
 
         Parameters
         ----------
         embedding
-            An Embedding of V rows of D numbers: the map goes from D to V.
+            An Embedding with V rows of D numbers. The map goes from D to V.
 
         References
         ----------
@@ -198,9 +199,9 @@ class Linear(Layer):
 
 
 class Embedding(Layer):
-    """A table with a row of D numbers for each of V words; forward looks rows up.
+    """A table with a row of D numbers for each of V words; `forward` looks up rows.
 
-    The same as Linear on one-hot words, without ever making them.
+    It does what Linear does with one-hot words, without ever making them.
 
     Parameters
     ----------
@@ -214,7 +215,7 @@ class Embedding(Layer):
     Raises
     ------
     TypeError, ValueError
-        A size below 1, an rng that is none, another dtype.
+        A size is below 1, rng is not a Generator, or dtype is not float32 or float64.
 
     Examples
     --------
@@ -255,19 +256,19 @@ class Embedding(Layer):
 
 
 class Dropout(Layer):
-    """Set a share of the entries to 0 while training, and scale the rest up to keep the mean.
+    """Set a share of the entries to 0 during training, and scale up the rest to keep the mean.
 
     Parameters
     ----------
     rate
-        The share that is dropped, from 0 (none) to below 1.
+        The share to drop, from 0 (none) to below 1.
     rng
         The source of randomness.
 
     Raises
     ------
     TypeError, ValueError
-        A rate out of range, an rng that is none.
+        The rate is out of range, or rng is not a Generator.
 
     References
     ----------
@@ -295,9 +296,9 @@ class Dropout(Layer):
         """Return x with entries dropped, or x itself if not training, and the cache."""
         x = float_array("x", x)
         if not training or self.rate == 0:
-            return x, np.ones_like(x)  # so that backward need not know
+            return x, np.ones_like(x)  # so that backward needs no special case
         kept = (self.rng.random(x.shape) >= self.rate).astype(x.dtype)
-        # What is kept grows, so that means stay the same and nothing changes when dropout is off.
+        # Scaling up what is kept preserves the mean, so nothing changes when dropout is off.
         factor = kept / x.dtype.type(1 - self.rate)
         return x * factor, factor
 
@@ -310,7 +311,7 @@ class Recurrent(Layer):
     """A layer with a state that is handed from step to step.
 
     `states` names what is handed on, h and perhaps c, and `state_sizes` says how many numbers each
-    has; `output_size` is the length of what the layer gives at each step.
+    of them holds. `output_size` is how many numbers the layer puts out at each step.
     """
 
     states: tuple[str, ...]
@@ -332,9 +333,9 @@ class Recurrent(Layer):
 
 
 class Stack(Recurrent):
-    """Cells on top of each other, in one direction or in both, whatever the cells.
+    """Cells of any kind on top of each other, in one direction or in both.
 
-    A kind of cell brings `_run` and `_run_backward`, the way of one cell through time and back.
+    Subclasses supply `_run` and `_run_backward`, which take one cell through time and back.
     """
 
     def _build(
@@ -347,14 +348,14 @@ class Stack(Recurrent):
         dropout: float,
         rng: np.random.Generator,
     ) -> None:
-        """Make all cells; `cell` makes one that reads so many numbers at each step."""
+        """Make all cells; `cell(D)` makes one that reads D numbers at each step."""
         self.input_size, self.hidden_size = input_size, hidden_size
         self.num_layers = size("num_layers", num_layers)
         self.directions = 2 if bidirectional else 1
         self.dropout = Dropout(dropout, rng=rng)
         if dropout and self.num_layers == 1:
             warnings.warn(
-                f"dropout acts between layers, and there is one layer: {dropout} does nothing",
+                f"dropout acts between layers, but there is one layer: {dropout} does nothing",
                 stacklevel=3,
             )
         self.rngs = self.dropout.rngs
@@ -369,7 +370,7 @@ class Stack(Recurrent):
     def _forward(
         self, xs: Array, start: Sequence[Any], lengths: Any, training: bool
     ) -> tuple[Array, tuple[Array, ...], Any]:
-        """Run all layers, from states (layers * directions, N, ...) or from zeros for None."""
+        """Run all layers, from states (layers * directions, N, ...), or zeros for None."""
         dtype = self.arrays[0].dtype
         xs = float_array("xs", xs, ("T", "N", self.input_size), dtype)
         T, N, _ = xs.shape
@@ -424,7 +425,7 @@ class Stack(Recurrent):
         return dhs, dstarts
 
     def _states(self, name: str, given: Sequence[Any], N: int) -> tuple[Array, ...]:
-        """Return one array per state for all layers and directions, zeros where none is given."""
+        """Return one array per state for all layers and directions; zeros if it isn't given."""
         cells, dtype = len(self.params), self.arrays[0].dtype
         return tuple(
             state(name.format(letter), one, (cells, N, width), dtype)
@@ -434,7 +435,7 @@ class Stack(Recurrent):
     def _run(
         self, xs: Array, params: Any, start: tuple[Array, ...], lengths: Array, training: bool
     ) -> tuple[Array, tuple[Array, ...], Any]:
-        """Run one cell; hidden states behind a sequence's end are 0, final states those at it."""
+        """Run one cell; hidden states after a sequence's end are 0, final states those at it."""
         raise NotImplementedError
 
     def _run_backward(
@@ -447,10 +448,10 @@ class Stack(Recurrent):
 class LSTM(Stack):
     """LSTM layers on top of each other, in one direction or in both.
 
-    Each layer reads the hidden states of the one below. In two directions a second cell reads the
-    sequence from its end, and the hidden states of both stand side by side, (T, N, 2H). Sequences
-    of different lengths may share a batch: behind its end a sequence has hidden states of 0, and
-    its final states are those after its own last step.
+    Each layer reads the hidden states of the one below. With two directions, a second cell reads
+    the sequence from its end, and the hidden states of both are joined, (T, N, 2H). Sequences of
+    different lengths may share a batch: after its end, a sequence has hidden states of 0, and its
+    final states are those after its own last step.
 
     Parameters
     ----------
@@ -461,14 +462,14 @@ class LSTM(Stack):
     bidirectional
         Whether each layer reads in both directions.
     dropout
-        Share of the hidden states dropped between layers while training. With one layer it does
+        Share of the hidden states dropped between layers during training. With one layer, it does
         nothing, and a UserWarning says so.
     rng
         The source of randomness, for weights and dropout.
     forget_bias
-        Start of the forget gate's bias, in every layer and direction.
+        Where the forget gate's bias starts, in every layer and direction.
     recurrent
-        "uniform", or "orthogonal": each gate's recurrent matrix a random orthogonal one.
+        "uniform", or "orthogonal" to start each gate's recurrent matrix as a random orthogonal one.
     dtype
         float32 or float64.
 
@@ -531,7 +532,7 @@ class LSTM(Stack):
         Parameters
         ----------
         xs
-            (T, N, D) inputs, time first. What stands behind a sequence's end does not matter.
+            (T, N, D) inputs, time first. What comes after a sequence's end does not matter.
         h0, c0
             (layers * directions, N, H) initial states; zeros if not given.
         lengths
@@ -569,12 +570,12 @@ class LSTM(Stack):
     def _run(
         self, xs: Array, params: Any, start: tuple[Array, ...], lengths: Array, training: bool
     ) -> tuple[Array, tuple[Array, ...], SequenceCache]:
-        """Run one cell; hidden states behind a sequence's end are 0, final states those at it."""
+        """Run one cell; hidden states after a sequence's end are 0, final states those at it."""
         hs, finals, cache = lstm_forward(xs, params, *start)
         if (lengths == len(xs)).all():
             return hs, finals, cache  # nothing to mask
         last, rows = lengths - 1, np.arange(len(lengths))
-        # A shorter sequence ends at a step of its own; what the cell computes after it is not
+        # A shorter sequence ends at its own last step; what the cell computes after that is not
         # shown.
         finals = hs[last, rows], cache.cs[lengths, rows]
         return hs * inside(len(xs), lengths), finals, cache
@@ -592,10 +593,10 @@ class LSTM(Stack):
 
 
 def entered(dhs: Array, dfinals: Sequence[Array], lengths: Array) -> list[Array]:
-    """Return the gradients of the states of all steps, those of the final ones among them.
+    """Return the gradients of the states of all steps, including those of the final states.
 
-    The final states are those of each sequence's own last step: blame for them enters there. What
-    `dhs` holds behind a sequence's end is left out.
+    The final states are those of each sequence's own last step, so that's where their gradients
+    enter. What `dhs` holds after a sequence's end is left out.
     """
     last, rows = lengths - 1, np.arange(len(lengths))
     every = [dhs * inside(len(dhs), lengths)]
@@ -606,7 +607,7 @@ def entered(dhs: Array, dfinals: Sequence[Array], lengths: Array) -> list[Array]
 
 
 def orthogonal(size: int, *, rng: np.random.Generator) -> Array:
-    """Draw a matrix (size, size) uniformly from the orthogonal ones, which change no length.
+    """Draw a (size, size) matrix uniformly from all orthogonal ones, which preserve lengths.
 
     References
     ----------
@@ -619,7 +620,7 @@ def orthogonal(size: int, *, rng: np.random.Generator) -> Array:
     True
     """
     q, r = np.linalg.qr(rng.normal(size=(size, size)))
-    return q * np.sign(np.diag(r))  # without the signs some would come up more often than others
+    return q * np.sign(np.diag(r))  # without the signs, some would be more likely than others
 
 
 def inside(T: int, lengths: Array) -> Array:
@@ -628,10 +629,10 @@ def inside(T: int, lengths: Array) -> Array:
 
 
 def _reverse(xs: Array, lengths: Array) -> Array:
-    """Turn each sequence of a batch round within its own length."""
+    """Reverse each sequence of a batch within its own length."""
     T = len(xs)
     steps = np.arange(T)[:, None]
-    # Each sequence is reversed within its own length, and its padding stays behind it.
+    # Padding stays where it is, after the sequence.
     order = np.where(steps < lengths, lengths - 1 - steps, steps)  # (T, N)
     return np.take_along_axis(xs, order[..., None], axis=0)
 
@@ -643,7 +644,7 @@ def check_recurrent(recurrent: object) -> None:
 
 
 def check_lengths(lengths: Any, T: int, N: int) -> Array:
-    """Return N lengths as whole numbers from 1 to T; T for each if none are given."""
+    """Return N lengths as whole numbers from 1 to T; if none are given, T for each."""
     lengths = np.full(N, T) if lengths is None else whole_numbers("lengths", lengths)
     if lengths.shape != (N,):
         raise ValueError(f"lengths has shape {lengths.shape}, expected ({N},)")

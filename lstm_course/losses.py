@@ -1,4 +1,4 @@
-"""What learning is told: each loss and its gradient side by side."""
+"""Losses, each with its gradient."""
 
 import numpy as np
 
@@ -25,14 +25,14 @@ def softmax(logits: Array) -> Array:
 
     Returns
     -------
-    (..., K) array, not negative, each row with the sum 1.
+    (..., K) array without negative entries, in which each row sums to 1.
 
     Raises
     ------
     TypeError
-        `logits` is no float array.
+        `logits` is not a float array.
     ValueError
-        It has no axis, or holds NaN or infinity.
+        `logits` has no axis, or holds NaN or infinity.
 
     Examples
     --------
@@ -48,17 +48,17 @@ def softmax_cross_entropy(
 ) -> tuple[float, Array]:
     """Return the mean of -log p[target] over the counted positions, and its gradient.
 
-    The gradient is (p - one_hot(target)) / count: what was said minus what should have been.
+    The gradient is (p - one_hot(target)) / count: what the model said, minus what was right.
 
     Parameters
     ----------
     logits
-        (..., K) scores, for instance (T, N, K).
+        (..., K) scores, such as (T, N, K).
     targets
         (...,) whole numbers from 0 to K - 1, the right class of each position.
     mask
-        (...,) booleans, true where a position counts; all count if not given. What stands in
-        `targets` at other positions does not matter.
+        (...,) booleans, true where a position counts; all count if not given. What
+        `targets` holds at other positions does not matter.
 
     Returns
     -------
@@ -70,9 +70,11 @@ def softmax_cross_entropy(
     Raises
     ------
     TypeError
-        `logits` is no float array, `targets` no whole numbers, or `mask` no booleans.
+        `logits` is not a float array, `targets` is not one of whole numbers, or `mask`
+        not one of booleans.
     ValueError
-        A shape does not fit, a target is out of range, no position counts, or NaN.
+        A shape does not fit, a target is out of range, no position counts, or an entry is NaN or
+        infinite.
 
     References
     ----------
@@ -94,7 +96,7 @@ def softmax_cross_entropy(
     if wrong.any():
         raise ValueError(f"targets holds {targets[wrong][0]}, expected 0 to {K - 1}")
     log_p = _log_softmax(logits)
-    # Where nothing counts, a target may be any number, -100 for instance, and 0 is one to look up.
+    # Where the mask is false, targets may be anything, -100 for instance, so look up 0 instead.
     chosen = np.where(counted, targets, 0)[..., None]
     log_likelihood = np.take_along_axis(log_p, chosen, axis=-1)[..., 0]
     dlogits = np.exp(log_p)
@@ -114,8 +116,8 @@ def mean_squared_error(
     outputs, targets
         Float arrays of one shape.
     mask
-        Booleans of that shape, true where an entry counts; all count if not given. What stands
-        in `targets` at other entries does not matter.
+        Booleans of that shape, true where an entry counts; all count if not given. What
+        `targets` holds at other entries does not matter.
 
     Returns
     -------
@@ -127,7 +129,7 @@ def mean_squared_error(
     Raises
     ------
     TypeError
-        An argument is no float array, the dtypes differ, or `mask` holds no booleans.
+        An argument is not a float array, the dtypes differ, or `mask` does not hold booleans.
     ValueError
         A shape does not fit, no entry counts, or a counted entry is NaN or infinite.
 
@@ -139,7 +141,7 @@ def mean_squared_error(
     outputs = float_array("outputs", outputs)
     targets = float_array("targets", targets, outputs.shape, outputs.dtype)
     counted = _mask(mask, outputs.shape)
-    # Not a product with the mask: what does not count may be NaN, and 0 * NaN is NaN.
+    # Not a product with the mask, since masked entries may be NaN, and 0 * NaN is NaN.
     difference = np.where(counted, outputs, 0) - np.where(counted, targets, 0)
     finite("outputs - targets", difference)
     count = difference.dtype.type(counted.sum())
@@ -147,8 +149,8 @@ def mean_squared_error(
 
 
 def _log_softmax(logits: Array) -> Array:
-    # Softmax does not change if all logits do by the same amount. Now the largest is 0, so that
-    # no exponential overflows and at least one is 1.
+    # Softmax stays the same if all logits are shifted alike. Now the largest is 0, so that no
+    # exponential overflows and at least one is 1.
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 

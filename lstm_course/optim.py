@@ -1,7 +1,7 @@
 """From gradients to better parameters: clipping, SGD, Adam, weight decay, and schedules.
 
-An optimizer holds the arrays that it changes, in place, so that whoever else holds them sees the
-change. Each `step` takes gradients in the same order.
+An optimizer changes its arrays in place, so a model that holds the same arrays sees the change.
+Each `step` takes the gradients in the same order.
 """
 
 import math
@@ -18,7 +18,7 @@ _NUMBERS = (int, float, np.integer, np.floating)
 
 @tiny_is_zero
 def global_norm(grads: Sequence[Array]) -> float:
-    """Return the length of all gradients taken together as one vector.
+    """Return the norm of all gradients together, as if they were one vector.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def global_norm(grads: Sequence[Array]) -> float:
     largest = max((float(np.abs(grad).max(initial=0)) for grad in grads), default=0.0)
     if largest == 0 or not np.isfinite(largest):
         return largest
-    shares = (np.asarray(grad, float) / largest for grad in grads)  # whose squares cannot overflow
+    shares = (np.asarray(grad, float) / largest for grad in grads)  # their squares can't overflow
     return largest * float(np.sqrt(sum(float((share**2).sum()) for share in shares)))
 
 
@@ -36,7 +36,7 @@ def global_norm(grads: Sequence[Array]) -> float:
 def clip_by_global_norm(grads: Sequence[Array], limit: float) -> float:
     """Scale all gradients by one factor, in place, so that their global norm is at most `limit`.
 
-    The direction is kept. Clipping each entry on its own would turn it.
+    This keeps the direction, which clipping each entry on its own would turn.
 
     Parameters
     ----------
@@ -47,14 +47,14 @@ def clip_by_global_norm(grads: Sequence[Array], limit: float) -> float:
 
     Returns
     -------
-    The norm before clipping: worth a look while training.
+    The norm before clipping, which is worth watching during training.
 
     Raises
     ------
     TypeError
-        A gradient is no array of floats.
+        A gradient is not an array of floats.
     ValueError
-        `limit` is not above 0, or a gradient holds NaN or infinity, which no scaling mends.
+        `limit` is not above 0, or a gradient holds NaN or infinity, which scaling can't repair.
 
     References
     ----------
@@ -84,7 +84,7 @@ def l2_penalty(weights: Sequence[Array], grads: Sequence[Array], strength: float
     Parameters
     ----------
     weights, grads
-        Float arrays of the same shapes; biases are usually left out.
+        Float arrays of the same shapes. Biases are usually left out.
     strength
         At least 0.
 
@@ -111,12 +111,14 @@ def l2_penalty(weights: Sequence[Array], grads: Sequence[Array], strength: float
 class Optimizer:
     """What SGD and Adam share: the arrays, the checks, and decoupled weight decay.
 
-    `steps` and `buffers`, arrays that change at every step, are all that it remembers.
+    All that an optimizer remembers is the number of `steps` and its `buffers`, arrays that change
+    at every step.
 
-    Decoupled decay shrinks each array, biases too, by learning_rate * weight_decay * array, apart
-    from the gradient step. For SGD without momentum that is the L2 penalty; for Adam it is not.
+    Decoupled decay shrinks each array, biases included, by learning_rate * weight_decay * array,
+    apart from the gradient step. For SGD without momentum that's the same as the L2 penalty; for
+    Adam it isn't.
 
-    Arrays that are `frozen` stay as they are; `moves` says for each array whether it changes.
+    `frozen` arrays stay as they are; `moves` says for each array whether it changes.
     """
 
     def __init__(
@@ -134,7 +136,7 @@ class Optimizer:
             _float_ndarray(f"arrays[{k}]", array)
             _writeable(f"arrays[{k}]", array)
         for (j, one), (k, other) in combinations(enumerate(self.arrays), 2):
-            if np.shares_memory(one, other):  # such numbers would be changed twice a step
+            if np.shares_memory(one, other):  # shared numbers would change twice per step
                 raise ValueError(f"arrays[{j}] and arrays[{k}] share memory, expected each once")
         self.learning_rate = positive("learning_rate", learning_rate)
         self.weight_decay = not_negative("weight_decay", weight_decay)
@@ -142,7 +144,7 @@ class Optimizer:
 
     @property
     def buffers(self) -> list[Array]:
-        """What the optimizer remembers of earlier gradients."""
+        """Arrays in which the optimizer remembers earlier gradients."""
         raise NotImplementedError
 
     @tiny_is_zero
@@ -177,12 +179,12 @@ class SGD(Optimizer):
     weight_decay
         Decoupled weight decay, at least 0.
     frozen
-        Those of the arrays that stay as they are, for instance `model.embedding.arrays`.
+        Arrays among them that must not change, for instance `model.embedding.arrays`.
 
     Raises
     ------
     TypeError, ValueError
-        An argument is out of its range, an array is none, or two share memory.
+        An argument is out of its range, an array is not one of floats, or two share memory.
 
     Examples
     --------
@@ -217,11 +219,11 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam: steps that do not depend on the scale of the gradient.
+    """Adam: steps whose size does not depend on the scale of the gradient.
 
-    They are about learning_rate for each entry while its gradient keeps one sign and size.
-
-    It keeps running means of the gradient and of its square, corrected for their start at 0.
+    While an entry's gradient keeps its sign and size, the entry moves by about learning_rate per
+    step. Adam keeps running means of the gradient and of its square, and corrects them for having
+    started at 0.
 
     Parameters
     ----------
@@ -236,12 +238,12 @@ class Adam(Optimizer):
     weight_decay
         Decoupled weight decay (AdamW), at least 0.
     frozen
-        Those of the arrays that stay as they are, for instance `model.embedding.arrays`.
+        Arrays among them that must not change, for instance `model.embedding.arrays`.
 
     Raises
     ------
     TypeError, ValueError
-        An argument is out of its range, an array is none, or two share memory.
+        An argument is out of its range, an array is not one of floats, or two share memory.
 
     References
     ----------
@@ -275,7 +277,7 @@ class Adam(Optimizer):
 
     @property
     def buffers(self) -> list[Array]:
-        """The running means, of gradients and of their squares."""
+        """The running means of the gradients and of their squares."""
         return self.mean + self.square
 
     def _changes(self, grads: Sequence[Array]) -> list[Array]:
@@ -285,7 +287,7 @@ class Adam(Optimizer):
             mean += (1 - self.beta1) * grad
             square *= self.beta2
             square += (1 - self.beta2) * grad**2
-            # Both averages begin at 0, and after few steps they are too small by these factors.
+            # Both means begin at 0, so after a few steps they're still too small, by these factors.
             mean_hat = mean / (1 - self.beta1**self.steps)
             square_hat = square / (1 - self.beta2**self.steps)
             changes.append(mean_hat / (np.sqrt(square_hat) + self.eps))
@@ -294,16 +296,16 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class Cosine:
-    """A schedule: the learning rate rises in a line, then falls along half a cosine to 0.
+    """A schedule: the learning rate rises along a line, then falls along half a cosine to 0.
 
     Parameters
     ----------
     learning_rate
-        The highest, above 0.
+        The highest learning rate, above 0.
     steps
-        Updates until it is 0; it stays there.
+        Updates until it reaches 0, where it stays.
     warm_up
-        Updates of the rise, fewer than `steps`; none by default.
+        Updates during which it rises, fewer than `steps`; 0 by default.
 
     Raises
     ------
@@ -334,7 +336,7 @@ class Cosine:
             raise ValueError(f"warm_up is {self.warm_up}, expected fewer than steps, {self.steps}")
 
     def __call__(self, step: int) -> float:
-        """Return the learning rate of an update, counted from 0."""
+        """Return the learning rate of an update; updates are counted from 0."""
         if step < self.warm_up:
             return self.learning_rate * (step + 1) / self.warm_up
         done = min(1.0, (step - self.warm_up) / (self.steps - self.warm_up))
@@ -343,12 +345,12 @@ class Cosine:
 
 @dataclass(frozen=True)
 class Steps:
-    """A schedule: the learning rate is multiplied by a factor every so many updates.
+    """A schedule: the learning rate is multiplied by a factor at regular intervals.
 
     Parameters
     ----------
     learning_rate
-        The first, above 0.
+        The first learning rate, above 0.
     every
         Updates from one change to the next.
     factor
@@ -375,7 +377,7 @@ class Steps:
         positive("factor", self.factor)
 
     def __call__(self, step: int) -> float:
-        """Return the learning rate of an update, counted from 0."""
+        """Return the learning rate of an update; updates are counted from 0."""
         return self.learning_rate * self.factor ** (step // self.every)
 
 

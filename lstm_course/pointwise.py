@@ -1,4 +1,4 @@
-"""The pointwise operations an LSTM is made of: each value and its derivative side by side.
+"""The pointwise operations that make up an LSTM, each next to its derivative.
 
 Pointwise means that entry k of the result depends on entry k of the arguments alone.
 """
@@ -12,12 +12,12 @@ from lstm_course._checks import Array, float_array, tiny_is_zero
 def product(a: Array, b: Array) -> Array:
     """Multiply two arrays entry by entry (the Hadamard product, written a * b).
 
-    A gate acts by this operation: one factor is the gate, the other what passes through it.
+    This is how a gate acts: one factor is the gate, the other is what passes through it.
 
     Parameters
     ----------
     a, b
-        Float arrays of one shape.
+        Float arrays of the same shape.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def product(a: Array, b: Array) -> Array:
     TypeError
         An argument is not an array of float32 or float64.
     ValueError
-        The shapes differ (nothing is broadcast, so no axis is mixed up in silence).
+        The shapes differ. (Nothing is broadcast, so axes can't be mixed up silently.)
 
     Examples
     --------
@@ -51,7 +51,7 @@ def product_derivative(a: Array, b: Array) -> tuple[Array, Array]:
     (array([0.3, 0.7]), array([0.2, 0.8]))
     """
     a, b = _pair(a, b)
-    return b.copy(), a.copy()  # copies, since gradients are added to in place
+    return b.copy(), a.copy()  # copies, since gradients are added up in place
 
 
 def add(a: Array, b: Array) -> Array:
@@ -60,7 +60,7 @@ def add(a: Array, b: Array) -> Array:
     Parameters
     ----------
     a, b
-        Float arrays of one shape.
+        Float arrays of the same shape.
 
     Returns
     -------
@@ -100,8 +100,8 @@ def add_derivative(a: Array, b: Array) -> tuple[Array, Array]:
 def sigmoid(x: Array) -> Array:
     """Squash every entry into [0, 1]: 1 / (1 + exp(-x)), without overflow for any finite x.
 
-    The exponential is only taken of -abs(x), which lies in [0, 1] after it. For x < 0 the
-    fraction is extended by exp(x), which gives exp(x) / (1 + exp(x)).
+    The exponential is only ever taken of -abs(x), so it stays in [0, 1]. For x < 0, expanding the
+    fraction by exp(x) gives exp(x) / (1 + exp(x)).
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def sigmoid_derivative(x: Array) -> Array:
     array([0.25 , 0.105])
     """
     x = float_array("x", x)
-    # Not s * (1 - s): where s is near 1, the difference would have no digits left.
+    # Not s * (1 - s), since the difference has no digits left where s is near 1.
     return _sigmoid(x) * _sigmoid(-x)
 
 
@@ -174,8 +174,9 @@ def tanh(x: Array) -> Array:
 def tanh_derivative(x: Array) -> Array:
     """Return tanh'(x) = 1 - tanh(x)**2, at most 1, reached at x = 0.
 
-    `x` is the argument of tanh, not its value. It is computed from s = exp(-2 abs(x)) as
-    4 s / (1 + s)**2, which stays exact where 1 - tanh(x)**2 would cancel.
+    `x` is the argument of tanh, not its value. With
+    s = exp(-2 abs(x)), it is computed as 4 s / (1 + s)**2, which stays exact where
+    1 - tanh(x)**2 would cancel.
 
     Parameters, errors: as in `tanh`.
 
@@ -190,7 +191,7 @@ def tanh_derivative(x: Array) -> Array:
 
 
 def _sigmoid(x: Array) -> Array:
-    # Of a negative number the exponential may become 0, which is right, but never infinite.
+    # The exponential of a negative number may round to 0, which is right; it is never infinite.
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, small) / (1 + small)
 

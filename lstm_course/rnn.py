@@ -1,4 +1,4 @@
-"""The plain recurrent network that the LSTM is compared with."""
+"""The vanilla RNN, with which the LSTM is compared."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -23,7 +23,7 @@ from lstm_course.pointwise import tanh
 
 @dataclass(frozen=True, eq=False)
 class RNNParams:
-    """The parameters of one plain recurrent cell.
+    """The parameters of a vanilla RNN.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class RNNParams:
         Raises
         ------
         TypeError, ValueError
-            A size below 1, an rng that is none, a dtype that is no float.
+            A size is below 1, rng is not a Generator, or dtype is not float32 or float64.
         """
         D, H = size("input_size", input_size), size("hidden_size", hidden_size)
         generator("rng", rng)
@@ -101,7 +101,7 @@ class RNNParams:
 
 @tiny_is_zero
 def rnn_step(x: Array, h_prev: Array, params: RNNParams) -> Array:
-    """Take one step of the plain recurrent cell: h = tanh(W x + U h_prev + b).
+    """Take one step of the vanilla RNN: h = tanh(W x + U h_prev + b).
 
     Parameters
     ----------
@@ -144,25 +144,25 @@ def rnn_step(x: Array, h_prev: Array, params: RNNParams) -> Array:
 
 @tiny_is_zero
 def rnn_step_jacobian(h: Array, params: RNNParams) -> Array:
-    """Return the derivative of one step's result by the hidden state it started from.
+    """Return the derivative of a step's result with respect to the hidden state before it.
 
     Entry (j, k) is d h[j] / d h_prev[k] = (1 - h[j]**2) U[j, k].
 
     Parameters
     ----------
     h
-        (N, H) the step's result.
+        (N, H) hidden state after the step.
     params
         The cell's parameters.
 
     Returns
     -------
-    (N, H, H) Jacobian matrices, one a row of the batch.
+    (N, H, H) Jacobian matrices, one for each row of the batch.
 
     Raises
     ------
     TypeError, ValueError
-        h is no float array of shape (N, H).
+        h is not a float array of shape (N, H).
 
     References
     ----------
@@ -177,13 +177,13 @@ def rnn_step_jacobian(h: Array, params: RNNParams) -> Array:
     """
     _check_params(params)
     h = finite("h", float_array("h", h, ("N", params.hidden_size), params.bias.dtype))
-    # Row j of U, times the slope of unit j, which its value alone tells: tanh' = 1 - tanh^2.
+    # Row j of U times the slope of unit j, which follows from its value: tanh' = 1 - tanh^2.
     return (1 - h**2)[:, :, None] * params.weight_hh
 
 
 @tiny_is_zero
 def rnn_forward(xs: Array, params: RNNParams, h0: Array | None = None) -> tuple[Array, Array]:
-    """Run the plain recurrent cell over a batch of sequences.
+    """Run the vanilla RNN over a batch of sequences.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def rnn_forward(xs: Array, params: RNNParams, h0: Array | None = None) -> tuple[
     T, N, _ = xs.shape
     h = state("h0", h0, (N, H), dtype)
     check_sums(xs, h, params)
-    hs = xs @ params.weight_ih.T + params.bias  # of all steps at once: it needs no state
+    hs = xs @ params.weight_ih.T + params.bias  # all steps at once, since this needs no state
     U = params.weight_hh.T.copy()  # contiguous, since every step multiplies by it
     for t in range(T):
         h = hs[t] = np.tanh(hs[t] + h @ U)
@@ -238,12 +238,12 @@ def rnn_backward(
     h0: Array | None = None,
     dh_T: Array | None = None,
 ) -> tuple[Array, Array, RNNParams]:
-    """Run the plain recurrent cell backward through time.
+    """Run the vanilla RNN backward through time.
 
     Parameters
     ----------
     dhs
-        (T, N, H) gradients of the loss with respect to the hidden state of every step, by the
+        (T, N, H) gradients of the loss with respect to the hidden state of every step, along the
         paths that do not lead through a later step.
     xs, hs, params, h0
         What `rnn_forward` was given, and the hidden states that it returned.
@@ -290,14 +290,14 @@ def rnn_backward(
     for t in reversed(range(T)):
         das[t] *= dhs[t] + dh
         dh = das[t] @ params.weight_hh
-    # The weights' gradients need no order of steps, so one product over all steps makes each.
+    # The weights' gradients don't depend on the order of steps: one product over all makes each.
     da, h_prev = das.reshape(-1, H), np.concatenate([h0[None], hs[:-1]]).reshape(-1, H)
     grads = RNNParams(da.T @ xs.reshape(-1, D), da.T @ h_prev, da.sum(axis=0))
     return das @ params.weight_ih, dh, grads
 
 
 class RNN(Recurrent):
-    """The plain recurrent cell as a layer, with the interface of a one-layer `LSTM`.
+    """The vanilla RNN as a layer, with the interface of a one-layer `LSTM`.
 
     Parameters
     ----------
@@ -306,7 +306,7 @@ class RNN(Recurrent):
     rng
         The source of randomness.
     recurrent
-        "uniform", or "orthogonal": the recurrent matrix a random orthogonal one.
+        "uniform", or "orthogonal" to start the recurrent matrix as a random orthogonal one.
     dtype
         float32 or float64.
 
@@ -353,7 +353,7 @@ class RNN(Recurrent):
         Returns
         -------
         hs
-            (T, N, H) hidden states; 0 behind a sequence's end.
+            (T, N, H) hidden states; 0 after a sequence's end.
         (h_T,)
             (1, N, H) hidden state at each sequence's end.
         cache
@@ -367,7 +367,7 @@ class RNN(Recurrent):
         xs = np.where(inside(T, lengths), xs, 0)
         start = state("h0", h0, (1, N, H), dtype)[0]
         hs, _ = rnn_forward(xs, self.params, start)
-        # Each sequence ends at a step of its own.
+        # Each sequence ends at its own last step.
         h_T = hs[lengths - 1, np.arange(N)][None]
         return hs * inside(T, lengths), (h_T,), (xs, hs, start, lengths)
 

@@ -1,7 +1,7 @@
-"""A model's weights in one file: written whole or not at all, and read without running anything.
+"""A model's weights in one file, written whole or not at all, and read without running code.
 
-A checkpoint of a `Trainer` holds all that a run goes on from; this is what is left to use. The file
-is an npz archive: the parameters, and a description from which the model is built anew.
+A checkpoint of a `Trainer` holds all you need to resume a run; this holds just the model. The file
+is an npz archive with the parameters and a description from which the model is rebuilt.
 """
 
 import io
@@ -24,10 +24,10 @@ FORMAT = 1
 
 
 def save(model: Layer, path: str | os.PathLike[str]) -> None:
-    """Write a model to a file, so that `load` builds it again with the same parameters.
+    """Write a model to a file, so that `load` can rebuild it with the same parameters.
 
-    The file is written under another name and then renamed: at every moment `path` holds a whole
-    one, the old or the new. Neither the optimizer nor what dropout would draw next is kept.
+    The file is written under a temporary name and then renamed, so `path` always holds a whole
+    file, the old one or the new one. The optimizer and the state of dropout's rng are not kept.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def save(model: Layer, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str], *, rng: np.random.Generator | None = None) -> Any:
-    """Build the model that `save` has written.
+    """Rebuild the model that `save` wrote.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ def load(path: str | os.PathLike[str], *, rng: np.random.Generator | None = None
     Raises
     ------
     ValueError
-        The file cannot be read, is none of `save`, is of a later format, or contradicts itself.
+        The file cannot be read, was not written by `save`, has a later format, or contradicts
+        itself.
 
     Examples
     --------
@@ -97,13 +98,13 @@ def load(path: str | os.PathLike[str], *, rng: np.random.Generator | None = None
         about = json.loads(str(stored.pop("about")))
         version, description, dtype = about["format"], about["model"], np.dtype(about["dtype"])
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} holds no model that can be read: {error}") from None
+        raise ValueError(f"{path} does not hold a readable model: {error}") from None
     if version != FORMAT:
         raise ValueError(f"{path} has the format {version}, this version reads {FORMAT}")
     try:
         model = _built(description, np.random.default_rng(0) if rng is None else rng, dtype)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} describes no model that can be built: {error}") from None
+        raise ValueError(f"{path} describes a model that cannot be built: {error}") from None
     expected = {f"array {k}": (a.shape, a.dtype) for k, a in enumerate(model.arrays)}
     if {name: (array.shape, array.dtype) for name, array in stored.items()} != expected:
         raise ValueError(f"{path} holds other arrays than the model that it describes")
@@ -113,7 +114,7 @@ def load(path: str | os.PathLike[str], *, rng: np.random.Generator | None = None
 
 
 def _described(model: Layer) -> dict[str, Any]:
-    """Return kind and sizes of a layer, or of a model and its layers."""
+    """Return the kind and sizes of a layer, or of a model and its layers."""
     kind = type(model)
     about: dict[str, Any] = {"kind": kind.__name__}
     if isinstance(model, LSTM) and kind is LSTM:
@@ -157,7 +158,7 @@ def _built(about: dict[str, Any], rng: np.random.Generator, dtype: np.dtype[Any]
     }
     if about["tied"]:
         parts["readout"] = Linear.tied(parts["embedding"])
-    if about.get("learned"):  # which a file of an earlier version does not say
+    if about.get("learned"):  # missing from files of earlier versions
         parts["initial"] = InitialState(parts["recurrent"])
     more = {"reads": about["reads"]} if "reads" in about else {}
     return kind(**parts, **more)

@@ -29,7 +29,7 @@ def lstm_forward(
     (h_T, c_T)
         (N, H) final hidden and cell state.
     cache
-        One StepCache a step.
+        One StepCache per step.
 
     Raises
     ------
@@ -80,8 +80,8 @@ def lstm_backward(
     Parameters
     ----------
     dhs
-        (T, N, H) gradients of the loss with respect to the hidden state of every step, by the
-        paths that do not lead through a later step.
+        (T, N, H) gradients of the loss with respect to the hidden state of every step, along
+        the paths that do not lead through a later step.
     cache
         The third result of `lstm_forward`.
     dh_T, dc_T
@@ -136,7 +136,7 @@ def lstm_backward(
 
 
 def trace(cache: Sequence[StepCache]) -> dict[str, Array]:
-    """Stack what every step computed, for plots and for looking inside.
+    """Stack what every step computed, to plot it or look inside.
 
     Parameters
     ----------
@@ -145,12 +145,12 @@ def trace(cache: Sequence[StepCache]) -> dict[str, Array]:
 
     Returns
     -------
-    dict with the keys i, f, g, o, c, tanh_c, h, each a (T, N, H) array.
+    A dict with the keys i, f, g, o, c, tanh_c and h, each a (T, N, H) array.
 
     Raises
     ------
     TypeError
-        The cache is no list of StepCache.
+        The cache is not a list of StepCache.
     ValueError
         The cache is empty.
 
@@ -170,12 +170,12 @@ def _check_cache(cache: object) -> None:
     if isinstance(cache, StepCache) or not isinstance(cache, Sequence):
         came = type(cache).__name__
     elif not cache:
-        raise ValueError("cache is empty, expected one StepCache a step")
+        raise ValueError("cache is empty, expected one StepCache per step")
     else:
         others = [type(one).__name__ for one in cache if not isinstance(one, StepCache)]
         if not others:
             return
         came = f"a {type(cache).__name__} with {others[0]}"
     raise TypeError(
-        f"cache must be what lstm_forward returns third, a list of StepCache, got {came}"
+        f"cache must be the third result of lstm_forward, a list of StepCache, got {came}"
     )

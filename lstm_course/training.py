@@ -1,7 +1,7 @@
 """Training: batches, truncated backpropagation, history, early stopping, and checkpoints.
 
-A batch is a function of the step's number. So a run that was killed meets the same batches again,
-and goes on from its checkpoint as if nothing had happened.
+A batch is a function of the step's number. So if a run is killed, it resumes from its checkpoint as
+if nothing had happened: it gets the same batches as before.
 """
 
 import io
@@ -34,13 +34,13 @@ from lstm_course.optim import (
 
 
 class Batch(NamedTuple):
-    """What one update sees: what goes in, and what should come out."""
+    """What one update sees: the inputs, and what should come out."""
 
-    inputs: Any  # (T, N, D), or (T, N) words, or what else the model reads
+    inputs: Any  # (T, N, D), or (T, N) words, or whatever the model reads
     targets: Array  # (T, N) classes or (T, N, K) values, as the loss wants them
     mask: Array | None = None  # which of the targets count; all if None
     lengths: Array | None = None  # (N,) steps of each sequence; T if None
-    goes_on: bool = False  # whether it continues the batch before: the state is carried over
+    goes_on: bool = False  # whether it continues the last batch, with the state carried over
 
 
 class MiniBatches:
@@ -51,15 +51,15 @@ class MiniBatches:
     data
         All sequences as one Batch, side by side.
     batch_size
-        How many go into a batch; what is left over at an epoch's end is left out of that epoch.
+        How many sequences make a batch. What is left over at the end of an epoch is left out of it.
     seed
-        A whole number, not negative; it and the epoch's number determine the order.
+        A whole number of at least 0; with the epoch's number, it determines the order.
 
     Raises
     ------
     TypeError, ValueError
-        A size below 1, or above the number of sequences; another seed; data whose parts do not
-        fit together.
+        A size is below 1 or above the number of sequences, the seed is not such a number, or the
+        parts of the data do not fit together.
 
     Examples
     --------
@@ -79,7 +79,7 @@ class MiniBatches:
             raise ValueError(f"batch_size is {batch_size}, expected at most {self.count}")
 
     def __call__(self, step: int) -> Batch:
-        """Return the batch of a step, counted from 0."""
+        """Return the batch of a step; steps are counted from 0."""
         epoch, k = divmod(step, self.count // self.batch_size)
         order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
         rows = order[k * self.batch_size : (k + 1) * self.batch_size]
@@ -95,19 +95,19 @@ class MiniBatches:
 class Chunks:
     """Long sequences cut along time, for truncated backpropagation with carried state.
 
-    Every chunk needs targets that count. A task that reads the last step alone cannot be cut.
+    Every chunk needs targets that count, so a task that only reads the last step can't be cut.
 
     Parameters
     ----------
     data
         The sequences as one Batch, without lengths.
     chunk
-        Steps of a chunk; the last of each round may be shorter.
+        Steps per chunk; the last chunk of each round may be shorter.
 
     Raises
     ------
     TypeError, ValueError
-        A chunk below 1 step, data with lengths, or data whose parts do not fit together.
+        The chunk is below 1 step, the data has lengths, or its parts do not fit together.
 
     References
     ----------
@@ -131,7 +131,7 @@ class Chunks:
             raise ValueError("data has lengths, expected sequences that are cut at the same steps")
 
     def __call__(self, step: int) -> Batch:
-        """Return the chunk of a step, counted from 0."""
+        """Return the chunk of a step; steps are counted from 0."""
         inputs, targets, mask, _, _ = self.data
         k = step % -(-len(inputs) // self.chunk)
         steps = slice(k * self.chunk, (k + 1) * self.chunk)
@@ -140,7 +140,7 @@ class Chunks:
 
 
 def _checked(data: Batch) -> Batch:
-    """Return the data, whose parts must have the same steps and sequences, lengths as an array."""
+    """Check that the parts have the same steps and sequences; return them, lengths as an array."""
     shape = np.shape(data.inputs)
     if len(shape) < 2 or 0 in shape[:2]:
         raise ValueError(f"inputs has shape {shape}, expected (T, N, ...) with no size 0")
@@ -159,14 +159,14 @@ def _checked(data: Batch) -> Batch:
 
 @dataclass
 class History:
-    """What a run went through."""
+    """The record of a run."""
 
     loss: list[float] = field(default_factory=list)
-    """Loss of every update, penalty included."""
+    """The loss of every update, including the penalty."""
     norm: list[float] = field(default_factory=list)
-    """Global norm of the gradient of every update, before clipping."""
+    """The global norm of every update's gradient, before clipping."""
     validation: list[tuple[int, float]] = field(default_factory=list)
-    """Updates done so far, and what `validate` said then."""
+    """Pairs of the updates done so far and what `validate` returned then."""
 
     def best(self) -> tuple[int, float] | None:
         """Return the validation with the lowest value, the first if several are equal."""
@@ -175,7 +175,7 @@ class History:
 
 
 class Model(Protocol):
-    """What a `Trainer` trains: a SequenceModel, or whatever has these parts."""
+    """What a `Trainer` trains: a SequenceModel, or anything with these parts."""
 
     @property
     def arrays(self) -> Sequence[Array]:
@@ -211,7 +211,7 @@ class Trainer:
     Parameters
     ----------
     model
-        A SequenceModel, or whatever has the parts of `Model`.
+        A SequenceModel, or anything with the parts of `Model`.
     optimizer
         An optimizer of the model's arrays.
     loss
@@ -221,14 +221,14 @@ class Trainer:
     l2
         Strength of the L2 penalty on all matrices (biases are left out).
     schedule
-        A Cosine or Steps, which gives the optimizer its learning rate before every update. A run
-        with a schedule resumes from a checkpoint where the schedule has come to; one whose
-        learning rate was changed by hand does not.
+        A Cosine or Steps, which sets the optimizer's learning rate before every update. A run with
+        a schedule resumes where the schedule was. If you changed the learning rate by hand, a run
+        does not resume.
 
     Raises
     ------
     ValueError
-        The optimizer holds other arrays than the model, or a number is out of its range.
+        The optimizer does not hold the model's arrays, or a number is out of its range.
 
     Examples
     --------
@@ -275,7 +275,7 @@ class Trainer:
         Raises
         ------
         ValueError
-            Something does not fit, or is NaN or infinite; nothing has changed then.
+            Something does not fit, or is NaN or infinite. In that case nothing has changed.
         """
         rngs = [(rng.bit_generator, rng.bit_generator.state) for rng in self.model.rngs]
         if self.schedule is not None:
@@ -310,7 +310,7 @@ class Trainer:
             pairs = [pair for pair in learned if pair[0].ndim > 1]
             weights, of_weights = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
             loss += l2_penalty(weights, of_weights, self.l2)
-        grads = [grad for _, grad in learned]  # what is frozen does not count
+        grads = [grad for _, grad in learned]  # frozen arrays don't count
         if self.clip is None:
             return float(loss), global_norm(grads), state
         return float(loss), clip_by_global_norm(grads, self.clip), state
@@ -326,37 +326,37 @@ class Trainer:
         checkpoint: str | os.PathLike[str] | None = None,
         progress: bool = True,
     ) -> History:
-        """Update until `steps` updates are done, those before this call included.
+        """Update until `steps` updates are done, including those before this call.
 
         Parameters
         ----------
         batches
-            Returns the batch of a step, counted from 0.
+            Returns the batch of a step; steps are counted from 0.
         steps
             How many updates in all.
         validate
-            Called after every `every` updates; returns a number, the lower the better.
+            Called after every `every` updates; returns a number, where lower is better.
         every
-            Updates between two validations, and between two checkpoints. Both come after the
-            last update too.
+            Updates between two validations, and between two checkpoints. Both also come after
+            the last update.
         patience
-            Stop after so many validations in a row without a new best.
+            Stop after this many validations in a row without a new best.
         checkpoint
-            A file. If it exists when a run begins, the run goes on from there: after a kill,
-            make the same call again, with the same settings.
+            A file. If it exists when a run begins, the run resumes from it. So after a kill,
+            just make the same call again, with the same settings.
         progress
             Whether to show a progress bar.
 
         Returns
         -------
-        The history, of earlier calls too. `restore_best` puts back the arrays of the best
-        validation.
+        The history, including earlier calls. To get back the arrays of the best validation,
+        call `restore_best`.
 
         Raises
         ------
         TypeError, ValueError
-            An argument is out of its range, or the checkpoint is none of this run, and left
-            alone.
+            An argument is out of its range, or the checkpoint is from another run. (It is then
+            left alone.)
         """
         steps, every = size("steps", steps), size("every", every)
         if patience is not None:
@@ -366,18 +366,18 @@ class Trainer:
         if checkpoint is not None:
             path = Path(checkpoint).absolute()
             if not path.parent.is_dir():
-                raise ValueError(f"checkpoint is {checkpoint}, and there is no such folder")
+                raise ValueError(f"checkpoint is {checkpoint}, but its folder does not exist")
             if path.exists() and not self.history.loss:
                 self.load(path)
             elif path.exists() and path != self._written:
-                raise ValueError(f"checkpoint is {checkpoint}, which another run has written")
+                raise ValueError(f"checkpoint is {checkpoint}, which another run wrote")
         with _bar(steps, len(self.history.loss), progress) as bar:
             while True:
                 done = len(self.history.loss)
                 noted = [at for at, _ in self.history.validation[-1:]] == [done]
                 if done and (done % every == 0 or done == steps) and not noted:
                     bar.set_postfix(loss=f"{self.history.loss[-1]:.3g}")
-                    if validate is not None:  # after an interrupt, what it has cut short
+                    if validate is not None:  # after an interrupt, the one that it cut short
                         self._note(done, validate(self.model))
                     if checkpoint is not None:
                         self.save(checkpoint)
@@ -389,12 +389,12 @@ class Trainer:
                 bar.update()
 
     def restore_best(self) -> None:
-        """Put back the arrays that the best validation saw.
+        """Put back the arrays as they were at the best validation.
 
         Raises
         ------
         ValueError
-            There was no validation, or none with a number.
+            There was no validation, or all of them returned NaN.
         """
         if self.history.best() is None:
             raise ValueError("there is no validation yet, expected one to go back to")
@@ -415,10 +415,10 @@ class Trainer:
         return len(self.history.validation) - 1 - at >= patience
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all that the next update depends on to a file.
+        """Write everything that the next update depends on to a file.
 
-        The file is written under another name and then renamed, so that at every moment `path`
-        holds a whole checkpoint, the old one or the new one.
+        The file is written under a temporary name and then renamed, so `path` always holds a
+        whole checkpoint, the old one or the new one.
         """
         path = Path(path).absolute()
         rngs = [rng.bit_generator.state for rng in self.model.rngs]
@@ -431,12 +431,12 @@ class Trainer:
         self._written = path
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Go back to where a checkpoint was written.
+        """Go back to where the run was when it wrote a checkpoint.
 
         Raises
         ------
         ValueError
-            The file is no checkpoint, or one of another run; nothing has changed then.
+            The file is not a checkpoint, or is from another run. In that case nothing has changed.
         """
         path = Path(path).absolute()
         try:
@@ -450,7 +450,7 @@ class Trainer:
                 [(int(done), float(value)) for done, value in about["history"]["validation"]],
             )
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} is no checkpoint that can be read: {error}") from None
+            raise ValueError(f"{path} is not a readable checkpoint: {error}") from None
         for name, mine in self._settings().items():
             if settings.get(name) != mine:
                 raise ValueError(
@@ -459,7 +459,7 @@ class Trainer:
         state = tuple(stored.pop(name) for name in sorted(stored) if name.startswith("state"))
         arrays = {name: a for name, a in self._arrays().items() if not name.startswith("state")}
         if {n: a.shape for n, a in stored.items()} != {n: a.shape for n, a in arrays.items()}:
-            raise ValueError(f"{path} is no checkpoint that can be read: other arrays in it")
+            raise ValueError(f"{path} is not a readable checkpoint: other arrays in it")
         for name, array in arrays.items():
             array[...] = stored[name]
         for rng, was in zip(self.model.rngs, rngs, strict=True):
@@ -477,7 +477,7 @@ class Trainer:
         return {f"{name} {k}": a for name, group in groups.items() for k, a in enumerate(group)}
 
     def _settings(self) -> dict[str, Any]:
-        """Return what must be the same in the run that wrote a checkpoint and its reader."""
+        """Return what must be the same in the runs that write and read a checkpoint."""
         numbers = {k: v for k, v in vars(self.optimizer).items() if isinstance(v, float)}
         if self.schedule is not None:
             del numbers["learning_rate"]
@@ -496,9 +496,9 @@ class Trainer:
 
 @contextmanager
 def _whole() -> Iterator[None]:
-    """Hold Ctrl-C back until the end, so that an update is done or not begun; a second one ends it.
+    """Hold Ctrl-C back until an update is done; a second Ctrl-C interrupts at once.
 
-    Only the main thread may do so, and only it gets a Ctrl-C.
+    Only the main thread may do this, and only the main thread gets a Ctrl-C.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
@@ -521,6 +521,6 @@ def _whole() -> Iterator[None]:
 
 
 def _bar(steps: int, done: int, progress: bool) -> Any:
-    from tqdm import tqdm  # here, since importing the package needs NumPy alone
+    from tqdm import tqdm  # here, since importing the package needs only NumPy
 
     return tqdm(total=steps, initial=done, disable=not progress, unit="update")

@@ -202,5 +202,5 @@ def test_bad_input_gets_one_sentence():
         lstm_step_backward(d.dh_T, d.dc_T, cache)
     with pytest.raises(ValueError, match=r"dhs has shape \(4, 2, 1\), expected \(4, 2, 5\)"):
         lstm_backward(d.dhs[..., :1], cache)
-    with pytest.raises(ValueError, match=r"^cache is empty, expected one StepCache a step$"):
+    with pytest.raises(ValueError, match=r"^cache is empty, expected one StepCache per step$"):
         lstm_backward(d.dhs, [])

@@ -187,7 +187,7 @@ def test_forget_bias(wrong):
     ],
 )
 def test_a_cache_that_is_none(wrong, came):
-    sentence = rf"^cache must be what lstm_forward returns third, a list of StepCache, got {came}$"
+    sentence = rf"^cache must be the third result of lstm_forward, a list of StepCache, got {came}$"
     for function in (trace, lambda cache: lstm_backward(HS, cache)):
         with pytest.raises(TypeError, match=sentence):
             function(wrong)

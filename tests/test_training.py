@@ -99,9 +99,9 @@ class TestModel:
 
     def test_sizes_that_do_not_fit_get_one_sentence(self):
         lstm = layers.LSTM(2, 3, bidirectional=True, rng=rng())
-        with pytest.raises(ValueError, match="readout reads 3 numbers a step, expected 6"):
+        with pytest.raises(ValueError, match="readout reads 3 numbers per step, expected 6"):
             models.SequenceModel(lstm, layers.Linear(3, 1, rng=rng()))
-        with pytest.raises(ValueError, match="embedding gives 4 numbers a step, expected 2"):
+        with pytest.raises(ValueError, match="embedding gives 4 numbers per step, expected 2"):
             models.SequenceModel(
                 lstm, layers.Linear(6, 1, rng=rng()), layers.Embedding(9, 4, rng=rng())
             )
@@ -677,11 +677,11 @@ class TestCheckpoint:
         small_trainer().fit(adding_batches, 3, checkpoint=path, progress=False)
         before, other = path.read_bytes(), small_trainer()
         other.fit(adding_batches, 2, progress=False)
-        with pytest.raises(ValueError, match=r"run\.npz, which another run has written"):
+        with pytest.raises(ValueError, match=r"run\.npz, which another run wrote"):
             other.fit(adding_batches, 5, checkpoint=path, progress=False)
         assert path.read_bytes() == before
         assert len(other.history.loss) == 2
-        with pytest.raises(ValueError, match=r"nowhere/run\.npz, and there is no such folder"):
+        with pytest.raises(ValueError, match=r"nowhere/run\.npz, but its folder does not exist"):
             other.fit(adding_batches, 5, checkpoint="nowhere/run.npz", progress=False)
 
     @pytest.mark.slow
@@ -770,7 +770,7 @@ print(trainer.history.loss[-1].hex(), [float(a.sum()).hex() for a in trainer.mod
             )
         fresh = small_trainer()
         start = values(fresh)
-        with pytest.raises(ValueError, match=r"run\.npz is no checkpoint that can be read"):
+        with pytest.raises(ValueError, match=r"run\.npz is not a readable checkpoint"):
             fresh.load(path)
         assert_same(values(fresh), start)
 

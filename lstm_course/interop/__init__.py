@@ -1,17 +1,17 @@
-"""Parameters to and from other frameworks: the same numbers under other names, orders and shapes.
+"""Parameters to and from other frameworks: the same numbers with other names, orders and shapes.
 
-Each framework stacks the gates of a cell in an order of its own. In this course's letters (i, f, g,
+Each framework stacks the gates of a cell in its own order. In this course's letters (i, f, g,
 o for input gate, forget gate, candidate and output gate; r, z, n for reset gate, update gate and
 candidate):
 
 =========== ======= ====== ====================================================================
 framework   LSTM    GRU    biases
 =========== ======= ====== ====================================================================
-lstm_course i f g o r z n  one of an LSTM, two of a GRU
+lstm_course i f g o r z n  one in an LSTM, two in a GRU
 PyTorch     i f g o r z n  two
 cuDNN       i f g o r z n  two
-Keras       i f g o z r n  one of an LSTM; of a GRU two, or one with reset_after=False
-Flax        i f g o r z n  one of an LSTM; of a GRU one, and in linen one more for U h in n
+Keras       i f g o z r n  one in an LSTM; two in a GRU, or one with reset_after=False
+Flax        i f g o r z n  one in an LSTM; one in a GRU, and in linen one more for U h in n
 ONNX        i o f g z r n  two; peepholes in the order i, o, f (here i, f, o)
 =========== ======= ====== ====================================================================
 
@@ -19,14 +19,13 @@ cuDNN numbers the matrices of a layer (see `cudnnGetRNNWeightParams` in its docu
 an LSTM are 0 and 4 for the input gate, 1 and 5 for the forget gate, 2 and 6 for the new memory,
 which is g, and 3 and 7 for the output gate; those of a GRU are 0 and 3 for the reset gate, 1 and 4
 for the update gate, and 2 and 5 for the new memory, which is n. The first half multiplies inputs,
-the second hidden states. So the slices of LSTMParams and GRUParams are in cuDNN's order as they
-stand.
+the second hidden states. So the slices of LSTMParams and GRUParams are already in cuDNN's order.
 
 In all these GRUs z = 1 keeps the old state. The reset gate acts after the product with U in
 PyTorch, in cuDNN, in Flax, in Keras with reset_after=True and in ONNX with linear_before_reset=1;
 before it in Keras with reset_after=False and in ONNX with linear_before_reset=0.
 
-No map needs a framework where arrays are enough; the others import it on first use.
+Where arrays are enough, no framework is needed; otherwise it's imported on first use.
 """
 
 from lstm_course.interop.flax_maps import from_flax, to_flax

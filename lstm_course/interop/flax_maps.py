@@ -1,4 +1,4 @@
-"""Parameters to and from Flax, which gives each gate a kernel of its own, or stacks all of them."""
+"""Parameters to and from Flax, which either gives each gate its own kernel or stacks them all."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,15 @@ def from_flax(params: Any) -> LSTMParams | GRUParams:
         The parameters of a flax.linen LSTMCell, OptimizedLSTMCell or GRUCell, as its `init` returns
         them, with or without the outer "params"; or a cell of these names of flax.nnx, or its
         nnx.state. In linen, and in nnx's LSTMCell, the layer "ii" maps inputs to the input gate,
-        "hi" hidden states, and so on; other cells of nnx have all gates in "dense_i" and "dense_h".
+        "hi" maps hidden states to it, and so on; other cells of nnx have all gates in "dense_i"
+        and "dense_h".
 
     Returns
     -------
     params
-        LSTMParams or GRUParams, with copies of the numbers. An LSTM has biases in its hidden
-        layers alone. A GRU has them in its input layers, and one more in linen's "hn", which the
-        reset gate multiplies; nnx lacks that one, so that the candidate's `bias_hh` is 0.
+        LSTMParams or GRUParams, with copies of the numbers. An LSTM only has biases in its hidden
+        layers. A GRU has them in its input layers, and one more in linen's "hn", which the reset
+        gate multiplies; nnx lacks that one, so the candidate's `bias_hh` is 0.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def from_flax(params: Any) -> LSTMParams | GRUParams:
 
 
 def _found(params: Mapping[str, Any]) -> tuple[str, list[tuple[Array, Array]]]:
-    """Return which cell it is, and of inputs and hidden states the weights and biases, stacked."""
+    """Return which cell it is, and the stacked weights and biases of inputs and hidden states."""
     layers = {name.rstrip("_"): layer for name, layer in params.items()}  # nnx has "if_"
     if set(layers) == {"dense_i", "dense_h"}:
         hidden = _stacked(layers, ["dense_h"], "kH")
@@ -99,7 +100,7 @@ def _found(params: Mapping[str, Any]) -> tuple[str, list[tuple[Array, Array]]]:
 def _stacked(
     layers: Mapping[str, Any], names: Sequence[str], columns: int | str
 ) -> tuple[Array, Array]:
-    """Return the kernels of some layers, transposed, below each other, and their biases."""
+    """Return the kernels of some layers, transposed and stacked, and their biases."""
     kernels: list[Array] = []
     biases = []
     for name in names:
@@ -130,7 +131,7 @@ def to_flax(params: LSTMParams | StandardParams | GRUParams) -> dict[str, dict[s
     Raises
     ------
     TypeError
-        `params` is of another kind.
+        `params` is something else.
 
     References
     ----------

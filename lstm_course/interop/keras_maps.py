@@ -1,4 +1,4 @@
-"""Parameters to and from Keras, as arrays: its kernels stand upright, a column for each unit."""
+"""Parameters to and from Keras, as arrays: its kernels are transposed, with a column per unit."""
 
 from typing import Any
 
@@ -23,22 +23,22 @@ def from_keras(
     recurrent_kernel
         (H, 4H) or (H, 3H) recurrent weights, same order.
     bias
-        (4H,) of an LSTM; (2, 3H) of a GRU with reset_after=True, Keras's default, one row each for
-        input and recurrent weights; (3H,) of a GRU with reset_after=False. For a layer with
-        use_bias=False pass zeros of the same shape.
+        (4H,) of an LSTM; (2, 3H) of a GRU with reset_after=True, Keras's default, with one row each
+        for input and recurrent weights; (3H,) of a GRU with reset_after=False. For a layer with
+        use_bias=False, pass zeros of the same shape.
 
     Returns
     -------
     params
         LSTMParams, GRUParams, or ResetBeforeGRUParams, with copies of the numbers. In Keras as
-        here, z = 1 keeps the old state. `unit_forget_bias` only says where training starts.
+        here, z = 1 keeps the old state. `unit_forget_bias` only affects where training starts.
 
     Raises
     ------
     TypeError
         An array is not of float32 or float64, or the dtypes differ.
     ValueError
-        The shapes are those of neither layer.
+        The shapes are neither those of an LSTM nor those of a GRU.
 
     References
     ----------
@@ -96,7 +96,7 @@ def to_keras(
     Raises
     ------
     TypeError
-        `params` is of another kind.
+        `params` is something else.
 
     References
     ----------

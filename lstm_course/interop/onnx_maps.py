@@ -30,14 +30,14 @@ OPERATORS: dict[type, tuple[str, ...]] = {
     ResetBeforeGRUParams: ("GRU",),
     RNNParams: ("RNN",),
 }
-"""The operator that computes each cell, and the input or attribute that makes it this cell."""
+"""The operator that computes each cell, and the input or attribute that selects the cell."""
 
 ACTIVATIONS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
-"""What an operator computes with in each direction unless told otherwise."""
+"""The activations that an operator uses in each direction, unless told otherwise."""
 
 
 class Node(NamedTuple):
-    """A recurrent operator; each direction has a place in its arrays."""
+    """A recurrent operator; its arrays have a row for each direction."""
 
     operator: str
     attributes: dict[str, Any]
@@ -53,7 +53,7 @@ def node_of(cells: Sequence[Any]) -> Node:
     Parameters
     ----------
     cells
-        The parameters of each direction, all of one kind that has a place in `OPERATORS`.
+        The parameters of each direction, all of one kind, which must be in `OPERATORS`.
 
     References
     ----------
@@ -95,7 +95,7 @@ def cells_of(node: Node) -> list[Any]:
     Raises
     ------
     TypeError, ValueError
-        The arrays do not fit together, or the course does not have the cell.
+        The arrays do not fit together, or the course doesn't have this cell.
 
     References
     ----------
@@ -133,7 +133,7 @@ def cells_of(node: Node) -> list[Any]:
 
 
 def _ours(kind: type) -> str:
-    """Return the order in which a cell has its slices."""
+    """Return the order of a cell's slices."""
     return getattr(kind, "gates", ORDERS["lstm_course"][OPERATORS[kind][0]])
 
 
@@ -161,7 +161,7 @@ def _kind(node: Node) -> Any:
 
 
 def onnx_package(function: str) -> Any:
-    """Return the package onnx, with its evaluator, or say that a function needs it."""
+    """Return the package onnx, with its evaluator, or raise and say that a function needs it."""
     try:
         importlib.import_module("onnx.reference")
     except ImportError:

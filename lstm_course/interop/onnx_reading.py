@@ -1,4 +1,4 @@
-"""What is in ONNX: the arrays of one operator, or a model in a file, whoever has written it."""
+"""Reading ONNX: the arrays of one operator, or a model in a file from any program."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from lstm_course.models import FinalStateModel, InitialState, SequenceModel
 from lstm_course.variants import PeepholeParams
 
 INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
-"""What an LSTM operator reads, in order; a GRU and an RNN read the first six."""
+"""The inputs of an LSTM operator, in order; a GRU and an RNN have the first six."""
 
 MOVES = {
     *("Cast", "Concat", "ConstantOfShape", "Dropout", "Expand", "Flatten", "Gather", "Identity"),
@@ -39,10 +39,10 @@ def from_onnx(
 def from_onnx(W: Any, R: Any = None, B: Any = None, P: Any = None) -> Any:
     """Return the parameters of one LSTM operator, or the model that an ONNX file holds.
 
-    A file may be the work of `to_onnx` or of another program, of PyTorch's exporter for instance.
-    It must consist of LSTM, GRU or RNN operators on top of each other, with or without an embedding
-    before them, and with or without a linear read-out behind them, of every step or of the final
-    state. It is run on a few random numbers, and only a model that computes the same is returned.
+    The file may come from `to_onnx` or from another program, such as PyTorch's exporter. It must
+    consist of LSTM, GRU or RNN operators on top of each other, with or without an embedding before
+    them, and with or without a linear read-out after them, of every step or of the final state. The
+    file is run on a few random numbers, and a model is returned only if it computes the same.
 
     Parameters
     ----------
@@ -59,14 +59,14 @@ def from_onnx(W: Any, R: Any = None, B: Any = None, P: Any = None) -> Any:
     Returns
     -------
     params or model
-        LSTMParams, or PeepholeParams if P is given. For a file a SequenceModel or a
-        FinalStateModel, or without a read-out an LSTM, an RNN or a Variant. It reads (T, N, ...)
+        LSTMParams, or PeepholeParams if P is given. For a file, a SequenceModel or a
+        FinalStateModel; without a read-out, an LSTM, an RNN or a Variant. It reads (T, N, ...)
         even if the file reads (N, T, ...).
 
     Raises
     ------
     ImportError
-        A file is to be read, and the package onnx is not installed.
+        You gave a file, and the package onnx is not installed.
     TypeError
         An array is not of float32 or float64, or the dtypes differ.
     ValueError
@@ -106,15 +106,15 @@ def _read(path: str | os.PathLike[str]) -> Any:
     try:
         file = onnx.load(path)
     except Exception as error:  # those of protobuf among them
-        raise ValueError(f"{path} holds no ONNX model that can be read: {error}") from None
+        raise ValueError(f"{path} does not hold a readable ONNX model: {error}") from None
     try:
         return _model(onnx, file)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} holds no model that the course has: {error}") from None
+        raise ValueError(f"{path} holds a model that the course does not have: {error}") from None
 
 
 def _model(onnx: Any, file: Any) -> Any:
-    """Build a model of a file's constants, and return it if both compute the same."""
+    """Build a model from a file's constants, and return it if both compute the same."""
     graph = file.graph
     constants = _computed(onnx, file, {})
     nodes = [node for node in graph.node if node.op_type in ACTIVATIONS]
@@ -149,7 +149,7 @@ def _model(onnx: Any, file: Any) -> Any:
 def _check_operators(
     graph: Any, constants: Mapping[str, Array], values: Mapping[str, Array]
 ) -> None:
-    """Raise if an operator may do more than a few numbers show, as Relu where all are positive."""
+    """Raise if an operator may do more than a few numbers reveal, like Relu if all are positive."""
     for node in graph.node:
         if node.op_type in {*MOVES, *ACTIVATIONS, "MatMul", "Gemm", "Add"}:
             continue
@@ -166,7 +166,7 @@ def _models(
     inputs: Array,
     states: Sequence[Array],
 ) -> Iterator[tuple[Any, Array]]:
-    """Yield models that may be meant, and what a file of each would compute."""
+    """Yield models that the file may mean, and what a file of each would compute."""
     if readout is None:
         if embedding is None and initial is None:
             hs = recurrent.forward(inputs, *states, training=False)[0]
@@ -184,7 +184,7 @@ def _models(
 def _drawn(
     graph: Any, recurrent: Any, embedding: Embedding | None, batch_first: bool
 ) -> tuple[Array, list[Array], dict[str, Array]]:
-    """Draw what a file asks for; return inputs (T, N, ...), initial states, and both by name."""
+    """Draw a file's inputs; return inputs (T, N, ...), initial states, and both by name."""
     rng, dtype = np.random.default_rng(0), recurrent.arrays[0].dtype
     constants = {tensor.name for tensor in graph.initializer}
     first, *others = (value for value in graph.input if value.name not in constants)
@@ -208,7 +208,7 @@ def _drawn(
 
 
 def _embedding(graph: Any, constants: Mapping[str, Array]) -> Embedding | None:
-    """Return the table in which a file looks words up, if there is one."""
+    """Return the table in which a file looks up words, if there is one."""
     for node in graph.node:
         if node.op_type == "Gather" and node.output[0] not in constants:
             table = constants.get(node.input[0])
@@ -264,7 +264,7 @@ def _initial(
 
 
 def _computed(onnx: Any, file: Any, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """Return by name whatever in a file can be computed from these inputs."""
+    """Return, by name, all values in a file that can be computed from these inputs."""
     values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in file.graph.initializer}
     values |= feeds
     for node in file.graph.node:
@@ -330,7 +330,7 @@ def _attributes(onnx: Any, node: Any) -> dict[str, Any]:
 
 
 def _equal(found: Any, expected: Array) -> bool:
-    """Return whether both are the same, but for rounding."""
+    """Return whether both are the same to within rounding."""
     if np.shape(found) != expected.shape:
         return False
     return np.allclose(found, expected, rtol=0, atol=1e-5 * max(1.0, np.abs(expected).max()))

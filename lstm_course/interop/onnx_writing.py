@@ -1,6 +1,6 @@
 """A model in an ONNX file, for other runtimes."""
 
-from __future__ import annotations  # what to_onnx needs stands below it
+from __future__ import annotations  # what to_onnx needs comes after it
 
 import os
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from lstm_course.rnn import RNN
 from lstm_course.variants import CELLS, Variant
 
 OPSET, IR_VERSION = 17, 8
-"""The formats of the files: those of 2022, which runtimes of the years since read."""
+"""The formats of the files: those of 2022, which all later runtimes read."""
 
 
 def to_onnx(
@@ -31,12 +31,12 @@ def to_onnx(
 ) -> None:
     """Write a model to an ONNX file, for any number of steps T and of sequences N.
 
-    Inputs and outputs of the file are named as those of `forward`: "inputs" and "outputs" of a
+    Inputs and outputs of the file are named as in `forward`: "inputs" and "outputs" of a
     model, "xs" and "hs" of a layer, and the final states "h_T" and, where the cell has one, "c_T".
     Three inputs may be left out: "lengths", which are then T for all, and the initial states "h0"
-    and "c0", which are then the model's own, or 0. (ONNX Runtime remarks that they are not
-    constant when it loads the file.) For a FinalStateModel "outputs" is the last row alone, (N, K).
-    Dropout, which acts in training, is left out.
+    and "c0", which are then the model's own, or 0. (When it loads the file, ONNX Runtime warns that
+    they are not constant.) For a FinalStateModel, "outputs" is just the last row, (N, K). Dropout
+    is left out, since it only acts in training.
 
     Parameters
     ----------
@@ -46,15 +46,15 @@ def to_onnx(
     path
         The file.
     dtype
-        float32 or float64, of parameters, inputs and outputs. ONNX Runtime has recurrent operators
-        for float32 alone.
+        float32 or float64, of parameters, inputs and outputs. ONNX Runtime only has recurrent
+        operators for float32.
 
     Raises
     ------
     ImportError
         The package onnx is not installed.
     TypeError, ValueError
-        ONNX has no operator for the model, or `dtype` is another one.
+        ONNX has no operator for the model, or `dtype` is something else.
     OSError
         The file cannot be written.
 
@@ -138,7 +138,7 @@ def _write_layer(
     """Write a recurrent layer; return the names of hs and of its final states, layer by layer."""
     cells, directions = cells_in(layer), layer.directions
     T, N = (graph.add("Shape", inputs, start=axis, end=axis + 1) for axis in (0, 1))
-    # What may be left out has a default for one sequence, which is repeated for all.
+    # An input that may be left out has a default for one sequence, which is repeated for all.
     graph.input("lengths", ("N_or_1",), np.int64, default=[np.iinfo(np.int64).max])
     lengths = graph.add("Expand", graph.add("Min", "lengths", T), N)
     lengths = graph.add("Cast", lengths, to=graph.number(np.int32))
@@ -169,7 +169,7 @@ def _write_layer(
 
 
 class _Graph:
-    """A graph in the making; what is added returns the name under which the rest finds it."""
+    """A graph under construction; adding something returns the name under which to find it."""
 
     def __init__(self, onnx: Any, dtype: np.dtype[Any]) -> None:
         self.onnx, self.dtype = onnx, dtype
@@ -179,17 +179,17 @@ class _Graph:
         self.constants: dict[str, Any] = {}
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Add an operator that has one output."""
+        """Add an operator with one output."""
         return self.add_all(operator, *inputs, count=1, **attributes)[0]
 
     def add_all(self, operator: str, *inputs: str, count: int, **attributes: Any) -> list[str]:
-        """Add an operator that has some outputs."""
+        """Add an operator with `count` outputs."""
         names = [f"{operator}_{len(self.nodes)}_{k}" for k in range(count)]
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, names, **attributes))
         return names
 
     def constant(self, value: Any, name: str = "") -> str:
-        """Add numbers; those with a fraction get the dtype of the graph."""
+        """Add numbers; floats get the dtype of the graph."""
         array = np.asarray(value)
         array = array.astype(self.dtype) if array.dtype.kind == "f" else array
         name = name or f"constant_{len(self.constants)}"
@@ -210,7 +210,7 @@ class _Graph:
         return name
 
     def output(self, name: str, value: str, shape: Sequence[int | str]) -> None:
-        """Give a value a name outside."""
+        """Make a value an output, under a name."""
         self.nodes.append(self.onnx.helper.make_node("Identity", [value], [name]))
         self.outputs.append(self._value(name, shape, None))
 

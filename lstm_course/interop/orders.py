@@ -1,4 +1,4 @@
-"""The orders in which frameworks stack gates, all in one table, and the way from one to another."""
+"""The orders in which frameworks stack gates, in one table, and how to get from one to another."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def reordered(array: Array, came: str, wanted: str) -> Array:
     array
         (kH, ...), slices in the order `came`.
     came, wanted
-        A letter for each slice. A slice that is wanted but did not come is 0.
+        A letter for each slice. Slices that are wanted but did not come are 0.
 
     Returns
     -------

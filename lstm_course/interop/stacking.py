@@ -1,4 +1,4 @@
-"""What all maps share: layers made of cells that came from elsewhere, and biases in pairs."""
+"""What all maps share: layers made of cells from elsewhere, and biases in pairs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ def stacked(
     directions
         1 or 2.
     dropout
-        Between layers; that of a single layer, which does nothing, is left out.
+        Between layers. With a single layer it would do nothing, so it's left out.
     rng
         The source of randomness for dropout; np.random.default_rng(0) if not given.
 
@@ -57,7 +57,7 @@ def stacked(
         layer = LSTM(**sizes, **how, **more)
     elif isinstance(first, RNNParams):
         if len(cells) > 1:
-            raise ValueError(f"{len(cells)} plain recurrent cells came, expected 1")
+            raise ValueError(f"{len(cells)} vanilla RNN cells came, expected 1")
         layer = RNN(**sizes, **more)
     else:
         (name,) = (name for name, kind in CELLS.items() if kind is type(first))
@@ -76,7 +76,7 @@ def stacked(
 
 
 def two_biases(cell: Any) -> tuple[Array, Array]:
-    """Return the biases of a cell for W and for U, where frameworks have both; or its one and 0.
+    """Return a cell's biases for W and for U, or its only one and 0.
 
     Examples
     --------

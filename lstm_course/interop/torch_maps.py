@@ -1,4 +1,4 @@
-"""Parameters to and from PyTorch, whose names and slices the course shares."""
+"""Parameters to and from PyTorch, whose names and slices this course shares."""
 
 from __future__ import annotations  # types of a framework that may be missing
 
@@ -32,16 +32,16 @@ def from_pytorch(
 ) -> LSTM | Variant:
     """Return a PyTorch module's layers in NumPy, with copies of its parameters.
 
-    An LSTM's two biases become one, their sum; a GRU keeps both. Where there are none they are 0.
-    The result reads (T, N, D) even if the module has `batch_first`. States have the same layout in
-    both. Dropout acts between layers, so that of a single layer, which does nothing, is left out.
+    An LSTM's two biases become one, their sum; a GRU keeps both. If there are none, they are 0. The
+    result reads (T, N, D) even if the module has `batch_first`. States have the same layout in
+    both. Dropout acts between layers, so with a single layer it does nothing and is left out.
 
     Parameters
     ----------
     module
         A torch.nn.LSTM, LSTMCell, GRU or GRUCell, or a module of lstm_course.pytorch, of float32 or
         float64, on any device; or a `state_dict` that holds the parameters of exactly one of them,
-        under any prefix. A state_dict does not know of dropout, and the result has none then.
+        under any prefix. A state_dict doesn't store dropout, so the result has none.
     rng
         The source of randomness for dropout; np.random.default_rng(0) if not given.
 
@@ -58,10 +58,10 @@ def from_pytorch(
     ImportError
         PyTorch is not installed.
     TypeError
-        The module is another one, or its parameters are not all float32 or all float64.
+        The module is of another kind, or its parameters are not all float32 or all float64.
     ValueError
-        The module has what the result cannot: a dropout of 1, or parameters on the device "meta",
-        which have no values; or a state_dict holds no LSTM or GRU, several, or a part.
+        The module has something that the result can't have: a dropout of 1, or parameters on the
+        device "meta", which have no values; or a state_dict does not hold exactly one LSTM or GRU.
 
     References
     ----------
@@ -81,7 +81,7 @@ def from_pytorch(
     >>> from_pytorch(torch.nn.GRU(3, 2)).cell
     'GRU'
     """
-    from lstm_course import pytorch  # says what is missing if PyTorch is
+    from lstm_course import pytorch  # if PyTorch is missing, this says so
 
     # isort: split
     import torch
@@ -156,7 +156,7 @@ def _only_one(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _counts(found: Mapping[str, torch.Tensor]) -> tuple[int, int]:
-    """Return how many layers and directions the names of parameters tell of."""
+    """Return how many layers and directions there are, judging by the parameters' names."""
     layers = sum(re.fullmatch(r"weight_ih_l\d+", name) is not None for name in found)
     return layers, 2 if "weight_ih_l0_reverse" in found else 1
 
@@ -164,8 +164,8 @@ def _counts(found: Mapping[str, torch.Tensor]) -> tuple[int, int]:
 def to_pytorch(layer: LSTM | Variant | LSTMParams | Params) -> torch.nn.RNNBase:
     """Return a PyTorch module with copies of the parameters, on the CPU.
 
-    An LSTM's bias is in `bias_ih`, and `bias_hh` is 0. Dropout acts between layers, so that of a
-    single layer, which does nothing, is left out.
+    An LSTM's bias goes into `bias_ih`, and `bias_hh` is 0. Dropout acts between layers, so with a
+    single layer it does nothing and is left out.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def to_pytorch(layer: LSTM | Variant | LSTMParams | Params) -> torch.nn.RNNBase:
         first.input_size,
         first.hidden_size,
         layers,
-        dropout=dropout if layers > 1 else 0.0,  # of which PyTorch would warn
+        dropout=dropout if layers > 1 else 0.0,  # PyTorch would warn about it
         bidirectional=directions == 2,
         device="cpu",
         dtype=state["weight_hh_l0"].dtype,
@@ -266,6 +266,6 @@ def _kinds(bias: bool) -> tuple[str, ...]:
 
 
 def _suffixes(layers: int, directions: int) -> list[str]:
-    """Return what PyTorch's names of parameters end in, layer by layer, forward direction first."""
+    """Return the endings of PyTorch's parameter names, layer by layer, forward direction first."""
     ends = ("", "_reverse")[:directions]
     return [f"_l{layer}{end}" for layer in range(layers) for end in ends]

@@ -1,4 +1,4 @@
-"""Models built from layers: of sequences, of captions, of characters by counting; and decoding."""
+"""Models built from layers, for sequences and captions; n-grams, which count; and decoding."""
 
 from lstm_course.models.captioner import CaptionBatches, Captioner, caption_batch
 from lstm_course.models.decoding import Caption, beam_search, sample

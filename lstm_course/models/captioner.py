@@ -1,4 +1,4 @@
-"""Captions of pictures: a picture becomes the first state, and words follow from it."""
+"""Captions for pictures: a picture sets the first state, and the words follow from it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from lstm_course.rnn import RNN
 from lstm_course.training import Batch
 
 State = tuple[Array, ...]
-"""The states of a recurrent layer, (1, N, H) each: h, and c if it has one."""
+"""The states of a recurrent layer, each (1, N, H): h, and c if it has one."""
 
 
 class Captioner(SequenceModel):
@@ -23,10 +23,10 @@ class Captioner(SequenceModel):
     recurrent
         An LSTM with one layer in one direction, or an RNN.
     readout, embedding
-        As of a SequenceModel.
+        As for a SequenceModel.
     initial
-        A Linear from the pixels to h0, and to c0 behind it if the layer is an LSTM: to 2H numbers
-        then, to H for an RNN.
+        A Linear from the pixels to h0 and, for an LSTM, c0: to H numbers for an RNN, or 2H for an
+        LSTM, h0 first.
 
     Raises
     ------
@@ -87,15 +87,16 @@ class Captioner(SequenceModel):
         Parameters
         ----------
         inputs
-            A pair: pictures (N, ...) of any shape, and words (T, N), of which <start> is first.
+            A pair: pictures (N, ...) of any shape, and words (T, N), which begin with <start>.
         state
-            States to go on from; the pictures do not count then. If empty, they give the states.
+            States to continue from, in which case the pictures do not count. If empty, the
+            pictures set the states.
         lengths, training
-            As of a SequenceModel.
+            As for a SequenceModel.
 
         Returns
         -------
-        (T, N, V) score of each word as the next one, the final states, and a cache.
+        (T, N, V) scores of each word as the next one, the final states, and a cache.
         """
         pictures, words = inputs
         looked = None
@@ -124,11 +125,11 @@ class Captioner(SequenceModel):
         words
             (N,) words.
         state
-            The states before.
+            The states before it.
 
         Returns
         -------
-        (N, V) log probability of each word as the next one, and the states after.
+        (N, V) log probability of each word as the next one, and the states after it.
         """
         scores, state, _ = self.forward((None, np.asarray(words)[None]), state, training=False)
         scores = scores[0] - scores[0].max(axis=1, keepdims=True)
@@ -138,7 +139,7 @@ class Captioner(SequenceModel):
 def caption_batch(
     pictures: Array, captions: Sequence[Sequence[int] | Array], *, start: int, end: int
 ) -> Batch:
-    """Put pictures and their captions into a batch: after <start> and each word the next is wanted.
+    """Make a batch of pictures and captions: after <start> and each word, the target is the next.
 
     Parameters
     ----------
@@ -151,13 +152,13 @@ def caption_batch(
 
     Returns
     -------
-    Batch of inputs, the pictures and words (T, N); targets (T, N), <end> last; a mask, and lengths.
-    Behind its end a caption has the word <end>, which does not count.
+    A Batch of inputs, the pictures and words (T, N); targets (T, N), <end> last; a mask, and
+    lengths. After its end a caption is filled up with <end>, which does not count.
 
     Raises
     ------
     ValueError
-        There are not as many captions as pictures.
+        The number of captions is not that of pictures.
 
     Examples
     --------
@@ -182,18 +183,18 @@ def caption_batch(
 
 
 class CaptionBatches:
-    """Pictures in batches, shuffled anew in every epoch, each time with one of their captions.
+    """Pictures in batches, shuffled anew in every epoch, each with one of its captions.
 
     Parameters
     ----------
     pictures
         (N, ...) floats.
     captions
-        For each picture its captions as numbers of words, one at least.
+        For each picture, one caption or more, as numbers of words.
     batch_size
-        How many pictures go into a batch; what is left over at an epoch's end is left out of it.
+        How many pictures make a batch. What is left over at the end of an epoch is left out of it.
     seed
-        It and the epoch's number determine order and captions.
+        With the epoch's number, it determines the order and the captions.
     start, end
         The numbers of <start> and <end>.
 
@@ -229,7 +230,7 @@ class CaptionBatches:
             raise ValueError(f"batch_size is {batch_size}, expected at most {len(pictures)}")
 
     def __call__(self, step: int) -> Batch:
-        """Return the batch of a step, counted from 0."""
+        """Return the batch of a step; steps are counted from 0."""
         N = len(self.pictures)
         epoch, k = divmod(step, N // self.batch_size)
         rng = np.random.default_rng([self.seed, epoch])

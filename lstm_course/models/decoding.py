@@ -1,4 +1,4 @@
-"""How a model writes: sampling, word after word, or beam search for the most probable words."""
+"""How a model writes: sampling word after word, or beam search for the most probable words."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -11,10 +11,10 @@ from lstm_course.models.sequence_model import SequenceModel
 from lstm_course.optim import not_negative, positive
 
 State = tuple[Array, ...]
-"""The states of a recurrent layer, (1, N, H) each: h, and c if it has one."""
+"""The states of a recurrent layer, each (1, N, H): h, and c if it has one."""
 
 ABOVE = 1e-6
-"""A log probability may be above 0 by that, since floats are rounded."""
+"""A log probability may exceed 0 by this much, since floats are rounded."""
 
 
 def sample(
@@ -25,17 +25,17 @@ def sample(
     temperature: float = 1.0,
     rng: np.random.Generator,
 ) -> Array:
-    """Let a model of what comes next write on, one word after the other.
+    """Let a model that predicts the next word write on, one word after the other.
 
-    Each word is drawn from softmax(outputs / temperature) and is the next input. At temperature 1
-    that is what the model believes; below, likely words become likelier still.
+    Each word is drawn from softmax(outputs / temperature) and becomes the next input. At
+    temperature 1 the model writes what it believes; below 1, likely words become likelier still.
 
     Parameters
     ----------
     model
-        One with an embedding of as many words as the read-out has outputs.
+        A model whose embedding has as many words as its read-out has outputs.
     start
-        The words that it reads first, at least one.
+        The words that it reads first; at least one.
     length
         How many words to write.
     temperature
@@ -45,7 +45,7 @@ def sample(
 
     Returns
     -------
-    (length,) what was written, without the start.
+    (length,) words that were written, without the start.
 
     Raises
     ------
@@ -79,9 +79,9 @@ def sample(
 
 
 class Caption(NamedTuple):
-    """What a search has found."""
+    """A caption that a search has found."""
 
-    words: tuple[int, ...]  # without <start>, up to and with <end>, if it was reached
+    words: tuple[int, ...]  # without <start>; the last is <end>, if it was reached
     log_probability: float
 
 
@@ -97,10 +97,10 @@ def beam_search(
 ) -> list[Caption]:
     """Search for the most probable caption among the best beginnings.
 
-    `width` beginnings are kept. In each round every one that has not ended is continued by every
-    word, and the best `width` of all that come of it are kept, those that have ended among them.
-    What counts is the log probability, divided by the number of words (<end> included) to the power
-    of alpha. Width 1 is greedy search; whoever keeps all beginnings finds the best caption.
+    The search keeps `width` beginnings. In each round it continues all that have not ended by
+    every word, then keeps the best `width` of the results and of those that have ended. What
+    counts is the log probability, divided by the number of words (<end> included) to the power of
+    alpha. Width 1 is greedy search; a width that keeps all beginnings finds the best caption.
 
     Parameters
     ----------
@@ -112,21 +112,21 @@ def beam_search(
     start, end
         The numbers of <start> and <end>.
     width
-        How many beginnings are kept.
+        How many beginnings to keep.
     limit
-        The most words of a caption, <end> included; at the limit it is cut.
+        The most words in a caption, <end> included; longer ones are cut.
     alpha
-        0 ranks by probability, which gets smaller with every word; 1 by the mean log probability.
+        0 ranks by probability, which falls with every word; 1 by the mean log probability.
 
     Returns
     -------
-    What was kept, at most `width` captions, the best first; of equal ones the one found first.
+    At most `width` captions, the best first; of equal ones, the one found first.
 
     Raises
     ------
     TypeError, ValueError
-        A size is below 1, alpha is negative or too large, end is no word, or step returns another
-        shape, or what is no log probability.
+        A size is below 1, alpha is negative or too large, end is not a word, or step returns a
+        wrong shape or something that is not a log probability.
 
     References
     ----------

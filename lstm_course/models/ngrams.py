@@ -1,4 +1,4 @@
-"""Counting instead of learning: models of text that look a few characters back."""
+"""Models of text that count instead of learning, and look a few characters back."""
 
 from collections import Counter
 
@@ -8,23 +8,23 @@ from lstm_course._checks import Array, size
 
 
 class NGrams:
-    """Probabilities of the next character from counts of what followed the same few before.
+    """Probabilities of the next character, from counts of what followed the same few characters.
 
-    Counts of long contexts are few, so each context leaves a part of its probability to the
-    context that is one character shorter, down to equal shares for the whole alphabet.
+    Long contexts have few counts, so each context leaves part of its probability to the context
+    one character shorter, down to equal shares for the whole alphabet.
 
     Parameters
     ----------
     text
-        What is counted.
+        The text to count in.
     order
-        The longest piece that is counted: `order - 1` characters and the one that follows.
+        The longest piece to count: `order - 1` characters and the one that follows.
     alphabet
-        All characters that may ever come. It has those of `text`, and may have others.
+        All characters that may ever come: those of `text`, and perhaps others.
     smoothing
-        "kneser-ney": take a fixed part of a count off each count, and count for shorter contexts
-        in how many longer ones a character followed; or "witten-bell": leave as much to the
-        shorter context as different characters have followed.
+        "kneser-ney" takes a fixed part of a count off each count, and for shorter contexts counts
+        in how many longer ones a character followed. "witten-bell" leaves the shorter context as
+        much as there are different characters that followed.
 
     Raises
     ------
@@ -67,10 +67,10 @@ class NGrams:
         self.last = text[len(text) - order + 1 :]
 
     def add(self, text: str) -> None:
-        """Count on: what is added stands behind all that has been counted.
+        """Count on, in text that comes after all that has been counted.
 
-        Counts are then those of the longer text, at a cost that grows with what is added alone.
-        What Kneser and Ney take off a count stays as it was.
+        The counts are then those of the longer text, at a cost that only grows with what is
+        added. What Kneser and Ney take off a count stays as it was.
 
         Raises
         ------
@@ -94,19 +94,19 @@ class NGrams:
                 total, different = self.followers[k].get(piece[:-1], (0, 0))
                 self.followers[k][piece[:-1]] = total + 1, different + new
                 if self.smoothing == "kneser-ney" and not new:
-                    break  # shorter pieces count in how many longer ones they stand: no new one
+                    break  # shorter pieces count the longer ones that hold them: no new one
         self.last = read[len(read) - self.order + 1 :]
 
     def probability(self, context: str, character: str) -> float:
         """Return the probability of a character after a context.
 
-        Characters before the last `order - 1` of the context do not matter.
+        Only the last `order - 1` characters of the context matter.
         """
         p = 1 / len(self.alphabet)
         for k in range(min(self.order, len(context) + 1)):
             known = context[len(context) - k :]
             if known not in self.followers[k]:
-                break  # then no longer context is known either
+                break  # then longer contexts are not known either
             total, different = self.followers[k][known]
             count = self.counts[k].get(known + character, 0)
             if self.smoothing == "witten-bell":
@@ -121,7 +121,7 @@ class NGrams:
         return np.array([self.probability(context, character) for character in self.alphabet])
 
     def bits(self, text: str, before: str = "") -> Array:
-        """Return -log2 of the probability of each character of a text, given what stands before."""
+        """Return -log2 of the probability of each character of a text, given what precedes it."""
         self._check(text)
         read, first = before + text, len(before)
         places = range(first, len(read))
@@ -135,7 +135,7 @@ class NGrams:
 
 
 def _followers(counts: dict[str, int]) -> dict[str, tuple[int, int]]:
-    """Return for each context how much, and how many different characters, followed it."""
+    """Return for each context how many characters followed it, and how many different ones."""
     totals: Counter[str] = Counter()
     different: Counter[str] = Counter()
     for piece, count in counts.items():
@@ -145,6 +145,6 @@ def _followers(counts: dict[str, int]) -> dict[str, tuple[int, int]]:
 
 
 def _discount(counts: dict[str, int]) -> float:
-    """Return what is taken off each count, from how many pieces occur once and how many twice."""
+    """Return what to take off each count, from the numbers of pieces that occur once and twice."""
     often = Counter(counts.values())
     return often[1] / (often[1] + 2 * often[2]) if often[1] else 0.5

@@ -1,4 +1,4 @@
-"""A recurrent layer between a table of words and a read-out: one model for every task."""
+"""A recurrent layer between an embedding and a read-out: one model for every task."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,10 +10,10 @@ from lstm_course.layers import Embedding, Held, Layer, Linear, Recurrent
 
 
 class InitialState(Layer):
-    """Initial states that are learned, h0 and of an LSTM c0: the same for every sequence.
+    """Learned initial states, h0 and for an LSTM c0, the same for every sequence.
 
-    They begin at 0, as states that are not learned do. Each gets the sum of the gradients of all
-    sequences in a batch. An L2 penalty pulls them to 0, as it does weights.
+    They begin at 0, like states that are not learned. Each gets the sum of the gradients of all
+    sequences in a batch. An L2 penalty pulls them towards 0, as it does weights.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class InitialState(Layer):
     Raises
     ------
     TypeError
-        `recurrent` is neither.
+        `recurrent` is something else.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class InitialState(Layer):
 class SequenceModel(Layer):
     """A recurrent layer with a linear read-out of the hidden state of every step.
 
-    Whether a task reads every step or only some of them is said by the mask of its loss.
+    If a task reads only some of the steps, the mask of its loss says which.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class SequenceModel(Layer):
     embedding
         An Embedding, if the inputs are words; the recurrent layer reads its rows.
     initial
-        An InitialState of the recurrent layer, if it is to start from states that are learned.
+        An InitialState of the recurrent layer, if it should start from learned states.
 
     Raises
     ------
@@ -112,7 +112,7 @@ class SequenceModel(Layer):
             sizes.append(("embedding gives", embedding.table.shape[1], recurrent.input_size))
         for what, came, expected in sizes:
             if came != expected:
-                raise ValueError(f"{what} {came} numbers a step, expected {expected}")
+                raise ValueError(f"{what} {came} numbers per step, expected {expected}")
         self.recurrent, self.readout, self.embedding = recurrent, readout, embedding
         self.initial: Any = initial
         self._check_initial()
@@ -122,7 +122,7 @@ class SequenceModel(Layer):
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """What the model is made of, in the order of its arrays."""
+        """The layers of the model, in the order of its arrays."""
         first = () if self.embedding is None else (self.embedding,)
         last = () if self.initial is None else (self.initial,)
         return (*first, self.recurrent, self.readout, *last)
@@ -154,8 +154,8 @@ class SequenceModel(Layer):
         inputs
             (T, N, D) numbers, or (T, N) words if there is an embedding.
         state
-            Initial states of the recurrent layer, as it returned them; if empty or None, those of
-            `initial`, or zeros.
+            Initial states of the recurrent layer, in the form in which it returns them; if empty
+            or None, those of `initial`, or zeros.
         lengths
             N whole numbers from 1 to T; T for all if not given.
         training
@@ -189,7 +189,7 @@ class SequenceModel(Layer):
         if not state and self.initial is not None:
             _, N, _ = float_array("inputs", inputs, ("T", "N", "D")).shape
             state, started = self.initial.forward(N)
-        run: Callable[..., Any] = self.recurrent.forward  # some take two states, some one
+        run: Callable[..., Any] = self.recurrent.forward  # some take two states, others one
         hs, state, cache = run(inputs, *(state or ()), lengths=lengths, training=training)
         return hs, state, (looked_up, started, cache)
 
@@ -206,20 +206,20 @@ class SequenceModel(Layer):
 class FinalStateModel(SequenceModel):
     """A recurrent layer with a linear read-out of its final state, h(T) or c(T).
 
-    The final state stands for the whole sequence. Outputs are (T, N, K) as those of a
-    `SequenceModel`, so that the same batches and losses serve; they are 0 but for the last step.
+    The final state represents the whole sequence. Outputs are (T, N, K), like those of a
+    `SequenceModel`, so you can use the same batches and losses; they are 0 before the last step.
 
     Parameters
     ----------
     recurrent, readout, embedding, initial
-        As of a SequenceModel. Of stacked layers the last one is read.
+        As for a SequenceModel. With stacked layers, the last one is read.
     reads
         "c" for the cell state, which an RNN does not have, or "h" for the hidden state.
 
     Raises
     ------
     TypeError, ValueError
-        As of a SequenceModel, or there is no such state.
+        As for a SequenceModel, or the layer has no such state.
 
     Examples
     --------
@@ -254,10 +254,10 @@ class FinalStateModel(SequenceModel):
         lengths: Any = None,
         training: bool = True,
     ) -> tuple[Array, tuple[Array, ...], Any]:
-        """Run the model; as `SequenceModel.forward`, with outputs of 0 before the last step.
+        """Run the model like `SequenceModel.forward`, with outputs of 0 before the last step.
 
-        With lengths, the last row of the outputs is what the states at each sequence's own end
-        give.
+        With lengths, the last row of the outputs is the read-out of the states at each
+        sequence's own end.
         """
         hs, state, cache = self._run(inputs, state, lengths, training)
         final = state[self.recurrent.states.index(self.reads)]

@@ -1,9 +1,9 @@
-"""The same cells in PyTorch: LSTMCell, LSTM and GRU in place of PyTorch's, and a PeepholeLSTM.
+"""The same cells in PyTorch: LSTMCell, LSTM and GRU to replace PyTorch's, and a PeepholeLSTM.
 
-Three backends share one signature, and each shows one idea: `loop` the cell as its equations say,
-`hoisted` the forward and backward loops over time by hand, `fused` the pointwise part in kernels.
-The LSTM has all three. The GRU and the LSTM with peepholes, which PyTorch does not have, have the
-first two.
+Three backends share one signature, and each shows one idea: `loop` runs the cell as its equations
+say, `hoisted` has the loops forward and backward over time written by hand, `fused` has kernels for
+the pointwise part. The LSTM has all three; the GRU, and the LSTM with peepholes, which PyTorch
+doesn't offer, have the first two.
 """
 
 try:

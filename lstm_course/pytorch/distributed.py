@@ -1,10 +1,10 @@
-"""Training the text model in many processes, each of which has its share of every batch.
+"""Training the text model in many processes, each with its share of every batch.
 
     torchrun --standalone --nproc-per-node=2 -m lstm_course.pytorch.distributed --checkpoint run.pt
 
-starts two processes on this machine; without torchrun it is one. A batch is a function of the
-update's number, and the processes share its rows. So a run is the same, to rounding, in any number
-of processes, and one that was killed goes on from its checkpoint as if nothing had happened.
+starts two processes on this machine; without torchrun there is one. A batch is a function of the
+update's number, and the processes share its rows. So a run is the same, to within rounding, in any
+number of processes, and if it's killed, it resumes from its checkpoint as if nothing had happened.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from lstm_course.tasks import Alphabet, python_reference, read_text, windows
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run depends on besides its text; a checkpoint of other settings is refused."""
+    """What a run depends on besides its text; a checkpoint with other settings is refused."""
 
     batch: int = 64
     window: int = 128
@@ -74,14 +74,14 @@ class TextModel(nn.Module):
 
 
 class Run:
-    """One process's part in training the text model; the process group must be there.
+    """One process's part in training the text model; the process group must exist already.
 
-    Nine tenths of the text are for training, the last is held out.
+    Nine tenths of the text are for training, and the last tenth is held out.
 
     Parameters
     ----------
     text
-        Any text of more than ten windows, the same in every process.
+        A text of more than ten windows, the same in every process.
     settings
         The same in every process.
 
@@ -115,7 +115,7 @@ class Run:
 
     @property
     def updates(self) -> int:
-        """How many updates are done."""
+        """The number of updates done."""
         return len(self.losses) + len(self._mine)
 
     def update(self) -> None:
@@ -128,7 +128,7 @@ class Run:
         self._mine.append(loss.detach())
 
     def agree(self) -> None:
-        """Bring `losses` up to date: the whole batch's, in nats. All processes must take part."""
+        """Bring `losses` of whole batches up to date, in nats. All processes must take part."""
         if self._mine:
             self.losses += self._means(torch.stack(self._mine))
             self._mine.clear()
@@ -152,12 +152,12 @@ class Run:
         return [total / self.world for total in losses.tolist()]
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint; at every moment `path` holds a whole one, the old or the new.
+        """Write a checkpoint; `path` always holds a whole one, the old one or the new one.
 
         All processes must take part.
         """
         self.agree()
-        if self.rank:  # one is enough, since all processes have the same
+        if self.rank:  # one process is enough, since all have the same
             return
         beside = path.with_name(f"{path.name}.part")
         parts = {
@@ -175,19 +175,19 @@ class Run:
             raise
 
     def load(self, path: Path) -> None:
-        """Go back to where a checkpoint was written.
+        """Go back to where the run was when it wrote a checkpoint.
 
         Raises
         ------
         ValueError
-            The file is no checkpoint, or one of another run.
+            The file is not a checkpoint, or is from another run.
         """
         try:
             parts = torch.load(path, map_location=self.device, weights_only=True)
             about, losses = dict(parts["about"]), list(parts["losses"])
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.PickleError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ValueError(f"{path} is no checkpoint that can be read: {reason}") from None
+            raise ValueError(f"{path} is not a readable checkpoint: {reason}") from None
         for name, mine in self._about().items():
             if about.get(name) != mine:
                 raise ValueError(
@@ -203,7 +203,7 @@ class Run:
 
 
 def train(run: Run, steps: int, *, every: int = 100, checkpoint: Path | None = None) -> None:
-    """Update until `steps` updates are done, those of a checkpoint that exists included.
+    """Update until `steps` updates are done, including those of an existing checkpoint.
 
     Parameters
     ----------
@@ -214,16 +214,16 @@ def train(run: Run, steps: int, *, every: int = 100, checkpoint: Path | None = N
     every
         Updates between two reports, and between two checkpoints.
     checkpoint
-        A file that all processes see.
+        A file that all processes can read and write.
 
     Raises
     ------
     TypeError, ValueError
-        A number is below 1, or the checkpoint is none of this run.
+        A number is below 1, or the checkpoint is from another run.
     """
     steps, every = size("steps", steps), size("every", every)
     if checkpoint is not None and not checkpoint.absolute().parent.is_dir():
-        raise ValueError(f"checkpoint is {checkpoint}, and there is no such folder")
+        raise ValueError(f"checkpoint is {checkpoint}, but its folder does not exist")
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
         _say(run, f"going on after update {run.updates}")
@@ -261,7 +261,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def join() -> None:
-    """Make this process one of those that torchrun has started, or the only one."""
+    """Make this process one of those that torchrun started, or the only one."""
     device = _device()
     first = int(os.environ.get("LOCAL_RANK", 0)) == 0
     if device.type == "cpu" and torch.cuda.is_available() and first:
@@ -273,7 +273,7 @@ def join() -> None:
         rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         store, *_ = next(dist.rendezvous("env://", rank, world))
         if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-            # It outlives the processes; those that are started again would read old addresses.
+            # It outlives the processes, so restarted ones would read old addresses.
             store = dist.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
     else:
         rank, world, store = 0, 1, dist.HashStore()
@@ -281,7 +281,7 @@ def join() -> None:
 
 
 def _device() -> torch.device:
-    """Return this process's GPU, counted on its machine; the CPU if there is not one for each."""
+    """Return this process's GPU, counted on its machine, or the CPU if there are too few GPUs."""
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     if torch.cuda.is_available() and processes <= torch.cuda.device_count():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))

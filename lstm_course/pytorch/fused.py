@@ -1,8 +1,9 @@
-"""The backend with kernels: `hoisted`, the pointwise part of a step being one kernel each way.
+"""The backend with kernels: `hoisted`, with one kernel each way for a step's pointwise part.
 
-On a GPU a step of `hoisted` launches some ten small kernels forward and twenty backward, and each
-reads and writes device memory; here it is one, beside the product with the recurrent weights.
-Arithmetic is float32 whatever the dtype, or float64 for float64, and a cell state stays so.
+On a GPU, a step of `hoisted` launches some ten small kernels forward and twenty backward, and each
+of them reads and writes device memory. Here there's one, apart from the product with the recurrent
+weights. It computes in float32 whatever the dtype, or in float64 for float64, and keeps the cell
+state in that precision.
 
 Not yet run on a GPU. The tests compile the kernels for one, and run them on the CPU in Triton's
 interpreter, which must be asked for before this module is imported: TRITON_INTERPRET=1.
@@ -26,7 +27,7 @@ try:
     import triton.language as tl
 
     jit: Any = triton.jit
-except ImportError:  # the kernels stay functions that nobody calls, see `unsupported`
+except ImportError:  # the kernels stay functions that are never called; see `unsupported`
     triton = None
 
     def jit(function: Any) -> Any:
@@ -40,14 +41,14 @@ INTERPRETED = os.environ.get("TRITON_INTERPRET", "0") == "1"
 
 @jit
 def tanh(a):
-    """Return tanh to a few units in the last place; Triton's interpreter has none of its own.
+    """Return tanh to a few units in the last place; Triton's interpreter has no tanh of its own.
 
     Near 0, where 1 - e cancels, it is Lambert's fraction a / (1 + z / (3 + z / (5 + ...))), with
     z = a * a, cut after 13 and brought to one division.
     """
     e = tl.exp(-2 * tl.abs(a))
     far = (1 - e) / (1 + e)
-    near = tl.minimum(tl.abs(a), 0.5)  # the other branch takes what is larger
+    near = tl.minimum(tl.abs(a), 0.5)  # the other branch handles larger ones
     z = near * near
     near *= (135135 + z * (17325 + z * (378 + z))) / (135135 + z * (62370 + z * (3150 + z * 28)))
     size = tl.where(tl.abs(a) < 0.5, near, far)
@@ -59,7 +60,7 @@ def forward_kernel(a, c_prev, c, m, units, H, BLOCK: tl.constexpr, FLOAT: tl.con
     """Write the gates over `a`, and c and m = o * tanh(c)."""
     unit = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)  # of n * H, row after row
     inside = unit < units
-    gate = a + unit // H * (4 * H) + unit % H  # the unit's input gate; the others stand H apart
+    gate = a + unit // H * (4 * H) + unit % H  # the unit's input gate; the others are H apart
     i = tl.sigmoid(tl.load(gate, inside).to(FLOAT))
     f = tl.sigmoid(tl.load(gate + H, inside).to(FLOAT))
     g = tanh(tl.load(gate + 2 * H, inside).to(FLOAT))
@@ -124,8 +125,8 @@ def launch(kernel: Any, *tensors: Tensor) -> None:
 def block(units: int) -> int:
     """Return how many units a program works on: a power of two that leaves work for 128 programs.
 
-    A large GPU has about as many multiprocessors. It is at least 128, the threads of a program, and
-    at most 1024, eight units per thread; what is fastest has not been measured.
+    A large GPU has about that many multiprocessors. The result is at least 128, the threads of a
+    program, and at most 1024, eight units per thread. Which is fastest hasn't been measured.
 
     Examples
     --------
@@ -137,7 +138,7 @@ def block(units: int) -> int:
 
 
 def missing(tensor: Tensor) -> str | None:
-    """Return what the kernels would need to run on a tensor and do not have, or None."""
+    """Return what the kernels lack to run on a tensor, or None."""
     if triton is None:
         return "Triton, which is not installed"
     if not (tensor.is_cuda or (INTERPRETED and tensor.device.type == "cpu")):
@@ -150,12 +151,12 @@ def missing(tensor: Tensor) -> str | None:
 def fused(
     xs: Tensor, sizes: Sequence[int], h: Tensor, c: Tensor, weights: Weights
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the cell over a batch of sequences; as `loop`, but it can be differentiated only once.
+    """Run the cell over a batch of sequences, like `loop`, but differentiable only once.
 
     Raises
     ------
     RuntimeError
-        There is no Triton, or no device that its kernels run on.
+        Triton is missing, or there is no device that its kernels run on.
 
     Examples
     --------

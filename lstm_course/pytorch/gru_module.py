@@ -1,4 +1,4 @@
-"""The gated recurrent unit in PyTorch: its step, its two backends, and the module made of them."""
+"""The gated recurrent unit in PyTorch: its step, its two backends, and the module."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -23,7 +23,7 @@ class GRUWeights(NamedTuple):
 
 
 def gru_step(x: Tensor, h: Tensor, weights: GRUWeights) -> Tensor:
-    """Take one step of the GRU; in sixteen bits the hidden state is rounded at each.
+    """Take one step of the GRU; with sixteen bits, every step rounds the hidden state.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def gru_step(x: Tensor, h: Tensor, weights: GRUWeights) -> Tensor:
 def gru_loop(
     xs: Tensor, sizes: Sequence[int], h: Tensor, weights: GRUWeights
 ) -> tuple[Tensor, Tensor]:
-    """Run the GRU over a batch of sequences, one step after the other; as `loop`, without c.
+    """Run the GRU over a batch of sequences, one step after the other, like `loop` without c.
 
     Examples
     --------
@@ -78,11 +78,11 @@ def gru_loop(
 
 
 class GRURecurrence(torch.autograd.Function):
-    """One layer in one direction over the whole sequence; arguments and results as of `gru_loop`.
+    """One layer in one direction over the whole sequence; arguments and results as for `gru_loop`.
 
-    Where the inputs have sixteen bits, the hidden state that z keeps, and its gradient, have 32
-    between steps: like the LSTM's cell state, both are sums over time. Products, gates, and the
-    hidden states that the products read and that are returned have sixteen.
+    If the inputs have sixteen bits, the hidden state that z keeps, and its gradient, have 32
+    between steps, because both are sums over time, like the LSTM's cell state. Products, gates, and
+    the hidden states that products read and that are returned have sixteen.
     """
 
     @staticmethod
@@ -118,7 +118,7 @@ class GRURecurrence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dhs: Tensor, dh: Tensor) -> tuple[Any, ...]:
-        """Run backward: the rows of `dh` beyond a step's are of sequences that ended."""
+        """Run backward. Rows of `dh` beyond those of a step belong to sequences that have ended."""
         refuse_second_derivative()
         xs, h0, weight_ih, weight_hh, bias_hh, hs, gates, us = ctx.saved_tensors
         sizes, (_, to_xs, _, _, _, to_bias, _) = ctx.sizes, ctx.needs_input_grad
@@ -150,7 +150,7 @@ class GRURecurrence(torch.autograd.Function):
 def gru_hoisted(
     xs: Tensor, sizes: Sequence[int], h: Tensor, weights: GRUWeights
 ) -> tuple[Tensor, Tensor]:
-    """Run the GRU over a batch; as `gru_loop`, but it can be differentiated only once.
+    """Run the GRU over a batch, like `gru_loop`, but differentiable only once.
 
     Examples
     --------
@@ -166,7 +166,7 @@ class GRU(Stack, nn.GRU):
     """GRU layers over a sequence, in place of torch.nn.GRU: the same parameters and results.
 
     It is a torch.nn.GRU, as `LSTM` is a torch.nn.LSTM: code that looks for one finds it, either
-    module loads the other's `state_dict`, and drawn from one seed they are equal. With gates r and
+    module loads the other's `state_dict`, and with the same seed they start equal. With gates r and
     z, n = tanh(W x + b_ih + r * (U h_prev + b_hh)) and h = (1 - z) * n + z * h_prev.
 
     Parameters
@@ -180,17 +180,17 @@ class GRU(Stack, nn.GRU):
     batch_first
         Whether inputs and outputs are (N, T, ...) instead of (T, N, ...). States never are.
     dropout
-        Share of the hidden states dropped between layers while training.
+        Share of the hidden states dropped between layers during training.
     bidirectional
         Whether each layer reads in both directions.
     device, dtype
         Of the parameters: float64, float32, bfloat16 or float16.
     backend
-        "loop", one step after the other, with PyTorch's autograd for the way back: the one to
-        read, and the one that has second derivatives. "hoisted", forward and backward written by
-        hand, what does not depend on the state out of the loops; in sixteen bits it keeps the
-        hidden state and its gradient in float32 between steps. "cudnn", PyTorch's own: cuDNN on a
-        GPU, ATen on a CPU. "auto", as for `LSTM`; see `picked`.
+        "loop" takes one step after the other, and leaves the way back to PyTorch's autograd: it's
+        the one to read, and the one that has second derivatives. "hoisted" has forward and
+        backward written by hand, with all that doesn't depend on the state outside the loops; in
+        sixteen bits, it keeps the hidden state and its gradient in float32 between steps. "cudnn"
+        is PyTorch's own: cuDNN on a GPU, ATen on a CPU. "auto" is as for `LSTM`; see `picked`.
 
     Raises
     ------
@@ -248,5 +248,5 @@ class GRU(Stack, nn.GRU):
         )
 
     def _weights(self, cell: int) -> GRUWeights:
-        """Return what a layer computes with in one direction; cells are counted as in `hx`."""
+        """Return the weights of a layer in one direction; cells are counted as in `hx`."""
         return GRUWeights(*self.all_weights[cell])

@@ -1,12 +1,12 @@
 """The fast backend without kernels of its own: forward and backward over time, written by hand.
 
-Only what depends on the state stays in the loops. The product with the inputs stands before the
-forward loop; the gradients of the parameters are single products after the backward loop. The
-pointwise part of a step comes as a pair of functions, so that `fused` can bring other ones.
+Only what depends on the state stays in the loops. The product with the inputs comes before the
+forward loop, and the gradients of the parameters are single products after the backward loop. The
+pointwise part of a step is a pair of functions, which `fused` replaces by its own.
 
-Where the inputs have sixteen bits, the cell state and its gradient have 32 between steps: both are
-sums over time, and in sixteen bits a small term added to a large sum is lost. Products, gates and
-hidden states have sixteen, and so has the final cell state that is returned.
+If the inputs have sixteen bits, the cell state and its gradient have 32 between steps: both are
+sums over time, and in sixteen bits a small term added to a large sum gets lost. Products, gates and
+hidden states have sixteen bits, and so does the final cell state that is returned.
 """
 
 from collections.abc import Sequence
@@ -20,21 +20,21 @@ from lstm_course.pytorch.loop import Weights, last
 
 
 class Pointwise(Protocol):
-    """What a step does besides its products, there and back. Both write where they are told."""
+    """What a step does besides its products, forward and back. Both write to given tensors."""
 
     def forward(self, a: Tensor, c_prev: Tensor, c: Tensor, m: Tensor) -> None:
         """Turn `a` (n, 4H) into the gates; write the cell state c and m = o * tanh(c), (n, H).
 
-        The cell states may be more precise than the rest.
+        The cell states may have a higher precision than the rest.
         """
 
     def backward(
         self, dm: Tensor, dc: Tensor, gates: Tensor, c_prev: Tensor, c: Tensor, da: Tensor
     ) -> None:
-        """Write `da` (n, 4H); turn `dc` (n, H), the gradient of c from later, into that of c_prev.
+        """Write `da` (n, 4H); turn `dc` (n, H), c's gradient from later steps, into c_prev's.
 
-        `dc` is as precise as the cell states. Neither `gates` nor the states may change: a backward
-        run can be repeated.
+        `dc` has the precision of the cell states. `gates` and the states must not change, since a
+        backward run can be repeated.
         """
 
 
@@ -69,11 +69,10 @@ class Eager:
 
 
 class Recurrence(torch.autograd.Function):
-    """One layer in one direction over the whole sequence; arguments and results as of `loop`.
+    """One layer in one direction over the whole sequence; arguments and results as for `loop`.
 
-    A pointwise part with parameters of its own comes as a class that is called with them, and its
-    `own_backward` returns their gradients, given those of all sums and c before and after each
-    step.
+    A pointwise part with its own parameters is a class that is called with them. Its `own_backward`
+    returns their gradients, given those of all sums, and c before and after each step.
     """
 
     @staticmethod
@@ -110,7 +109,7 @@ class Recurrence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dhs: Tensor, dh: Tensor, dc: Tensor) -> tuple[Any, ...]:
-        """Run backward: the rows of `dh` and `dc` beyond a step's are of sequences that ended."""
+        """Run backward. Rows of `dh`, `dc` beyond a step's belong to sequences that have ended."""
         refuse_second_derivative()
         xs, h0, c0, weight_ih, weight_hh, weight_hr, hs, cs, gates, *own = ctx.saved_tensors
         pointwise, sizes = ctx.pointwise(*own) if own else ctx.pointwise, ctx.sizes
@@ -156,7 +155,7 @@ def before(blocks: Sequence[Tensor], sizes: Sequence[int]) -> Tensor:
 
 
 def refuse_second_derivative() -> None:
-    """Raise if the backward run is to be differentiated itself."""
+    """Raise if the backward run would have to be differentiated itself."""
     if torch.is_grad_enabled():
         raise RuntimeError(
             'the backends "hoisted" and "fused" have no second derivative, which '
@@ -167,7 +166,7 @@ def refuse_second_derivative() -> None:
 def hoisted(
     xs: Tensor, sizes: Sequence[int], h: Tensor, c: Tensor, weights: Weights
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the cell over a batch of sequences; as `loop`, but it can be differentiated only once.
+    """Run the cell over a batch of sequences, like `loop`, but differentiable only once.
 
     Examples
     --------

@@ -1,9 +1,9 @@
 """The readable backend: one step, a Python loop over time, and autograd for the way back.
 
-All backends have one signature. A batch is laid out as in a `PackedSequence`: the rows of step 0,
-then those of step 1, and so on, `sizes[t]` rows at step t. The longest sequence is row 0 of each
-step, so a sequence that ends is a row that the next step no longer has. A batch of sequences of one
-length is the case of equal sizes.
+All backends share one signature. A batch is laid out as in a `PackedSequence`: the rows of step 0,
+then those of step 1, and so on, with `sizes[t]` rows at step t. The longest sequence is row 0 of
+each step, so when a sequence ends, the next step has one row less. If all sequences have the same
+length, all sizes are equal.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,13 +18,13 @@ class Weights(NamedTuple):
     """The parameters of one layer in one direction; slices in the order i, f, g, o."""
 
     weight_ih: Tensor  # (4H, D)
-    weight_hh: Tensor  # (4H, P), P being H where nothing is projected
+    weight_hh: Tensor  # (4H, P), where P is H without a projection
     bias: Tensor | None = None  # (4H,), the sum of PyTorch's two
     weight_hr: Tensor | None = None  # (P, H), the projection
 
 
 def step(x: Tensor, h: Tensor, c: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-    """Take one step of the LSTM cell; in sixteen bits the cell state is rounded at each.
+    """Take one step of the LSTM cell; with sixteen bits, every step rounds the cell state.
 
     Parameters
     ----------
@@ -75,18 +75,18 @@ def loop(
     xs
         (sum of sizes, D) inputs, step after step.
     sizes
-        How many sequences have a step t, for each t; never growing.
+        How many sequences have a step t, for each t; these numbers never grow.
     h, c
         (N, P) and (N, H) initial states, with N = sizes[0].
     weights
         The cell's parameters, `Weights` for the LSTM.
     step
-        The cell, with the same states as the LSTM.
+        The step of the cell, which has the states of the LSTM.
 
     Returns
     -------
     hs
-        (sum of sizes, P) hidden states after every step, laid out as the inputs.
+        (sum of sizes, P) hidden states after every step, laid out like the inputs.
     h_n, c_n
         (N, P) and (N, H) states after each sequence's last step.
 

@@ -1,4 +1,4 @@
-"""Modules in the shape of torch.nn.LSTMCell and torch.nn.LSTM, made of the course's own step."""
+"""Modules that replace torch.nn.LSTMCell and torch.nn.LSTM, made of the course's own step."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from lstm_course.pytorch.loop import Weights, loop, step
 from lstm_course.pytorch.stack import Stack, check_input, flag, initial_states
 
 BACKENDS = {"loop": loop, "hoisted": hoisted, "fused": fused}
-"""The backends of the course. "cudnn" is not among them: it is what PyTorch itself would run."""
+"""The course's own backends. "cudnn" isn't one of them, since that is what PyTorch itself runs."""
 
 FASTEST = {"cpu": "cudnn", "cuda": "cudnn"}
-"""What "auto" means on a device: the fastest of what has run there; elsewhere "loop".
+"""What "auto" means on a device: the fastest that has run there, and "loop" elsewhere.
 
-On a CPU, PyTorch's own is ahead for short steps and level with "hoisted" for wide ones. On a GPU
-nothing of ours has run yet.
+On a CPU, PyTorch's own backend is faster for small steps and level with "hoisted" for wide ones. On
+a GPU, none of ours has run yet.
 """
 
 
@@ -101,12 +101,12 @@ class LSTM(Stack, nn.LSTM):
     """LSTM layers over a sequence, in place of torch.nn.LSTM: the same parameters and results.
 
     It is a torch.nn.LSTM: code that looks for one finds it, either module loads the other's
-    `state_dict`, and drawn from one seed they are equal. Only `forward` is the course's own. Under
+    `state_dict`, and with the same seed they start equal. Only `forward` is the course's own. Under
     autocast the layers run in autocast's dtype, states included, as cuDNN's do; float64 stays.
 
     As with torch.nn.LSTM, torch.compile breaks its graph at the module; it compiles "loop" and
-    "hoisted" as graphs of their own. torch.export unrolls the steps: N may be dynamic, but not T.
-    It takes "hoisted" under torch.no_grad() alone.
+    "hoisted" as separate graphs. torch.export unrolls the steps, so N may be dynamic, but not T. It
+    only takes "hoisted" under torch.no_grad().
 
     Parameters
     ----------
@@ -119,20 +119,21 @@ class LSTM(Stack, nn.LSTM):
     batch_first
         Whether inputs and outputs are (N, T, ...) instead of (T, N, ...). States never are.
     dropout
-        Share of the hidden states dropped between layers while training.
+        Share of the hidden states dropped between layers during training.
     bidirectional
         Whether each layer reads in both directions.
     proj_size
-        P, the size to which hidden states are projected; 0 for none, and P is H then.
+        P, the size to which hidden states are projected; 0 for no projection, so that P is H.
     device, dtype
         Of the parameters: float64, float32, bfloat16 or float16.
     backend
-        "loop", one step after the other, with PyTorch's autograd for the way back: the one to
-        read, and the one that has second derivatives. "hoisted", forward and backward written by
-        hand, what does not depend on the state out of the loops; in sixteen bits it keeps the cell
-        state and its gradient in float32 between steps. "fused", the same with Triton kernels; not
-        yet run on a GPU. "cudnn", PyTorch's own, for comparison: cuDNN on a GPU,
-        oneDNN or ATen on a CPU. "auto", what is fastest on the device; see `picked`.
+        "loop" takes one step after the other, and leaves the way back to PyTorch's autograd: it's
+        the one to read, and the one that has second derivatives. "hoisted" has forward and
+        backward written by hand, with all that doesn't depend on the state outside the loops; in
+        sixteen bits, it keeps the cell state and its gradient in float32 between steps. "fused" is
+        the same with Triton kernels; it hasn't run on a GPU yet. "cudnn" is PyTorch's own, for
+        comparison: cuDNN on a GPU, oneDNN or ATen on a CPU. "auto" is the fastest on the device;
+        see `picked`.
 
     Raises
     ------
@@ -194,7 +195,7 @@ class LSTM(Stack, nn.LSTM):
         )
 
     def _weights(self, cell: int) -> Weights:
-        """Return what a layer computes with in one direction; cells are counted as in `hx`."""
+        """Return the weights of a layer in one direction; cells are counted as in `hx`."""
         weight_ih, weight_hh, *others = self.all_weights[cell]
         bias = others.pop(0) + others.pop(0) if self.bias else None
         return Weights(weight_ih, weight_hh, bias, *others)

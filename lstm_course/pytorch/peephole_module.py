@@ -1,6 +1,6 @@
-"""The LSTM with peepholes in PyTorch, which has none: its step, its two backends, and the module.
+"""The LSTM with peepholes, which PyTorch lacks: its step, its two backends, and the module.
 
-Each gate also sees its own unit's cell state: i and f the one before the step, o the new one.
+Each gate also reads its own unit's cell state: i and f the one before the step, o the new one.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class PeepholeWeights(NamedTuple):
 def peephole_step(
     x: Tensor, h: Tensor, c: Tensor, weights: PeepholeWeights
 ) -> tuple[Tensor, Tensor]:
-    """Take one step of the LSTM cell with peepholes, as `step`.
+    """Take one step of the LSTM cell with peepholes, like `step`.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Peepholes:
         torch.mul(dc * c_prev, f * (1 - f), out=da_f)
         torch.mul(dc * i, 1 - g**2, out=da_g)
         dc *= f
-        dc += da_i * self.p_i + da_f * self.p_f  # c_prev has two more ways on
+        dc += da_i * self.p_i + da_f * self.p_f  # c_prev has two more paths forward
 
     @staticmethod
     def own_backward(das: Tensor, c_prevs: Tensor, cs: Tensor) -> tuple[Tensor]:
@@ -107,7 +107,7 @@ class Peepholes:
 def peephole_hoisted(
     xs: Tensor, sizes: Sequence[int], h: Tensor, c: Tensor, weights: PeepholeWeights
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the cell with peepholes over a batch of sequences, as `hoisted`.
+    """Run the cell with peepholes over a batch of sequences, like `hoisted`.
 
     Examples
     --------
@@ -124,12 +124,13 @@ def peephole_hoisted(
 
 
 class PeepholeLSTM(Stack):
-    """LSTM layers with peepholes over a sequence, called as torch.nn.LSTM.
+    """LSTM layers with peepholes over a sequence, called like torch.nn.LSTM.
 
     Its parameters are those of torch.nn.LSTM and, for each layer and direction, a `weight_ch` from
-    the cell state to the gates, (3, H), rows i, f, o. So layer 1 backward has
-    `weight_ch_l1_reverse` beside `weight_hh_l1_reverse`. Drawn from one seed, the shared ones are
-    equal to those of torch.nn.LSTM; with all peepholes 0, so are the results.
+    the cell state to the gates, (3, H), rows i, f, o. So the backward
+    direction of layer 1 has `weight_ch_l1_reverse` as well as `weight_hh_l1_reverse`. With the same
+    seed, the shared parameters start equal to those of torch.nn.LSTM. With all peepholes at 0, the
+    results are equal too.
 
     Parameters
     ----------
@@ -142,13 +143,13 @@ class PeepholeLSTM(Stack):
     batch_first
         Whether inputs and outputs are (N, T, ...) instead of (T, N, ...). States never are.
     dropout
-        Share of the hidden states dropped between layers while training.
+        Share of the hidden states dropped between layers during training.
     bidirectional
         Whether each layer reads in both directions.
     device, dtype
         Of the parameters: float64, float32, bfloat16 or float16.
     backend
-        "loop" or "hoisted", as for `LSTM`. "auto" is "hoisted" on a CPU, which is faster there, and
+        "loop" or "hoisted", as for `LSTM`. "auto" is "hoisted" on a CPU, where it is faster, and
         "loop" elsewhere; see `picked`.
 
     Raises
@@ -216,7 +217,7 @@ class PeepholeLSTM(Stack):
             names.append(name)
 
     def _weights(self, cell: int) -> PeepholeWeights:
-        """Return what a layer computes with in one direction; cells are counted as in `hx`."""
+        """Return the weights of a layer in one direction; cells are counted as in `hx`."""
         weight_ih, weight_hh, *biases, weight_ch = self.all_weights[cell]
         bias = biases[0] + biases[1] if self.bias else None
         return PeepholeWeights(weight_ih, weight_hh, weight_ch, bias)

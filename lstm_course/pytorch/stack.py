@@ -12,16 +12,16 @@ from lstm_course._checks import size
 
 
 class Stack(nn.RNNBase):
-    """Layers in one direction or both over a batch of sequences, whatever the cell.
+    """Layers of any cell, in one direction or both, over a batch of sequences.
 
-    A kind of cell brings the four attributes below and `_weights`, and may inherit from PyTorch's
-    module as well.
+    A kind of cell supplies the four attributes below and `_weights`, and may also inherit from
+    PyTorch's module.
     """
 
     states: ClassVar[str]
-    """What a step hands to the next: "hc" or "h"."""
+    """The states that a step hands to the next: "hc" or "h"."""
     backends: ClassVar[Mapping[str, Callable[..., tuple[Tensor, ...]]]]
-    """What runs one layer in one direction, called as `loop`: on the rows of a packed batch."""
+    """A function that runs one layer in one direction, called like `loop`, on a packed batch."""
     fastest: ClassVar[Mapping[str, str]]
     """What "auto" means on a kind of device; elsewhere it means "loop"."""
     cudnn: ClassVar[Any] = None
@@ -51,7 +51,7 @@ class Stack(nn.RNNBase):
         P = proj_size if proj_size == 0 else size("proj_size", proj_size)
         if P >= H:
             raise ValueError(f"proj_size must be below hidden_size, {H}, got {P}")
-        # Not super(): a constructor of nn.LSTM or nn.GRU would add its mode once more.
+        # Not super(), since the constructor of nn.LSTM or nn.GRU would add its mode a second time.
         nn.RNNBase.__init__(
             self,
             mode,
@@ -69,35 +69,35 @@ class Stack(nn.RNNBase):
         self.dropout = _share("dropout", dropout)
         if dropout and num_layers == 1:
             warnings.warn(
-                f"dropout acts between layers, and there is one layer: {dropout} does nothing",
+                f"dropout acts between layers, but there is one layer: {dropout} does nothing",
                 stacklevel=3,
             )
 
     @property
     def picked(self) -> str:
-        """The backend that runs: the constructor's, or what "auto" means on the device."""
+        """The backend that runs: the constructor's, or the one that "auto" means on the device."""
         if self.backend != "auto":
             return self.backend
         return self.fastest.get(self.weight_hh_l0.device.type, "loop")
 
     def forward(self, input: Tensor | PackedSequence, hx: Any = None) -> tuple[Any, Any]:
-        """Run all layers. Values are not looked at: NaN goes in and comes out.
+        """Run all layers. Values are not checked: if NaN goes in, NaN comes out.
 
         Parameters
         ----------
         input
             (T, N, D); (N, T, D) if `batch_first`; (T, D) without a batch; or a PackedSequence.
         hx
-            h_0 (layers * directions, N, P), or of a cell with a cell state the pair of h_0 and c_0
-            (layers * directions, N, H), without N where the input has no batch; zeros if not
-            given. P is H where nothing is projected.
+            h_0 (layers * directions, N, P); or, for a cell with a cell state, the pair of h_0 and
+            c_0 (layers * directions, N, H). Without N if the input has no batch; zeros if not
+            given. P is H without a projection.
 
         Returns
         -------
         hs
             (T, N, directions * P) hidden states of the last layer, in the form of the input.
         h_n or (h_n, c_n)
-            States after each sequence's last step, as `hx`.
+            States after each sequence's last step, in the form of `hx`.
 
         Raises
         ------
@@ -149,12 +149,12 @@ class Stack(nn.RNNBase):
         return hs, ends
 
     def extra_repr(self) -> str:
-        """Say the sizes, and what is not the default."""
+        """Return the sizes, and all settings that aren't the default."""
         backend = "" if self.backend == "auto" else f", backend={self.backend!r}"
         return super().extra_repr() + backend
 
     def _weights(self, cell: int) -> Any:
-        """Return what a layer computes with in one direction; cells are counted as in `hx`."""
+        """Return the weights of a layer in one direction; cells are counted as in `hx`."""
         raise NotImplementedError
 
     def _layers(
@@ -188,7 +188,7 @@ class Stack(nn.RNNBase):
     ) -> tuple[Tensor, ...]:
         """Run PyTorch's own layers, on (T, N, D) or on a PackedSequence's rows."""
         if xs.is_cuda:
-            self._update_flat_weights()  # cuDNN copies what is not in one piece, at each call
+            self._update_flat_weights()  # cuDNN copies weights in pieces at each call
         found = [parameter.to(xs.dtype) for cell in self.all_weights for parameter in cell]
         how = (found, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
         hx = _as_hx(states)
@@ -198,10 +198,10 @@ class Stack(nn.RNNBase):
 
 
 def turned(sizes: Sequence[int]) -> Tensor:
-    """Return for each row of a batch laid out as in `loop` where it stands, read from the end.
+    """Return for each row of a batch laid out as in `loop` its place when read from the end.
 
-    Each sequence is turned round within its own length, so that what is turned has the layout of
-    what is not, and turning twice does nothing.
+    Each sequence is reversed within its own length, so the reversed batch has the same layout, and
+    reversing twice does nothing.
 
     Examples
     --------
@@ -211,7 +211,7 @@ def turned(sizes: Sequence[int]) -> Tensor:
     if sizes[0] == sizes[-1]:
         rows = torch.arange(len(sizes) * sizes[0], device="cpu")
         return rows.view(len(sizes), sizes[0]).flip(0).flatten()
-    counts = torch.tensor(sizes, device="cpu")  # wherever new tensors are made by default
+    counts = torch.tensor(sizes, device="cpu")  # whatever the default device for new tensors
     starts = counts.cumsum(0) - counts
     steps = torch.arange(len(sizes), device="cpu").repeat_interleave(counts)
     rows = torch.arange(len(steps), device="cpu") - starts[steps]
@@ -255,7 +255,7 @@ def flag(name: str, value: object) -> bool:
 
 
 def _as_hx(states: Sequence[Tensor]) -> Any:
-    """Return states in the form in which PyTorch takes and returns them: a pair, or h alone."""
+    """Return states in the form that PyTorch takes and returns: a pair, or h alone."""
     return tuple(states) if len(states) > 1 else states[0]
 
 

@@ -1,4 +1,4 @@
-"""Data for the tasks of the book, each made by a function of its sizes and a random generator."""
+"""Data for the book's tasks, each drawn by a function of its sizes and a random generator."""
 
 from lstm_course.tasks.adding import adding
 from lstm_course.tasks.agreement import agreement, read_agreement, was_or_were

@@ -1,4 +1,4 @@
-"""The adding problem: two numbers of a long sequence are marked, and their sum is wanted."""
+"""The adding problem: two numbers in a long sequence are marked, and the answer is their sum."""
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -10,9 +10,10 @@ from lstm_course.training import Batch
 def adding(T: int, N: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Batch:
     """Draw sequences of the adding problem.
 
-    At every step a number is read that is uniform between 0 and 1, and a mark that is 0 but for
-    two steps, one in the first half and one in the second. After the last step the sum of the two
-    marked numbers is wanted. Who always says 1, the mean, has a mean squared error of 1/6.
+    Every step brings a number, uniform between 0 and 1, and a mark. The mark is 1 at two steps,
+    one in the first half and one in the second, and 0 elsewhere. After the last step the answer
+    is the sum of the two marked numbers. Baseline: always answering 1, the mean, has a mean
+    squared error of 1/6.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def adding(T: int, N: int, *, rng: np.random.Generator, dtype: DTypeLike = np.fl
     Raises
     ------
     TypeError, ValueError
-        A size is too small, an rng is none, another dtype.
+        A size is too small, rng is not a Generator, or dtype is not float32 or float64.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Number agreement: was or were, after a subject that may stand far from its verb."""
+"""Number agreement: was or were, after a subject that may be far from its verb."""
 
 import csv
 import gzip
@@ -43,7 +43,7 @@ WORDS = (
     *(form for pair in NOUNS.items() for form in pair),
     *(_PREPOSITIONS + _INTRANSITIVE + _TRANSITIVE + _ADVERBS + _ADJECTIVES),
 )
-"""The vocabulary. A word's number is its place."""
+"""The vocabulary. The number of a word is its place."""
 
 _NUMBERS = {word: k for k, word in enumerate(WORDS)}
 _PLURALS = frozenset(NOUNS.values())
@@ -52,11 +52,11 @@ _COUNTS = ("subj_index", "verb_index", "n_intervening", "n_diff_intervening", "d
 _COLUMNS = ("sentence", "verb_pos", *_COUNTS)
 
 EXAMPLE = Path(__file__).with_name("agreement.tsv")
-"""A table for `read_agreement`: ten sentences of ours, with all columns of the public data."""
+"""A table for `read_agreement`: ten made-up sentences, with all columns of the public data."""
 
 
 class Sentence(NamedTuple):
-    """A sentence, and where the subject and the verb stand that agree."""
+    """A sentence, with the places of the subject and the verb that agree."""
 
     words: tuple[str, ...]
     subject: int
@@ -64,11 +64,11 @@ class Sentence(NamedTuple):
     verb: int
     """Place of its verb."""
     plural: bool
-    """Whether the two are plural."""
+    """Whether both are plural."""
     between: int
-    """Nouns between the two."""
+    """How many nouns come between them."""
     attractors: int
-    """Those of them that have the other number."""
+    """How many of these have the other number."""
 
     @property
     def distance(self) -> int:
@@ -83,10 +83,10 @@ def agreement(
 
     A sentence is a noun phrase, was or were, an adjective and a full stop; one in five begins with
     another noun phrase, "near the dogs". A noun phrase is the article and a noun, singular or
-    plural at random. With the probability `more` the noun is modified in one of five ways, all
+    plural at random. With probability `more`, the noun is modified in one of five ways, all
     equally likely: "near the dogs", "which ate", "which saw the dogs", "which the dogs saw", "which
-    the dogs were near". Nouns in a modifier may be modified too, but a clause that stands inside
-    another ("which the dogs which the fox saw heard") holds no third one of that kind. Adverbs
+    the dogs were near". Nouns in a modifier may be modified too, but a clause that is inside
+    another ("which the dogs which the fox saw heard") never holds a third one. Adverbs
     come before half of the verbs other than was and were, and "near the dogs" may follow them.
 
     Parameters
@@ -96,14 +96,14 @@ def agreement(
     rng
         The source of randomness.
     more
-        From 0 to 0.8; the higher, the longer the sentences.
+        From 0 to 0.8. The higher it is, the longer the sentences.
     distances
-        Least and greatest distance from the subject to its verb; other sentences are drawn again.
+        Smallest and largest distance from the subject to its verb; other sentences are redrawn.
 
     Raises
     ------
     TypeError, ValueError
-        A number is out of its range, or an rng is none.
+        A number is out of its range, or rng is not a Generator.
 
     References
     ----------
@@ -120,7 +120,7 @@ def agreement(
     """
     size("N", N)
     generator("rng", rng)
-    if not (isinstance(more, int | float) and 0 <= more <= 0.8):  # near 0.9 sentences never end
+    if not (isinstance(more, int | float) and 0 <= more <= 0.8):  # near 0.9, sentences never end
         raise ValueError(f"more must be from 0 to 0.8, got {more!r}")
     low, high = distances
     if (
@@ -241,14 +241,14 @@ def was_or_were(sentences: Sequence[Sentence]) -> Batch:
 
     Returns
     -------
-    Batch of inputs (T, N), a full stop and all words up to the verb, without it, then full stops;
-    targets (T, N), the number of the right verb at each sentence's last step and 0 elsewhere; a
+    Batch of inputs (T, N), a full stop and all words before the verb, then full stops; targets
+    (T, N), the number of the right verb at each sentence's last step and 0 elsewhere; a
     mask that is true at the last steps; and the lengths.
 
     Raises
     ------
     ValueError
-        There are no sentences, or one holds a word that is not in the vocabulary.
+        There are no sentences, or one of them has a word that is not in the vocabulary.
 
     Examples
     --------
@@ -272,20 +272,20 @@ def was_or_were(sentences: Sequence[Sentence]) -> Batch:
 def read_agreement(path: str | os.PathLike[str]) -> list[Sentence]:
     """Read a table of subject-verb pairs in the format of Linzen, Dupoux and Goldberg.
 
-    All sentences of the table are kept, whatever their vocabulary.
+    It keeps all sentences of the table, whatever their vocabulary.
 
     Parameters
     ----------
     path
-        A tab-separated file with a line of column names, packed by gzip if its name ends in .gz.
-        Read are `sentence`, words between blanks; `verb_pos`, VBZ if singular and VBP if plural;
+        A tab-separated file with a line of column names, gzipped if its name ends in .gz. The
+        columns read are `sentence`, words between blanks; `verb_pos`, VBZ or VBP (plural);
         `subj_index` and `verb_index`, places counted from 1; `n_intervening` and
         `n_diff_intervening`, nouns between the two and those of the other number; and `distance`.
 
     Raises
     ------
     ValueError
-        The file cannot be read, a column is missing, or a line contradicts itself; the sentence
+        The file cannot be read, a column is missing, or a line contradicts itself; the message
         says which.
 
     References
@@ -317,7 +317,7 @@ def _table(path: Path) -> list[Sentence]:
     sentences = []
     for number, line in enumerate(lines, 2):
         (fields,) = csv.reader([line], delimiter="\t")
-        if len(fields) != len(columns):  # a quotation mark that opens the sentence, and no quoting
+        if len(fields) != len(columns):  # a quotation mark opens the sentence, without quoting
             fields = line.split("\t")
         row = dict(zip(columns, fields, strict=False))
         sentences.append(_sentence(row, f"{path}, line {number}"))
@@ -325,7 +325,7 @@ def _table(path: Path) -> list[Sentence]:
 
 
 def _sentence(row: dict[str, str], where: str) -> Sentence:
-    """Return a row of the table as a sentence, or say what is wrong with it."""
+    """Return a row of the table as a sentence, or raise and say what is wrong with it."""
     words, tag = row["sentence"].split(), row.get("verb_pos")
     if tag not in _TAGS:
         raise ValueError(f"{where}: verb_pos is {tag!r}, expected VBZ or VBP")

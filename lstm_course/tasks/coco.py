@@ -1,4 +1,4 @@
-"""Captions of pictures as the COCO data set keeps them, and the words that a model may say."""
+"""Captions of pictures in the format of the COCO data set, and a vocabulary for a model."""
 
 import json
 import os
@@ -16,16 +16,16 @@ import numpy as np
 from lstm_course._checks import Array, size
 
 SPECIAL = ("<start>", "<end>", "<unk>")
-"""What stands before a caption, behind it, and for a word that is not known."""
+"""What comes before a caption, after it, and in place of an unknown word."""
 WITHOUT_BLANKS = ("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
-"""How the names of letters begin in scripts without blanks between words."""
+"""How Unicode's names of letters begin, in scripts without blanks between words."""
 
 
 def read_captions(path: str | os.PathLike[str]) -> list[tuple[str, list[str]]]:
     """Read a file of captions in the format of COCO, such as captions_val2017.json.
 
-    Of the file two lists are read. Each entry of "images" has an "id" and a "file_name"; each of
-    "annotations" has an "image_id" and a "caption". Whatever else is there is passed over.
+    It reads two lists. Each entry of "images" has an "id" and a "file_name"; each of "annotations"
+    has an "image_id" and a "caption". Anything else in the file is ignored.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def read_captions(path: str | os.PathLike[str]) -> list[tuple[str, list[str]]]:
 
     Returns
     -------
-    For each image that has captions, in the order of the file, its name and its captions.
+    The name and the captions of each image that has any, in the order of the file.
 
     Raises
     ------
@@ -63,12 +63,12 @@ def read_captions(path: str | os.PathLike[str]) -> list[tuple[str, list[str]]]:
         content = Path(path).read_bytes()
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:  # a path that no file can have
+    except ValueError as error:  # an impossible path
         raise ValueError(f"{path!r} cannot be read: {error}") from None
     try:
-        data = json.loads(content.decode("utf-8-sig"))  # with the mark that some editors put first
-    except ValueError as error:  # bytes that are no text, or text that is no JSON
-        raise ValueError(f"{path} holds no JSON: {error}") from None
+        data = json.loads(content.decode("utf-8-sig"))  # with or without a byte order mark
+    except ValueError as error:  # bytes that are not text, or text that is not JSON
+        raise ValueError(f"{path} does not hold JSON: {error}") from None
     except RecursionError:
         raise ValueError(f"{path} holds JSON that is nested too deeply") from None
     names: dict[int | str, str] = {}
@@ -88,16 +88,16 @@ def read_captions(path: str | os.PathLike[str]) -> list[tuple[str, list[str]]]:
 
 
 def words_of(caption: str) -> list[str]:
-    """Return the words of a caption in small letters; punctuation is dropped.
+    """Return the words of a caption in lower case, without punctuation.
 
     Accents and vowel signs belong to their letters, whether or not Unicode has one sign for both.
-    Chinese, Japanese, Thai, Lao, Khmer and Burmese put no blanks between words. To find their words
+    Chinese, Japanese, Thai, Lao, Khmer and Burmese put no blanks between words. Finding the words
     would take a dictionary, so each letter, with its marks, counts as a word of its own.
 
     Raises
     ------
     TypeError
-        `caption` is no string.
+        `caption` is not a string.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def words_of(caption: str) -> list[str]:
     if not isinstance(caption, str):
         raise TypeError(f"caption must be a string, got {type(caption).__name__}")
     text = unicodedata.normalize("NFC", caption.lower())
-    # `re` by itself would cut words at marks, and knows of no scripts.
+    # `re` alone would cut words at marks, and does not know about scripts.
     kinds = "".join(map(_kind, text))
     found = re.finditer(r"SM*|[WM]+(?:['’-][WM]+)*", kinds)
     return [text[slice(*one.span())] for one in found]
@@ -119,9 +119,9 @@ def words_of(caption: str) -> list[str]:
 
 @cache
 def _kind(character: str) -> str:
-    """Return M for a mark or a joiner, S for a letter that stands alone, W for others and digits.
+    """Return M for a mark or joiner, S for a letter that is its own word, W for others and digits.
 
-    Whatever else there is, such as a blank, is returned itself.
+    Any other character, such as a blank, is returned as it is.
     """
     if unicodedata.category(character)[0] == "M" or character in "\u200c\u200d":
         return "M"
@@ -132,19 +132,19 @@ def _kind(character: str) -> str:
 
 
 class Vocabulary:
-    """The words of captions, numbered from the most frequent on; before them `SPECIAL`.
+    """The words of captions: first `SPECIAL`, then the rest from the most frequent on.
 
     Parameters
     ----------
     captions
-        Strings, such as all captions for training.
+        Several strings, such as all captions for training.
     min_count
-        Words that occur less often are left out, and encoded as <unk>.
+        Rarer words are left out, and encoded as <unk>.
 
     Raises
     ------
     TypeError, ValueError
-        A caption that is no string, a count below 1, or no word that is frequent enough.
+        A caption is not a string, min_count is below 1, or no word is frequent enough.
 
     Examples
     --------
@@ -179,12 +179,12 @@ class Vocabulary:
         return np.fromiter(numbers, int)
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """Return the words of the numbers up to <end>, with blanks where their scripts have them.
+        """Return the words up to <end> as text, with blanks where their scripts have them.
 
         Raises
         ------
         TypeError, ValueError
-            What comes before <end> is not the number of a word.
+            Something before <end> is not the number of a word.
         """
         said = []
         for k in numbers:

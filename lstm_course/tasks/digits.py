@@ -1,4 +1,4 @@
-"""Handwritten digits as sequences: row by row, pixel by pixel, and in an order without sense."""
+"""Handwritten digits as sequences: row by row, pixel by pixel, or in a shuffled order."""
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -10,17 +10,17 @@ FORMS = ("rows", "pixels", "permuted")
 """Eight steps of eight pixels, or 64 steps of one pixel, as written or in a fixed random order."""
 
 ORDER = np.random.default_rng(22).permutation(64)
-"""The order in which "permuted" reads the pixels, the same for every image."""
+"""The order in which "permuted" reads the pixels; it is the same for every image."""
 
 SHEETS = (0, 130, 256, 386, 516, 646, 776, 906, 1029, 1157, 1287, 1415, 1545, 1667)
-"""The first image of each sheet that someone filled in, as the labels tell: they begin again."""
+"""The first image of each sheet. The labels tell, since the digits begin again."""
 
 
 def digits() -> tuple[Array, Array]:
-    """Return handwritten digits, as scikit-learn ships them.
+    """Return the handwritten digits that come with scikit-learn.
 
-    They are the 1,797 images that the original collection kept for testing, from 13 of its 43
-    writers. The file does not say who wrote what, but `writing_sheets` does so in part.
+    These are the 1,797 images that the original collection kept for testing, from 13 of its 43
+    writers. The file does not say who wrote what, but `writing_sheets` reconstructs part of it.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def digits() -> tuple[Array, Array]:
     ---###--
     """
     try:
-        from sklearn.datasets import load_digits  # here, since the package needs NumPy alone
+        from sklearn.datasets import load_digits  # here, since the package needs only NumPy
     except ImportError:
         raise ImportError("the digits come with scikit-learn: pip install scikit-learn") from None
     data = load_digits()
@@ -64,10 +64,10 @@ def digits() -> tuple[Array, Array]:
 
 
 def writing_sheets() -> Array:
-    """Return for each image of `digits` on which of 14 sheets it was written.
+    """Return, for each image of `digits`, which of 14 sheets it was written on.
 
     A sheet is the work of one writer. All had the same 130 digits to write; a few were lost.
-    Thirteen writers filled in fourteen sheets, so that one writer may have two.
+    Since thirteen writers filled in fourteen sheets, one writer may have two.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def writing_sheets() -> Array:
 def digit_sequences(
     images: Array, labels: Array, form: str, *, dtype: DTypeLike = np.float64
 ) -> Batch:
-    """Turn images into sequences; after the last step the digit is wanted.
+    """Turn images into sequences; after the last step the answer is the digit.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def digit_sequences(
     Raises
     ------
     TypeError, ValueError
-        Images or labels of another shape, an unknown form, another dtype.
+        Images or labels have another shape, the form is unknown, or dtype is not a float type.
 
     Examples
     --------
@@ -138,14 +138,14 @@ def digit_sequences(
 
 
 def blocks(N: int, count: int) -> Array:
-    """Return for N items in a row which of `count` blocks of neighbours each belongs to.
+    """Return, for each of N items in order, which of `count` blocks of neighbours it belongs to.
 
-    Who holds out a block holds out what stands together: here, a few sheets.
+    If you hold out a block, you hold out neighbours together: here, a few sheets.
 
     Parameters
     ----------
     N, count
-        Items, and blocks, at most as many; their sizes differ by one at most.
+        How many items, and how many blocks, at most N. Block sizes differ by at most one.
 
     Raises
     ------

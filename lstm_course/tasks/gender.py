@@ -9,10 +9,10 @@ from lstm_course._checks import Array, generator, size
 
 WOMEN = ("Anna", "Clara", "Emma", "Julia", "Maria", "Nora", "the queen", "the aunt")
 MEN = ("Ben", "David", "Jonas", "Lukas", "Paul", "Tom", "the king", "the uncle")
-"""Names and roles. Of a role's two words the second one tells the gender."""
+"""Names and roles. A role has two words, of which the second tells the gender."""
 
 PRONOUNS = (("she", "he"), ("her", "his"))
-"""Subjects, and possessives."""
+"""Pronouns: subjects and possessives."""
 
 _OPENERS = ("later", "then", "at night", "in spring", "by the lake")
 _PLACES = ("at night", "in spring", "by the lake")
@@ -34,28 +34,28 @@ WORDS = tuple(
         for word in phrase.split()
     )
 )
-"""The vocabulary, each word once. A word's number is its place."""
+"""The vocabulary, each word once. The number of a word is its place."""
 
 _NUMBERS = {word: k for k, word in enumerate(WORDS)}
 _FEMALE = {phrase.split()[-1] for phrase in (*WOMEN, *(she for she, _ in PRONOUNS))}
 _MALE = {phrase.split()[-1] for phrase in (*MEN, *(he for _, he in PRONOUNS))}
 
 GENDER = np.array([(word in _FEMALE) - (word in _MALE) for word in WORDS])
-"""1 for the words of a woman, -1 for those of a man, 0 for all others; by a word's number."""
+"""For each word's number: 1 for a woman's words, -1 for a man's, 0 for all others."""
 
 OTHER, SUBJECT, OBJECT, PRONOUN = range(4)
-"""What a word may be: someone new who is spoken of, someone met, or a pronoun."""
+"""What a word may be: something else, a new subject, someone met, or a pronoun."""
 
 
 class GenderStories(NamedTuple):
-    """Stories side by side, with what a reader knows after each word; all (T, N)."""
+    """Stories, one per column, with what a reader knows after each word; all arrays are (T, N)."""
 
     words: Array
-    """Numbers of words, a full stop first."""
+    """The numbers of the words, a full stop first."""
     kind: Array
     """OTHER, SUBJECT, OBJECT or PRONOUN."""
     subject: Array
-    """Gender of the last subject, this word included: 1 a woman, -1 a man, 0 none yet."""
+    """Gender of the last subject, this word included: 1 a woman, -1 a man, 0 if none yet."""
 
 
 def gender_stories(
@@ -68,28 +68,28 @@ def gender_stories(
 ) -> GenderStories:
     """Draw stories in which pronouns follow the most recent subject.
 
-    A sentence speaks of someone new, with the probability `change`; of the same person as before,
-    by a pronoun, with the probability `pronoun`; or else of the weather or the town, and of nobody.
-    The first sentence names someone. Women and men are equally likely, whoever was the subject
-    before. Someone sleeps, has lost a coat, or meets someone else: who is met may be of the other
-    gender, and does not become the subject. Possessives belong to the subject. One sentence in
-    three begins with a time or a place, so that a subject does not have a place of its own.
+    With probability `change`, a sentence is about someone new; with probability `pronoun`, it is
+    about the same person as before, by a pronoun; otherwise it is about the weather or the town,
+    and nobody. The first sentence names someone. Women and men are equally likely, regardless of
+    the subject before. The subject sleeps, has lost a coat, or meets someone else. The person met
+    may have the other gender, and does not become the subject. Possessives refer to the subject.
+    One sentence in three begins with a time or a place, so that subjects have no fixed place.
 
     Parameters
     ----------
     T
-        Words of a story, a full stop before it included. The last sentence is cut there.
+        Words per story, including a full stop before it. The last sentence is cut there.
     N
         Stories.
     rng
         The source of randomness.
     change, pronoun
-        Probabilities of a sentence's kinds, each from 0 to 1 and at most 1 together.
+        Probabilities of two kinds of sentence, each from 0 to 1 and together at most 1.
 
     Raises
     ------
     TypeError, ValueError
-        A size is below 1, an rng is none, or a probability is out of its range.
+        A size is below 1, rng is not a Generator, or a probability is out of its range.
 
     Examples
     --------
@@ -142,7 +142,7 @@ class _Writer:
         return phrases[int(self.rng.integers(len(phrases)))]
 
     def someone(self) -> str:
-        """Pick anybody but the subject, women and men with the same probability."""
+        """Pick anybody but the subject; women and men are equally likely."""
         group = WOMEN if self.rng.random() < 0.5 else MEN
         return self.one_of([person for person in group if person != self.person])
 
@@ -197,7 +197,7 @@ def read(words: Array) -> str:
     Raises
     ------
     ValueError
-        There is no word with that number.
+        A number is not that of a word.
 
     Examples
     --------
@@ -212,15 +212,15 @@ def read(words: Array) -> str:
 
 
 def since_cue(stories: GenderStories) -> tuple[Array, Array]:
-    """Count how long ago the subject's gender was last told, and who was met since.
+    """Count how long ago the subject's gender was last told, and who has been met since.
 
-    The gender is told by a subject and by its pronouns. Of the word at each step it is asked what
-    came before it.
+    Subjects and their pronouns tell the gender. For the word at each step, only the words before
+    it count.
 
     Returns
     -------
     steps
-        (T, N) words from the last one that told it: 1 if that stands right before; 0 if none has.
+        (T, N) words since the last one that told it: 1 if it comes right before; 0 if none.
     others
         (T, N) people of the other gender met in between.
 

@@ -1,4 +1,4 @@
-"""The recall problem: one symbol of a long sequence is marked, and is wanted at the end."""
+"""The recall problem: one symbol in a long sequence is marked, and is the answer at the end."""
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -13,8 +13,9 @@ SYMBOLS = 4
 def recall(T: int, N: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Batch:
     """Draw sequences of the recall problem.
 
-    At every step one of four symbols is read, and a mark that is 0 but for one step in the first
-    half. After the last step the marked symbol is wanted. Who guesses is wrong three times in four.
+    Every step brings one of four symbols, and a mark that is 1 at one step in the first half and 0
+    elsewhere. After the last step the answer is the marked symbol. Baseline: a guess is wrong
+    three times in four.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ def recall(T: int, N: int, *, rng: np.random.Generator, dtype: DTypeLike = np.fl
     Raises
     ------
     TypeError, ValueError
-        A size is too small, an rng is none, another dtype.
+        A size is too small, rng is not a Generator, or dtype is not float32 or float64.
 
     References
     ----------

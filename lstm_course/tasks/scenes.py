@@ -7,10 +7,10 @@ import numpy as np
 from lstm_course._checks import Array, float_array, generator, size
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-"""The digits as words; one says "an eight", and "a" before all others."""
+"""The digits as words. It's "an eight", and "a" before all others."""
 
 FORMS = ("one", "above", "beside", "one above two", "two above one")
-"""How the digits stand in a scene."""
+"""The ways to arrange digits in a scene."""
 
 EMPTY = -1
 
@@ -19,21 +19,21 @@ class Scenes(NamedTuple):
     """Pictures with their captions."""
 
     pictures: Array  # (N, 16, 16) how dark each pixel is, from 0 to 1
-    captions: list[list[str]]  # all that is true of each picture: one caption, or two
+    captions: list[list[str]]  # all true captions of each picture, one or two
     places: Array  # (N, 2, 2) the digit in each quarter of a picture, or EMPTY
 
 
 def scenes(N: int, images: Array, labels: Array, *, rng: np.random.Generator) -> Scenes:
-    """Compose pictures from images of digits, each form of scene as often as another.
+    """Compose pictures from images of digits. All forms of scene are equally likely.
 
     Parameters
     ----------
     N
         How many.
     images
-        (M, 8, 8) images of digits, as `digits` returns them, or some of these.
+        (M, 8, 8) images of digits, as `digits` returns them, or some of those.
     labels
-        (M,) what they show, 0 to 9.
+        (M,) the digits that they show, 0 to 9.
     rng
         The source of randomness: it draws forms, places and images.
 
@@ -44,7 +44,8 @@ def scenes(N: int, images: Array, labels: Array, *, rng: np.random.Generator) ->
     Raises
     ------
     TypeError, ValueError
-        A size below 1, an rng that is none, images or labels of another shape, another label.
+        N is below 1, rng is not a Generator, images or labels have another shape, or a label is not
+        a digit.
 
     Examples
     --------
@@ -75,12 +76,12 @@ def scenes(N: int, images: Array, labels: Array, *, rng: np.random.Generator) ->
 
 
 def true_captions(places: Array) -> list[str]:
-    """Return what is true of a scene: two captions, or one if it holds a single digit.
+    """Return the true captions of a scene: two, or one if it holds a single digit.
 
     Parameters
     ----------
     places
-        (2, 2) the digit in each quarter, or EMPTY; one to three digits, not in a diagonal.
+        (2, 2) the digit in each quarter, or EMPTY; one to three digits, not on a diagonal.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def true_captions(places: Array) -> list[str]:
 
 
 def _taken(form: str, row: int, column: int) -> list[tuple[int, int]]:
-    """Return the quarters that a form of scene fills, given the places that it may choose."""
+    """Return the quarters that a form of scene fills, given the choices that it makes."""
     if form == "one":
         return [(row, column)]
     if form == "above":

@@ -1,4 +1,4 @@
-"""Stories about a cat on a mat: text from a little grammar, with what each character is worth."""
+"""Stories about a cat on a mat: text from a small grammar, with the bits per character."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -25,30 +25,30 @@ SPEAKERS = ("man", "woman", "child")
 def stories(length: int, *, rng: np.random.Generator) -> tuple[str, Array]:
     """Write whole lines until there are at least `length` characters.
 
-    A sentence names an animal and ends with its sound: "the cat purred." In between may stand what
-    it did: "the cat sat on the mat, ran and purred." Between brackets there may stand what
-    *another* animal did, without a sound. A line is one sentence or several, and perhaps all
-    between quotation marks, as said by somebody.
+    A sentence names an animal and ends with its sound: "the cat purred." In between it may say
+    what the animal did: "the cat sat on the mat, ran and purred." Brackets may say what *another*
+    animal did, without a sound. A line has one sentence or several, and may be quoted as a whole,
+    as said by somebody.
 
     Parameters
     ----------
     length
-        How many characters at least.
+        The least number of characters.
     rng
         The source of randomness.
 
     Returns
     -------
     text
-        Lines, each with its end.
+        Lines, each with its end of line.
     bits
         -log2 of the probability of each character given all before it, from the grammar itself.
-        No model that has not seen the text before can need fewer bits on average.
+        On average, no model can need fewer bits, unless it has seen the text before.
 
     Raises
     ------
     TypeError, ValueError
-        The length is below 1, or rng is none.
+        length is below 1, or rng is not a Generator.
 
     Examples
     --------
@@ -66,21 +66,21 @@ def stories(length: int, *, rng: np.random.Generator) -> tuple[str, Array]:
 
 
 def endings(text: str) -> tuple[list[str], Array, Array]:
-    """Find where the sentences of stories say their sound.
+    """Find where the sentences of stories name an animal, and where its sound begins.
 
     Parameters
     ----------
     text
-        What `stories` has written.
+        A text from `stories`.
 
     Returns
     -------
     animals
-        Who each sentence is about.
+        The animal that each sentence is about.
     named
         (S,) places in the text of the last character of that name.
     sounds
-        (S,) places of the first character of the sound, which the animal alone decides.
+        (S,) places of the first character of the sound, which depends on the animal alone.
 
     Examples
     --------
@@ -96,14 +96,14 @@ def endings(text: str) -> tuple[list[str], Array, Array]:
 
 
 class _Choice:
-    """A choice between strings none of which begins another, each with its probability."""
+    """A choice between strings with their probabilities; none of them begins another."""
 
     def __init__(self, options: Mapping[str, float]) -> None:
         self.texts = list(options)
         self.upto = np.cumsum(list(options.values()))
         self.bits = []
         for chosen in self.texts:
-            left, bits = 1.0, []  # probability of all options that begin like what is written
+            left, bits = 1.0, []  # probability of all options that match what is written so far
             for k in range(1, len(chosen) + 1):
                 alike = sum(p for text, p in options.items() if text[:k] == chosen[:k])
                 bits.append(float(np.log2(left / alike)))
@@ -172,7 +172,7 @@ class _Writer:
             self.write(".\n")
 
     def sentence(self) -> None:
-        """Write on from the animal, "the " being there, to the full stop."""
+        """Write from the animal to the full stop; "the " is already there."""
         animal = self.choose(_ANIMAL)
         if self.choose(_FIRST[animal]) not in ACTIONS:
             return  # it was the sound
@@ -191,7 +191,7 @@ class _Writer:
         self.write(SOUNDS[animal.strip()] + ".")
 
     def where(self, then: tuple[_Choice, _Choice]) -> str:
-        """Write perhaps where something was done, and how it goes on; return the latter."""
+        """Perhaps write where something was done, then how it goes on; return the latter."""
         after_action, after_place = then
         chosen = self.choose(after_action)
         if chosen == " on the ":

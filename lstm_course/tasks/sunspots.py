@@ -1,4 +1,4 @@
-"""Yearly sunspot numbers, and pieces of a series for a network to read."""
+"""Yearly sunspot numbers, and windows of a series for a network to read."""
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -45,8 +45,8 @@ def sunspots() -> tuple[Array, Array]:
     """Return the yearly mean sunspot numbers of 1700 to 2008.
 
     The number counts groups of spots ten times and single spots once, so it has no unit. This is
-    version 1 of the series, as the National Geophysical Data Center of the United States gave it
-    to the public domain. Version 2, of 2015, has another scale, and a licence that excludes
+    version 1 of the series, which the National Geophysical Data Center of the United States put
+    in the public domain. Version 2, of 2015, has another scale, and its licence excludes
     commercial use.
 
     Returns
@@ -74,30 +74,31 @@ def sunspots() -> tuple[Array, Array]:
 def series_windows(
     values: Array, T: int, ends: Array, *, burn_in: int = 0, dtype: DTypeLike = np.float64
 ) -> Batch:
-    """Cut pieces of a series; at every step the next value is wanted.
+    """Cut windows from a series; at every step the target is the next value.
 
     Parameters
     ----------
     values
-        The series, one number a step.
+        The series, one number per step.
     T
-        Steps of a piece.
+        Steps per window.
     ends
-        (N,) where in the series the last wanted value of each piece stands, at least T.
+        (N,) where in the series the last target of each window is; at least T.
     burn_in
-        The first steps of a piece that do not count, fewer than T: nothing has been read yet.
+        How many first steps of a window do not count, since hardly anything has been read; fewer
+        than T.
     dtype
         float32 or float64.
 
     Returns
     -------
-    Batch of inputs and targets (T, N, 1), values and those that follow them; and a mask.
+    A Batch of inputs and targets (T, N, 1), the values and those that follow them; and a mask.
 
     Raises
     ------
     TypeError, ValueError
-        The values are not finite numbers in a row, a piece does not lie within the series, or
-        no step would count.
+        The values are not a series of finite numbers, a window does not lie within it, or no step
+        would count.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The temporal order problem: in which order did two signals come, far apart among noise."""
+"""The temporal order problem: tell the order of two signals, far apart in noise."""
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -7,10 +7,10 @@ from lstm_course._checks import float_dtype, generator, size
 from lstm_course.training import Batch
 
 SYMBOLS = ("a", "b", "c", "d", "X", "Y")
-"""Four that mean nothing, and two signals."""
+"""Four symbols that mean nothing, and two signals."""
 
 CLASSES = ("XX", "XY", "YX", "YY")
-"""What is to be said at the end: the two signals in their order."""
+"""The possible answers: the two signals in their order."""
 
 
 def temporal_order(
@@ -18,9 +18,9 @@ def temporal_order(
 ) -> Batch:
     """Draw sequences of the temporal order problem.
 
-    One signal, X or Y, comes in the second tenth of the sequence, another in the sixth tenth; all
-    other symbols are noise. After the last step one of four classes is wanted, XX, XY, YX or YY.
-    Who guesses has a cross-entropy of log 4, about 1.386.
+    One signal, X or Y, comes in the second tenth of the sequence and another in the sixth tenth;
+    all other symbols are noise. After the last step the answer is one of four classes, XX, XY, YX
+    or YY. Baseline: a guess has a cross-entropy of log 4, about 1.386.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def temporal_order(
     Raises
     ------
     TypeError, ValueError
-        A size is too small, an rng is none, another dtype.
+        A size is too small, rng is not a Generator, or dtype is not float32 or float64.
 
     References
     ----------

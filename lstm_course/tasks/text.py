@@ -1,4 +1,4 @@
-"""Text, character by character: which character comes next."""
+"""Text, character by character: predict which one comes next."""
 
 import os
 from collections import Counter
@@ -11,14 +11,14 @@ from lstm_course.training import Batch
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    r"""Return the text of a file in UTF-8, whatever the locale; each end of line is a \n.
+    r"""Return the text of a UTF-8 file, whatever the locale. Each end of line becomes \n.
 
-    A byte order mark, which some editors put first, is left out.
+    A byte order mark, with which some editors begin, is left out.
 
     Raises
     ------
     ValueError
-        The file cannot be read, is empty, or is not UTF-8; the sentence says which.
+        The file cannot be read, is empty, or is not UTF-8; the message says which.
 
     Examples
     --------
@@ -45,9 +45,9 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 
 def python_reference() -> str:
-    """Return English text that every Python has: its language reference, topic after topic.
+    """Return English text that comes with every Python: its language reference, topic by topic.
 
-    Editions differ from version to version of Python, half a million characters more or less.
+    It's about half a million characters, and differs between versions of Python.
 
     References
     ----------
@@ -60,7 +60,7 @@ def python_reference() -> str:
     >>> len(text) > 300_000, "assignment" in text
     (True, True)
     """
-    from pydoc_data.topics import topics  # here, since it takes a while and few need it
+    from pydoc_data.topics import topics  # here, since it takes a while and few callers need it
 
     return "\n".join(topics[name] for name in sorted(topics))
 
@@ -68,21 +68,22 @@ def python_reference() -> str:
 class Alphabet:
     """The characters of a text, numbered in their order.
 
-    If Unicode's replacement character, `Alphabet.unknown`, is among them, it stands for all that
-    are not. A model that must read any text learns what it means from a text whose rare characters
-    were encoded as it: that's what `min_count` is for.
+    If Unicode's replacement character, `Alphabet.unknown`, is among them, it stands for all
+    characters that aren't. If your model has to read any text, let it learn what that character
+    means: with `min_count`, the rare characters of the training text are encoded as it.
 
     Parameters
     ----------
     text
-        Some text with at least one character.
+        A text with at least one character.
     min_count
-        Characters that occur less often are left out. Above 1, `unknown` is added.
+        Rarer characters are left out. If it's above 1, `unknown` is added.
 
     Raises
     ------
     TypeError, ValueError
-        `text` is no string, or empty; a count below 1, or no character that is frequent enough.
+        `text` is not a string, or is empty; min_count is below 1; or no character is frequent
+        enough.
 
     Examples
     --------
@@ -116,12 +117,12 @@ class Alphabet:
         return len(self.characters)
 
     def encode(self, text: str) -> Array:
-        """Return the number of each character; of a foreign one, that of `unknown`.
+        """Return the number of each character; for a foreign one, that of `unknown`.
 
         Raises
         ------
         ValueError
-            A character is not in the alphabet, and `unknown` isn't either.
+            A character is not in the alphabet, and neither is `unknown`.
         """
         numbers = {character: k for k, character in enumerate(self.characters)}
         foreign = sorted(set(_string("text", text)) - numbers.keys())
@@ -131,12 +132,12 @@ class Alphabet:
         return np.array([numbers.get(character, unknown) for character in text], int)
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """Return the text of the numbers.
+        """Turn numbers back into text.
 
         Raises
         ------
         TypeError, ValueError
-            What is given are no whole numbers from 0 to one less than the alphabet has characters.
+            Something in `numbers` is not the number of a character.
         """
         numbers = whole_numbers("numbers", list(numbers) or np.empty(0, int))
         wrong = (numbers < 0) | (numbers >= len(self))
@@ -146,27 +147,27 @@ class Alphabet:
 
 
 def windows(numbers: Array, T: int, N: int, *, rng: np.random.Generator) -> Batch:
-    """Cut pieces of a text at random places; at each character the next one is wanted.
+    """Cut windows from a text at random places; at each character the target is the next one.
 
     Parameters
     ----------
     numbers
         A text of more than T characters, encoded.
     T
-        Characters of a piece.
+        Characters per window.
     N
-        Pieces.
+        How many windows.
     rng
         The source of randomness.
 
     Returns
     -------
-    Batch of inputs and targets (T, N), characters and those that follow them.
+    A Batch of inputs and targets (T, N), the characters and those that follow them.
 
     Raises
     ------
     TypeError, ValueError
-        A size is below 1, an rng is none, or the text is too short.
+        A size is below 1, rng is not a Generator, or the text is too short.
 
     Examples
     --------
@@ -186,15 +187,15 @@ def windows(numbers: Array, T: int, N: int, *, rng: np.random.Generator) -> Batc
 
 
 def distinct_paragraphs(text: str) -> str:
-    r"""Leave out paragraphs that have come before, and drawn tables.
+    r"""Leave out repeated paragraphs, and tables drawn in characters.
 
-    A text that repeats itself tests a model on what it was trained on. Two paragraphs are the same
-    if nothing but white space differs; a paragraph is what stands between empty lines.
+    If a text repeats itself, you test a model on what it was trained on. Two paragraphs count as
+    the same if only white space differs. Empty lines separate paragraphs.
 
     Raises
     ------
     TypeError
-        `text` is no string.
+        `text` is not a string.
 
     Examples
     --------
@@ -210,14 +211,14 @@ def distinct_paragraphs(text: str) -> str:
 
 
 def quoted(text: str) -> Array:
-    """Say for each character whether straight double quotes are open once it is read.
+    """Return for each character whether straight double quotes are open once it has been read.
 
-    An empty line closes what is open.
+    An empty line closes them.
 
     Raises
     ------
     TypeError
-        `text` is no string.
+        `text` is not a string.
 
     Examples
     --------
@@ -235,14 +236,14 @@ def quoted(text: str) -> Array:
 
 
 def bracketed(text: str) -> Array:
-    """Say for each character whether a round bracket is open once it is read.
+    """Return for each character whether a round bracket is open once it has been read.
 
-    An empty line closes what is open, and what closes without having been opened does nothing.
+    An empty line closes what is open; a closing bracket without an opening one does nothing.
 
     Raises
     ------
     TypeError
-        `text` is no string.
+        `text` is not a string.
 
     Examples
     --------
@@ -259,12 +260,12 @@ def bracketed(text: str) -> Array:
 
 
 def columns(text: str) -> Array:
-    r"""Count for each character how many stand in its line so far; an end of line counts 0.
+    r"""Count for each character how many its line has so far; an end of line counts as 0.
 
     Raises
     ------
     TypeError
-        `text` is no string.
+        `text` is not a string.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""The cells before, beside and after the LSTM, each by the one thing that changes.
+"""The LSTM's predecessors, relatives and successors, each by the one thing that it changes.
 
-`StandardParams` is the LSTM of the course, cut into equations that stand next to their derivatives;
-every other cell replaces a pair of them. What has a cell state runs with `forward` and `backward`,
-the GRU and its kin with `gru_forward` and `gru_backward`, and all of them as a layer, `Variant`.
+`StandardParams` is the course's LSTM, cut into equations, each next to its derivative. Every other
+cell replaces such a pair. Cells with a cell state run with `forward` and `backward`; the GRU and
+its kin run with `gru_forward` and `gru_backward`. As a layer, `Variant` runs all of them.
 """
 
 from lstm_course.variants.additions import (

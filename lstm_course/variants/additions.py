@@ -1,4 +1,4 @@
-"""What was added to the cell: layer normalisation, a projection, and noise that acts in time."""
+"""Additions to the cell: layer normalisation, a projection, a clip, and noise over time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from lstm_course.variants.family import StandardParams
 from lstm_course.variants.recurrence import sigmoid
 
 EPSILON = 1e-5
-"""Added to the variance of a layer, so that equal entries divide by no zero."""
+"""Added to a layer's variance, so that equal entries don't lead to a division by zero."""
 
 
 @dataclass(frozen=True, eq=False)
 class LayerNormParams(StandardParams):
-    """Sums with mean 0 and variance 1: each of W x, U h and c is normalised over its entries.
+    """Sums with mean 0 and variance 1: W x, U h and c are each normalised over their entries.
 
     a = gain_ih * norm(W x) + gain_hh * norm(U h_prev) + b, and
     h = o * tanh(gain_c * norm(c) + bias_c). The cell state itself is not normalised.
@@ -26,11 +26,11 @@ class LayerNormParams(StandardParams):
     Parameters
     ----------
     weight_ih, weight_hh, bias
-        As of an LSTMParams, slices i, f, g, o.
+        As in an LSTMParams, slices i, f, g, o.
     gain_ih, gain_hh
         (4H,) gains of the two products.
     gain_c, bias_c
-        (H,) gain and bias of the cell state where it is shown.
+        (H,) gain and bias of the normalised cell state.
 
     References
     ----------
@@ -56,7 +56,7 @@ class LayerNormParams(StandardParams):
         return super().shapes(D, H) | gains
 
     def inputs(self, xs: Array) -> tuple[Array, Any]:
-        """Map the inputs of all steps, and normalise each step's row."""
+        """Map the inputs of all steps, and normalise the row of each step."""
         normed, deviation = normalised(xs @ self.weight_ih.T)
         return self.gain_ih * normed + self.bias, (xs, normed, deviation)
 
@@ -95,7 +95,7 @@ class LayerNormParams(StandardParams):
     def show_backward(
         self, s: SimpleNamespace, dh: Array, dc: Array, da: Array, grads: Any
     ) -> Array:
-        """Return the whole gradient of c: that from h has passed the normalisation."""
+        """Return the whole gradient of c; the part from h comes through the normalisation."""
         self.slice(da, "o")[...] = dh * s.tanh_c * s.o * (1 - s.o)
         dshown = dh * s.o * (1 - s.tanh_c**2)
         grads.gain_c[...] += (dshown * s.normed_c).sum(axis=0)
@@ -117,9 +117,9 @@ def normalised(a: Array) -> tuple[Array, Array]:
 
 
 def normalised_backward(dnormed: Array, normed: Array, deviation: Array) -> Array:
-    """Return the gradient of what was normalised: less its mean, and less its part along `normed`.
+    """Return the gradient of what was normalised, less its mean and less its part along `normed`.
 
-    Neither a shift of all entries nor a common factor changes the result, so neither gets blame.
+    Shifting all entries or scaling them by one factor changes nothing, so neither gets a gradient.
 
     Examples
     --------
@@ -192,12 +192,12 @@ class ProjectedParams(StandardParams):
 
 @dataclass(frozen=True, eq=False)
 class ClippedParams(StandardParams):
-    """Sums held within bounds before they reach their gates, as the ONNX attribute `clip` asks.
+    """Sums clipped to a range before they reach their gates, as ONNX's attribute `clip` demands.
 
     Parameters
     ----------
     weight_ih, weight_hh, bias
-        As of an LSTMParams, slices i, f, g, o.
+        As in an LSTMParams, slices i, f, g, o.
     clip
         The bound: sums lie between -clip and clip.
 
@@ -229,20 +229,20 @@ class ClippedParams(StandardParams):
             raise ValueError(f"clip must be a number above 0, got {self.clip!r}")
 
     def sums(self, s: SimpleNamespace) -> None:
-        """Make the sums, within bounds."""
+        """Make the sums, clipped."""
         super().sums(s)
         s.inside = np.abs(s.a) <= self.clip
         s.a = np.clip(s.a, -self.clip, self.clip)
 
     def sums_backward(self, s: SimpleNamespace, da: Array, grads: Any) -> Array:
-        """Return dh_prev: where a sum was cut off, nothing that it is made of gets blame."""
+        """Return dh_prev: a sum that was clipped passes on no gradient."""
         da *= s.inside
         return super().sums_backward(s, da, grads)
 
 
 @dataclass(frozen=True, eq=False)
 class RecurrentDropoutParams(StandardParams):
-    """Dropout that leaves the memory alone: a share of what would be written is dropped.
+    """Dropout that leaves the memory alone: it drops a share of what would be written.
 
     c = f * c_prev + d * i * g, where d is 0 for a share `rate` of the entries, drawn anew at every
     step, and 1 / (1 - rate) for the others. After training d is 1.
@@ -250,9 +250,9 @@ class RecurrentDropoutParams(StandardParams):
     Parameters
     ----------
     weight_ih, weight_hh, bias
-        As of an LSTMParams, slices i, f, g, o.
+        As in an LSTMParams, slices i, f, g, o.
     rate
-        The share that is dropped, from 0 to below 1.
+        The share to drop, from 0 to below 1.
 
     References
     ----------
@@ -288,7 +288,7 @@ class RecurrentDropoutParams(StandardParams):
         s.c = s.f * s.c_prev + s.noise * s.i * s.g
 
     def write_backward(self, s: SimpleNamespace, dc: Array, da: Array, grads: Any) -> Array:
-        """Return dc_prev: what was dropped gets no blame, the forget gate all of its own."""
+        """Return dc_prev: what was dropped gets no gradient; the forget gate gets its whole one."""
         super().write_backward(s, dc, da, grads)
         self.slice(da, "i")[...] *= s.noise
         self.slice(da, "g")[...] *= s.noise
@@ -297,7 +297,7 @@ class RecurrentDropoutParams(StandardParams):
 
 @dataclass(frozen=True, eq=False)
 class ZoneoutParams(StandardParams):
-    """Noise that keeps instead of dropping: some units stay as they were for a step.
+    """Noise that keeps instead of dropping: for a step, some units stay as they were.
 
     c = d_c * c_prev + (1 - d_c) * c_new, and h likewise with d_h, where c_new and h_new are what
     the standard cell makes and d is 1 for a share of the units, drawn anew at every step. After
@@ -306,9 +306,9 @@ class ZoneoutParams(StandardParams):
     Parameters
     ----------
     weight_ih, weight_hh, bias
-        As of an LSTMParams, slices i, f, g, o.
+        As in an LSTMParams, slices i, f, g, o.
     rate_h, rate_c
-        The shares of units that stay, from 0 to below 1.
+        The shares of units that stay as they were, from 0 to below 1.
 
     References
     ----------
@@ -342,7 +342,7 @@ class ZoneoutParams(StandardParams):
         return (drawn < rates).astype(self.bias.dtype)
 
     def step(self, s: SimpleNamespace) -> None:
-        """Take a step, and go back on part of it."""
+        """Take a step, and undo it for some units."""
         super().step(s)
         d_h, d_c = s.noise
         s.h = d_h * s.h_prev + (1 - d_h) * s.h
@@ -351,7 +351,7 @@ class ZoneoutParams(StandardParams):
     def step_backward(
         self, s: SimpleNamespace, dstates: Sequence[Array], da: Array, grads: Any
     ) -> tuple[Array, ...]:
-        """Return dh_prev and dc_prev: by the units that stayed, and through the step."""
+        """Return dh_prev and dc_prev: from the units that stayed, and through the step."""
         (dh, dc), (d_h, d_c) = dstates, s.noise
         through = super().step_backward(s, ((1 - d_h) * dh, (1 - d_c) * dc), da, grads)
         return through[0] + d_h * dh, through[1] + d_c * dc

@@ -1,8 +1,8 @@
 """The LSTM family: each cell replaces one pair of the standard cell's equations.
 
-The standard cell is cut in three, each part next to its derivative: `sums` meets the hidden state,
-`write` updates the cell state, `show` makes the hidden state. What a variant does not mention is as
-in the standard cell.
+The standard cell is cut into three parts, each next to its derivative: `sums` reads the hidden
+state, `write` updates the cell state, `show` makes the hidden state. Whatever a variant doesn't
+mention is as in the standard cell.
 """
 
 from collections.abc import Sequence
@@ -70,7 +70,7 @@ class StandardParams(Params):
     def step_backward(
         self, s: SimpleNamespace, dstates: Sequence[Array], da: Array, grads: Any
     ) -> tuple[Array, ...]:
-        """Go back through the three parts, the last one first."""
+        """Go back through the three parts, from the last to the first."""
         dh, dc = dstates
         dc = self.show_backward(s, dh, dc, da, grads)
         dc_prev = self.write_backward(s, dc, da, grads)
@@ -114,8 +114,8 @@ class StandardParams(Params):
 class NoForgetGateParams(StandardParams):
     """The cell of 1997: what was written stays, f = 1. Slices i, g, o.
 
-    The paper's candidate lies within (-2, 2) and its output squashing within (-1, 1), both scaled
-    sigmoids; both are tanh here, so that the forget gate is the only difference.
+    In the paper, both squashing functions are scaled sigmoids, with range (-2, 2) for the candidate
+    and (-1, 1) for the output. Here both are tanh, so that only the forget gate differs.
 
     References
     ----------
@@ -145,11 +145,11 @@ class NoForgetGateParams(StandardParams):
 
 @dataclass(frozen=True, eq=False)
 class TruncatedParams(NoForgetGateParams):
-    """The cell of 1997 with its own learning rule: gradients leave by the cell state alone.
+    """The cell of 1997 with its own learning rule: gradients leave a step only by the cell state.
 
-    Forward it is the cell without a forget gate. Backward, what would flow through the recurrent
-    weights into the hidden state of the step before is dropped; the weights themselves still learn
-    from what each step tells them. Its gradients are not those of its loss.
+    Forward, it is the cell without a forget gate. Backward, it drops whatever would flow through
+    the recurrent weights into the hidden state of the step before, though the weights themselves
+    still learn at each step. So what it returns is not the gradient of its loss.
 
     References
     ----------
@@ -261,7 +261,7 @@ class NoOutputGateParams(StandardParams):
 
 @dataclass(frozen=True, eq=False)
 class NoOutputTanhParams(StandardParams):
-    """The cell state is shown as it is, h = o * c, so that a hidden state may pass 1.
+    """The cell state is shown as it is, h = o * c, so the hidden state may exceed 1.
 
     References
     ----------
@@ -291,10 +291,10 @@ class NoOutputTanhParams(StandardParams):
 
 @dataclass(frozen=True, eq=False)
 class BlindCandidateParams(StandardParams):
-    """The candidate reads the input alone, g = tanh(W x + b): the gates do all the remembering.
+    """The candidate reads only the input, g = tanh(W x + b), so the gates do all the remembering.
 
     `weight_hh` is (3H, H), slices i, f, o; the other arrays have slices i, f, o, g. Without the
-    candidate's recurrence the cell state is a sum of what single inputs offered, weighted by gates.
+    candidate's recurrence, the cell state is a sum of what single inputs offer, weighted by gates.
 
     References
     ----------
@@ -315,7 +315,7 @@ class BlindCandidateParams(StandardParams):
         return super().shapes(D, H) | {"weight_hh": (3 * H, H)}
 
     def sums(self, s: SimpleNamespace) -> None:
-        """Make the sums, a = W x + b, and + U h_prev in the gates."""
+        """Make the sums, a = W x + b, plus U h_prev in the gates."""
         s.a = s.a.copy()
         s.a[:, : len(self.weight_hh)] += s.h_prev @ self.weight_hh.T
 
@@ -330,12 +330,12 @@ class BlindCandidateParams(StandardParams):
 
 @dataclass(frozen=True, eq=False)
 class PeepholeParams(StandardParams):
-    """Each gate also sees its own unit's cell state: i and f the old one, o the new one.
+    """Each gate also reads its own unit's cell state: i and f the old one, o the new one.
 
     Parameters
     ----------
     weight_ih, weight_hh, bias
-        As of an LSTMParams, slices i, f, g, o.
+        As in an LSTMParams, slices i, f, g, o.
     peephole
         (3, H) weights of the cell state in i, f and o.
 
@@ -361,14 +361,14 @@ class PeepholeParams(StandardParams):
         return super().shapes(D, H) | {"peephole": (3, H)}
 
     def write(self, s: SimpleNamespace) -> None:
-        """Make c = f * c_prev + i * g, where i and f have seen c_prev."""
+        """Make c = f * c_prev + i * g, where i and f also read c_prev."""
         p_i, p_f, _ = self.peephole
         self.slice(s.a, "i")[...] += p_i * s.c_prev
         self.slice(s.a, "f")[...] += p_f * s.c_prev
         super().write(s)
 
     def write_backward(self, s: SimpleNamespace, dc: Array, da: Array, grads: Any) -> Array:
-        """Return dc_prev, which now has two more ways back."""
+        """Return dc_prev, along two more paths than in the standard cell."""
         dc_prev = super().write_backward(s, dc, da, grads)
         for k, gate in enumerate("if"):
             da_gate = self.slice(da, gate)
@@ -377,14 +377,14 @@ class PeepholeParams(StandardParams):
         return dc_prev
 
     def show(self, s: SimpleNamespace) -> None:
-        """Make h = o * tanh(c), where o has seen c."""
+        """Make h = o * tanh(c), where o also reads c."""
         self.slice(s.a, "o")[...] += self.peephole[2] * s.c
         super().show(s)
 
     def show_backward(
         self, s: SimpleNamespace, dh: Array, dc: Array, da: Array, grads: Any
     ) -> Array:
-        """Return the whole gradient of c: a third flow comes through the output gate."""
+        """Return the whole gradient of c; a third flow comes through the output gate."""
         dc = super().show_backward(s, dh, dc, da, grads)
         da_o = self.slice(da, "o")
         grads.peephole[2] += (da_o * s.c).sum(axis=0)
@@ -392,7 +392,7 @@ class PeepholeParams(StandardParams):
 
 
 def step(x: Array, h_prev: Array, c_prev: Array, params: Params) -> tuple[Array, Array, Cache]:
-    """Take one step of a variant of the LSTM, as `lstm_course.lstm_step`.
+    """Take one step of a variant of the LSTM, like `lstm_course.lstm_step`.
 
     Parameters
     ----------
@@ -429,7 +429,7 @@ def step(x: Array, h_prev: Array, c_prev: Array, params: Params) -> tuple[Array,
 
 
 def step_backward(dh: Array, dc: Array, cache: Cache) -> tuple[Array, Array, Array, Any]:
-    """Take one step back, as `lstm_course.lstm_step_backward`.
+    """Go back one step, like `lstm_course.lstm_step_backward`.
 
     Parameters
     ----------
@@ -445,7 +445,7 @@ def step_backward(dh: Array, dc: Array, cache: Cache) -> tuple[Array, Array, Arr
     dh_prev, dc_prev
         (N, H) gradients with respect to the states before.
     grads
-        Gradients of the parameters, of their type.
+        Gradients of the parameters, in an object of the same type.
 
     Raises
     ------
@@ -471,7 +471,7 @@ def forward(
     c0: Array | None = None,
     rng: np.random.Generator | None = None,
 ) -> tuple[Array, tuple[Array, Array], Cache]:
-    """Run a variant of the LSTM over a batch of sequences, as `lstm_course.lstm_forward`.
+    """Run a variant of the LSTM over a batch of sequences, like `lstm_course.lstm_forward`.
 
     Parameters
     ----------
@@ -480,9 +480,9 @@ def forward(
     params
         The variant's parameters.
     h0, c0
-        (N, H) initial hidden and cell state, h0 (N, P) of a projected cell; zeros if not given.
+        (N, H) initial hidden and cell state; h0 of a projected cell is (N, P); zeros if not given.
     rng
-        In training, the source of what is random in the cell; None for no randomness.
+        In training, the source of the cell's randomness; None for no randomness.
 
     Returns
     -------
@@ -518,7 +518,7 @@ def backward(
     dc_T: Array | None = None,
     dcs: Array | None = None,
 ) -> tuple[Array, Array, Array, Any]:
-    """Run a variant of the LSTM backward through time, as `lstm_course.lstm_backward`.
+    """Run a variant of the LSTM backward through time, like `lstm_course.lstm_backward`.
 
     Parameters
     ----------
@@ -538,12 +538,12 @@ def backward(
     dh0, dc0
         (N, H) gradients with respect to the initial states.
     grads
-        Gradients of the parameters, of their type.
+        Gradients of the parameters, in an object of the same type.
 
     Raises
     ------
     TypeError
-        A gradient is not a float array of the cache's dtype, or the cache is another thing.
+        A gradient is not a float array of the cache's dtype, or the cache is not such a result.
     ValueError
         A shape does not fit, or a gradient holds NaN or infinity.
 

@@ -23,8 +23,8 @@ class GRUParams(Params):
     """The gated recurrent unit, stacked and named as in PyTorch.
 
     n = tanh(W x + b_ih + r * (U h_prev + b_hh)) and h = (1 - z) * n + z * h_prev, with gates
-    r and z. The reset gate r is applied after the product with U, as in PyTorch, in cuDNN, and in
-    Keras with reset_after=True; what it multiplies has a bias of its own, hence the two.
+    r and z. The reset gate r acts after the product with U, as in PyTorch, in cuDNN, and in Keras
+    with reset_after=True. What it multiplies has its own bias, so there are two.
 
     Parameters
     ----------
@@ -75,13 +75,13 @@ class GRUParams(Params):
     def step_backward(
         self, s: SimpleNamespace, dstates: Sequence[Array], da: Array, grads: Any
     ) -> tuple[Array, ...]:
-        """Return dh_prev: by the update gate, and through U."""
+        """Return dh_prev: along the update gate, and through U."""
         (dh,) = dstates
         da_n = self.slice(da, "n")
         da_n[...] = dh * (1 - s.z) * (1 - s.n**2)
         self.slice(da, "r")[...] = da_n * self.slice(s.u, "n") * s.r * (1 - s.r)
         self.slice(da, "z")[...] = dh * (s.h_prev - s.n) * s.z * (1 - s.z)
-        # In the candidate what comes from h_prev has passed the reset gate: so does its gradient.
+        # In the candidate, the part from h_prev passes the reset gate, and so does its gradient.
         s.du = da.copy()
         self.slice(s.du, "n")[...] *= s.r
         return (dh * s.z + s.du @ self.weight_hh,)
@@ -97,9 +97,9 @@ class GRUParams(Params):
 class ResetBeforeGRUParams(GRUParams):
     """The GRU of the conference paper: the reset gate acts before the product with U.
 
-    n = tanh(W x + b_ih + U (r * h_prev) + b_hh). Of the two biases only the sum matters, and both
-    are kept so that either form takes the other's arrays. Keras with reset_after=False, ONNX with
-    linear_before_reset=0.
+    n = tanh(W x + b_ih + U (r * h_prev) + b_hh). Only the sum of the two biases matters; both
+    are kept so that either form takes the other's arrays. This is Keras with reset_after=False, and
+    ONNX with linear_before_reset=0.
 
     References
     ----------
@@ -127,7 +127,7 @@ class ResetBeforeGRUParams(GRUParams):
     def step_backward(
         self, s: SimpleNamespace, dstates: Sequence[Array], da: Array, grads: Any
     ) -> tuple[Array, ...]:
-        """Return dh_prev: by the update gate, through the gates' U, and through r * h_prev."""
+        """Return dh_prev: along the update gate, through the gates' U, and through r * h_prev."""
         (dh,), H = dstates, self.hidden_size
         U_rz, U_n = self.weight_hh[: 2 * H], self.weight_hh[2 * H :]
         da_n = self.slice(da, "n")
@@ -199,7 +199,7 @@ class MinimalGatedParams(Params):
     def step_backward(
         self, s: SimpleNamespace, dstates: Sequence[Array], da: Array, grads: Any
     ) -> tuple[Array, ...]:
-        """Return dh_prev: by what is kept, through U, and through f * h_prev."""
+        """Return dh_prev: from what is kept, through U, and through f * h_prev."""
         (dh,), H = dstates, self.hidden_size
         da_f, da_n = self.slice(da, "f"), self.slice(da, "n")
         da_n[...] = dh * s.f * (1 - s.n**2)
@@ -258,7 +258,7 @@ def gru_step(x: Array, h_prev: Array, params: Params) -> tuple[Array, Cache]:
 
 
 def gru_step_backward(dh: Array, cache: Cache) -> tuple[Array, Array, Any]:
-    """Take one step back.
+    """Go back one step.
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ def gru_step_backward(dh: Array, cache: Cache) -> tuple[Array, Array, Any]:
     dh_prev
         (N, H) gradient with respect to the state before.
     grads
-        Gradients of the parameters, of their type.
+        Gradients of the parameters, in an object of the same type.
 
     Raises
     ------
@@ -341,7 +341,7 @@ def gru_backward(dhs: Array, cache: Cache, dh_T: Array | None = None) -> tuple[A
     Parameters
     ----------
     dhs
-        (T, N, H) gradients of the loss with respect to the hidden state of every step, by the
+        (T, N, H) gradients of the loss with respect to the hidden state of every step, along the
         paths that do not lead through a later step.
     cache
         The third result of `gru_forward`.
@@ -355,12 +355,12 @@ def gru_backward(dhs: Array, cache: Cache, dh_T: Array | None = None) -> tuple[A
     dh0
         (N, H) gradient with respect to the initial state.
     grads
-        Gradients of the parameters, summed over steps and batch, of their type.
+        Gradients of the parameters, summed over steps and batch, in an object of the same type.
 
     Raises
     ------
     TypeError
-        A gradient is not a float array of the cache's dtype, or the cache is another thing.
+        A gradient is not a float array of the cache's dtype, or the cache is not such a result.
     ValueError
         A shape does not fit, or a gradient holds NaN or infinity.
 

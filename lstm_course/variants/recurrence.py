@@ -1,8 +1,8 @@
-"""What all cells share: arrays with checked shapes, and the way through time and back.
+"""What all cells share: arrays with checked shapes, and the loops through time and back.
 
-A cell is a class of parameters that knows its own equations. Each equation of a step stands next to
-its derivative, and a variant replaces the pair that it changes. What does not depend on the state
-stays outside the loop over time: the map of the inputs before it, the weights' gradients after it.
+A cell is a class of parameters that knows its own equations. Each equation of a step is next to its
+derivative, and a variant replaces the pair that it changes. Whatever doesn't depend on the state is
+outside the loop over time: the map of the inputs before it, the weights' gradients after it.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from lstm_course._checks import (
 
 @dataclass(frozen=True, eq=False)
 class Params:
-    """Parameters of a cell, checked against each other, and its equations.
+    """The parameters of a cell, checked against each other, and its equations.
 
     Parameters
     ----------
@@ -56,9 +56,9 @@ class Params:
     gates: ClassVar[str] = "ifgo"
     """The order of the slices, a letter for each gate and for the candidate."""
     states: ClassVar[tuple[str, ...]] = ("h", "c")
-    """What a step hands to the next."""
+    """The states that a step hands to the next."""
     keeps: ClassVar[tuple[str, float, float]] = ("f", 1.0, 1.0)
-    """The gate that keeps the memory, the sign of its bias for keeping, and where it starts."""
+    """The gate that keeps the memory, the sign that its bias needs to keep, and its start."""
     settings: ClassVar[tuple[str, ...]] = ()
     """Fields that are not learned."""
 
@@ -73,7 +73,7 @@ class Params:
         shapes = self.shapes(D, rows // len(self.gates), **self.further_sizes())
         for name in self.names():
             array = float_array(name, getattr(self, name), shapes[name], weight_ih.dtype)
-            # The dataclass is frozen, so that nobody replaces an array without these checks.
+            # The dataclass is frozen, so that no array is replaced without these checks.
             object.__setattr__(self, name, array)
 
     @classmethod
@@ -83,7 +83,7 @@ class Params:
         return {"weight_ih": (rows, D), "weight_hh": (rows, H)}
 
     def further_sizes(self) -> dict[str, int]:
-        """Return what `shapes` needs to know beyond D and H."""
+        """Return what `shapes` needs to know besides D and H."""
         return {}
 
     @classmethod
@@ -97,7 +97,7 @@ class Params:
         dtype: DTypeLike = np.float64,
         **others: Any,
     ) -> Self:
-        """Draw weights uniformly from -1/sqrt(H) to 1/sqrt(H); biases are 0, all but one.
+        """Draw weights uniformly from -1/sqrt(H) to 1/sqrt(H); biases are 0, except one.
 
         Parameters
         ----------
@@ -106,12 +106,12 @@ class Params:
         rng
             The source of randomness.
         forget_bias
-            Bias of the gate that keeps the memory: the higher, the more is kept. As is usual for
-            the cell if not given.
+            Bias of the gate that keeps the memory. The higher it is, the more is kept. If not
+            given, it is the usual one for the cell.
         dtype
             float32 or float64.
         others
-            What else a cell asks for: proj_size of a ProjectedParams, rates of one with noise.
+            Settings that only some cells have: proj_size of ProjectedParams, rates of noise.
 
         Raises
         ------
@@ -178,8 +178,8 @@ class Params:
         k, H = self.gates.index(gate), self.hidden_size
         return a[..., k * H : (k + 1) * H]
 
-    # The equations. `s` has what a step computes, under the letters of the equations; `da` is
-    # filled with the gradient of its sums.
+    # The equations. `s` holds what a step computes, under the letters of the equations; the step
+    # back fills `da` with the gradient of its sums.
 
     def inputs(self, xs: Array) -> tuple[Array, Any]:
         """Map the inputs of all steps (T, N, D) to their part of the sums (T, N, kH)."""
@@ -193,17 +193,17 @@ class Params:
         return das @ self.weight_ih
 
     def step(self, s: SimpleNamespace) -> None:
-        """Take a step: from the sums' part `s.a` and the states before to the states after."""
+        """Take a step, from the inputs' part `s.a` and the states before it to those after it."""
         raise NotImplementedError
 
     def step_backward(
         self, s: SimpleNamespace, dstates: Sequence[Array], da: Array, grads: Any
     ) -> tuple[Array, ...]:
-        """Write the gradient of the sums to `da`; return those of the states before."""
+        """Write the gradient of the sums to `da`; return those of the states before it."""
         raise NotImplementedError
 
     def recurrent_backward(self, steps: Sequence[SimpleNamespace], das: Array, grads: Any) -> None:
-        """Add to the gradient of U: one product over all steps, which need no order."""
+        """Add to the gradient of U, in one product over all steps, whose order doesn't matter."""
         h_prev = np.concatenate([s.h_prev for s in steps])
         grads.weight_hh[...] += das.reshape(len(h_prev), -1).T @ h_prev
 
@@ -213,7 +213,7 @@ class Params:
 
 
 class Cache(NamedTuple):
-    """What the way through time keeps for the way back."""
+    """What the forward run keeps for the backward run."""
 
     params: Any
     read: Any  # of `inputs`
@@ -221,10 +221,10 @@ class Cache(NamedTuple):
 
 
 def sigmoid(x: Array) -> Array:
-    """Return what `lstm_course.sigmoid` does, in a third of the time.
+    """Do what `lstm_course.sigmoid` does, in a third of the time.
 
-    An exponential that overflows stands below 1, and the result is 0: as it should be, so `run`
-    lets nothing be said of it.
+    If the exponential overflows, 1 is divided by infinity, and the result is 0, as it should be.
+    So `run` silences the warning.
     """
     return 1 / (1 + np.exp(-x))
 
@@ -233,9 +233,9 @@ def sigmoid(x: Array) -> Array:
 def run(
     xs: Array, params: Params, start: Sequence[Array], rng: np.random.Generator | None = None
 ) -> Cache:
-    """Run a cell over xs (T, N, D), of arguments that were checked before.
+    """Run a cell over xs (T, N, D), without checking the arguments.
 
-    With an `rng` what is random in training acts.
+    With an `rng`, the randomness of training acts.
     """
     T, N, _ = xs.shape
     sums, read = params.inputs(xs)
@@ -291,7 +291,7 @@ def checked_run(
     ]
     cache = run(array, params, states, rng)
     finals = tuple(getattr(cache.steps[-1], name).copy() for name in params.states)
-    return np.stack([s.h for s in cache.steps]), finals, cache  # the cache stays as it is
+    return np.stack([s.h for s in cache.steps]), finals, cache  # so that the cache stays as it is
 
 
 def checked_run_backward(
@@ -299,7 +299,7 @@ def checked_run_backward(
 ) -> tuple[Array, tuple[Array, ...], Any]:
     """Check gradients, run a cell backward; return gradients of inputs, states and parameters."""
     if not isinstance(cache, Cache):
-        raise TypeError(f"cache must be what the way forward returned, got {type(cache).__name__}")
+        raise TypeError(f"cache must be what the forward run returned, got {type(cache).__name__}")
     params, steps = cache.params, cache.steps
     _check_states(params, len(dfinals))
     T, N, dtype = len(steps), len(steps[0].h), steps[0].h.dtype

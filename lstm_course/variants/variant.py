@@ -51,26 +51,26 @@ CELLS: dict[str, type[Params]] = {
 
 
 class Variant(Stack):
-    """A recurrent layer of any cell, with the interface of `lstm_course.LSTM`.
+    """A recurrent layer with any cell, and the interface of `lstm_course.LSTM`.
 
     A cell without a c takes and returns one state, h.
 
     Parameters
     ----------
     cell
-        A name of `CELLS`.
+        A name in `CELLS`.
     input_size, hidden_size
         D and H.
     num_layers, bidirectional, dropout
-        As of an LSTM.
+        As for an LSTM.
     rng
         The source of randomness: weights, dropout, and noise inside the cell.
     forget_bias
-        Where the bias of the gate that keeps the memory starts; as usual for the cell if None.
+        Where the bias of the gate that keeps the memory starts; None for the cell's usual one.
     dtype
         float32 or float64.
     settings
-        What else the cell asks for: proj_size, or the rates of its noise.
+        Settings that only some cells have: proj_size, or the rates of their noise.
 
     Raises
     ------
@@ -116,12 +116,12 @@ class Variant(Stack):
     def forward(
         self, xs: Array, *start: Array | None, lengths: Any = None, training: bool = True
     ) -> tuple[Array, tuple[Array, ...], Any]:
-        """Run all layers; as `LSTM.forward`, with as many initial states as the cell has, or none.
+        """Run all layers, like `LSTM.forward`, with all of the cell's initial states, or none.
 
         Raises
         ------
         TypeError
-            There is another number of states.
+            The number of states is another one.
         """
         if start and len(start) != len(self.states):
             expected = " and ".join(f"{name}0" for name in self.states)
@@ -140,7 +140,7 @@ class Variant(Stack):
     def _run(
         self, xs: Array, params: Any, start: tuple[Array, ...], lengths: Array, training: bool
     ) -> tuple[Array, tuple[Array, ...], Any]:
-        """Run one cell; hidden states behind a sequence's end are 0, final states those at it."""
+        """Run one cell; hidden states after a sequence's end are 0, final states those at it."""
         cache = run(xs, params, start, self.rngs[0] if training else None)
         last, rows = lengths - 1, np.arange(len(lengths))
         every = [np.stack([getattr(s, name) for s in cache.steps]) for name in self.states]

@@ -292,7 +292,7 @@ TWO = {name + "2": array for name, array in arrays_of(directions=2).items()}
         ([lstm(made="Y"), EVERY, lstm(read="h W R B", made="y")], {"axis": [1]}, r"cell 1 has arrays of shapes \[\(12, 4\), .*\], expected \[\(12, 3\), .*\]"),
         ([lstm(made="Y"), EVERY, ("Transpose", "h", "y", {"perm": [2, 1, 0]})], {"axis": [1]}, f"its operators are not put together as {WHOLE}"),
         ([lstm(made="Y"), EVERY, ("MatMul", "h V2", "a", {}), ("Add", "a b", "b2", {}), ("Relu", "b2", "y", {})], {"axis": [1], "V2": np.ones((H, K)), "b": np.full(K, 99.0)}, f"it has the operator Relu, expected {WHOLE}"),
-        ([("MatMul", "x M", "x2", {}), lstm(read="x2 W R B", made="y")], {"M": np.ones((D, D))}, "readout reads 4 numbers a step, expected 3"),
+        ([("MatMul", "x M", "x2", {}), lstm(read="x2 W R B", made="y")], {"M": np.ones((D, D))}, "readout reads 4 numbers per step, expected 3"),
         ([lstm(made="Y"), EVERY, lstm(read="h W2 R2 B2", made="y", direction="bidirectional")], {"axis": [1], **TWO}, "its layers have 1 and 2 directions, expected the same number"),
     ],
 )  # fmt: skip
@@ -300,7 +300,7 @@ def test_what_cannot_be_read_gets_one_sentence(onnx, tmp_path, nodes, arrays, se
     file = graph_of(onnx, nodes, arrays_of() | arrays, "x")
     onnx.save(file, tmp_path / "model.onnx")
     with pytest.raises(
-        ValueError, match=f"model.onnx holds no model that the course has: {sentence}$"
+        ValueError, match=f"model.onnx holds a model that the course does not have: {sentence}$"
     ):
         from_onnx(tmp_path / "model.onnx")
 
@@ -325,5 +325,8 @@ def test_other_files_get_one_sentence(onnx, tmp_path, content):
     path = tmp_path / "model.onnx"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"model.onnx holds no (ONNX )?model that "):
+    with pytest.raises(
+        ValueError,
+        match=r"model.onnx (does not hold a readable ONNX model|holds a model that the course does not)",
+    ):
         from_onnx(path)

@@ -55,7 +55,7 @@ def test_dropout_and_its_generator():
     [
         ([drawn(lc.LSTMParams), drawn(StandardParams, H)], "the cells are LSTMParams and StandardParams, expected one kind"),
         ([drawn(lc.LSTMParams), drawn(lc.LSTMParams)], "cell 1 has arrays of shapes [(8, 3), (8, 2), (8,)], expected [(8, 2), (8, 2), (8,)]"),
-        ([drawn(RNNParams), drawn(RNNParams, H)], "2 plain recurrent cells came, expected 1"),
+        ([drawn(RNNParams), drawn(RNNParams, H)], "2 vanilla RNN cells came, expected 1"),
     ],
 )  # fmt: skip
 def test_cells_that_do_not_fit_get_one_sentence(cells, sentence):

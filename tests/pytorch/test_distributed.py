@@ -171,7 +171,7 @@ def test_a_checkpoint_of_another_run_is_refused_and_left_alone(tmp_path, alone):
 def test_a_damaged_checkpoint_gets_a_sentence(tmp_path, alone, content):
     path = tmp_path / "run.pt"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"run.pt is no checkpoint that can be read: .+"):
+    with pytest.raises(ValueError, match=r"run.pt is not a readable checkpoint: .+"):
         train(Run(TEXT, Settings(batch=2, window=8, hidden_size=3)), 2, checkpoint=path)
     assert path.read_bytes() == content
 
@@ -201,7 +201,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path, alone,
         (["--learning-rate=0"], "learning_rate must be a number above 0, got 0.0"),
         (
             ["--checkpoint=no/such/x", "--steps=1"],
-            "checkpoint is no/such/x, and there is no such folder",
+            "checkpoint is no/such/x, but its folder does not exist",
         ),
         (["--steps=0"], "steps must be at least 1, got 0"),
         (["--batch=0"], "N must be at least 1, got 0"),

@@ -254,7 +254,7 @@ GRU2 = GRU(3, 2, 2)
         (lambda: GRU(3, 0), ValueError, "hidden_size must be at least 1, got 0"),
         (lambda: GRU(3, 2, batch_first=1), TypeError, "batch_first must be True or False, got 1"),
         (lambda: GRU(3, 2, backend="fused"), ValueError, "backend must be one of auto, loop, hoisted, cudnn, got 'fused'"),
-        (lambda: GRU(3, 2, dropout=0.5), UserWarning, "dropout acts between layers, and there is one layer: 0.5 does nothing"),
+        (lambda: GRU(3, 2, dropout=0.5), UserWarning, "dropout acts between layers, but there is one layer: 0.5 does nothing"),
         (lambda: GRU2(X[..., :2]), ValueError, r"input has shape \(4, 5, 2\), expected \(T, N, 3\) or \(T, 3\)"),
         (lambda: GRU2(X, (H0, H0)), TypeError, "hx must be a Tensor, got tuple"),
         (lambda: GRU2(X, H0[:1]), ValueError, r"hx has shape \(1, 5, 2\), expected \(2, 5, 2\)"),

@@ -626,7 +626,7 @@ H0 = torch.zeros(2, 5, 2)
         (lambda: LSTM(3, 2, proj_size=2), ValueError, "proj_size must be below hidden_size, 2, got 2"),
         (lambda: LSTM(3, 2, proj_size=-1), ValueError, "proj_size must be at least 1, got -1"),
         (lambda: LSTM(3, 2, backend="fast"), ValueError, "backend must be one of auto, loop, hoisted, fused, cudnn, got 'fast'"),
-        (lambda: LSTM(3, 2, dropout=0.5), UserWarning, "dropout acts between layers, and there is one layer: 0.5 does nothing"),
+        (lambda: LSTM(3, 2, dropout=0.5), UserWarning, "dropout acts between layers, but there is one layer: 0.5 does nothing"),
         (lambda: LSTM3(X.tolist()), TypeError, "input must be a Tensor, got list"),
         (lambda: LSTM3(X.double()), TypeError, "input is torch.float64, expected torch.float32 like the parameters"),
         (lambda: LSTM3(X.to("meta")), ValueError, "input is on meta, expected cpu like the parameters"),

@@ -291,7 +291,7 @@ LSTM2 = PeepholeLSTM(3, 2, 2)
         (lambda: PeepholeLSTM(0, 2), ValueError, "input_size must be at least 1, got 0"),
         (lambda: PeepholeLSTM(3, 2, bias=None), TypeError, "bias must be True or False, got None"),
         (lambda: PeepholeLSTM(3, 2, backend="cudnn"), ValueError, "backend must be one of auto, loop, hoisted, got 'cudnn'"),
-        (lambda: PeepholeLSTM(3, 2, dropout=0.5), UserWarning, "dropout acts between layers, and there is one layer: 0.5 does nothing"),
+        (lambda: PeepholeLSTM(3, 2, dropout=0.5), UserWarning, "dropout acts between layers, but there is one layer: 0.5 does nothing"),
         (lambda: LSTM2(X.double()), TypeError, "input is torch.float64, expected torch.float32 like the parameters"),
         (lambda: LSTM2(X, H0), TypeError, "hx must be a pair of Tensors, h and c, got Tensor"),
         (lambda: LSTM2(X, (H0, H0[:1])), ValueError, r"c has shape \(1, 5, 2\), expected \(2, 5, 2\)"),

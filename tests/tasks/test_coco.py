@@ -49,7 +49,7 @@ def test_captions_find_their_image_whatever_else_the_file_holds(write):
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ("{", "captions.json holds no JSON: Expecting"),
+        ("{", "captions.json does not hold JSON: Expecting"),
         ([], 'has no list "images", expected captions in the format of COCO'),
         ({"images": []}, 'has no list "annotations"'),
         ({"images": {}, "annotations": []}, 'has no list "images"'),
@@ -75,7 +75,7 @@ def test_a_file_that_is_no_text_or_not_there(tmp_path):
     with pytest.raises(ValueError, match="cannot be read: Is a directory"):
         read_captions(tmp_path)
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00\xd8")
-    with pytest.raises(ValueError, match="holds no JSON"):
+    with pytest.raises(ValueError, match="does not hold JSON"):
         read_captions(tmp_path / "bytes.json")
 
 

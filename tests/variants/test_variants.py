@@ -535,7 +535,7 @@ GRU = drawn("GRU")
         (
             lambda: variants.backward(inputs(), [1]),
             TypeError,
-            "cache must be what the way forward returned, got list",
+            "cache must be what the forward run returned, got list",
         ),
         (
             lambda: variants.GRUParams(np.ones((4, 2)), np.ones((4, 2)), np.ones(4), np.ones(4)),
