@@ -139,7 +139,7 @@ def place(file: str, moved: dict[str, str]) -> str:
 def main() -> None:
     """Renew what is not as the table of contents says, and say which files."""
     moved = renames()
-    for page in ROOT.glob("book/*/*.ipynb"):
+    for page in ROOT.glob("book/[0-9]-*/*.ipynb"):
         if page.relative_to(ROOT).as_posix() not in moved:
             print(f"{page.relative_to(ROOT)} stands in no line of {TOC}")
     # The table of contents last: until then a run that was interrupted can be repeated.

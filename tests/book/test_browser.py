@@ -5,6 +5,8 @@ import http.server
 import re
 import shutil
 import threading
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -125,6 +127,39 @@ def test_pictures_and_equations_follow_the_theme(reader, site):
     reader.goto(site + "book/2-pieces/04-forget-gate.html")
     fills = "es => es.map(e => getComputedStyle(e).fill)"
     assert wanted in reader.locator("svg.lc-figure [style*=lc-f]").evaluate_all(fills)
+
+
+def test_a_bold_term_shows_its_entry_in_the_glossary(reader, site):
+    reader.goto(site + "book/2-pieces/04-forget-gate.html")
+    term = reader.locator("a.lc-term", has_text="logit").first
+    assert term.get_attribute("title").startswith("The inverse of the sigmoid")
+    term.click()
+    assert reader.locator(":target").inner_text().startswith("logit")
+    assert reader.locator("a.lc-term").count() == 0  # the glossary does not refer to itself
+
+
+def test_a_figure_can_be_saved_in_the_colours_of_the_page(reader, site):
+    reader.goto(site + "book/2-pieces/04-forget-gate.html")
+    with reader.expect_download() as saving:
+        reader.locator(".lc-download:visible").first.click()
+    download = saving.value
+    assert download.suggested_filename == "04-forget-gate-1.svg"
+    svg = ElementTree.fromstring(Path(download.path()).read_text(encoding="utf-8"))
+    written = ElementTree.tostring(svg, encoding="unicode")
+    assert svg.get("width")
+    assert "var(" not in written
+    assert "currentColor" not in written
+    assert written.count("<") > 20
+
+
+def test_a_diagram_has_its_narrow_form_on_a_phone(reader, site):
+    reader.goto(site + "book/2-pieces/07-whole-cell.html")
+    for width, form in ((1280, ".lc-wide"), (360, ".lc-narrow")):
+        reader.set_viewport_size({"width": width, "height": 800})
+        shown = [
+            one for one in (".lc-wide", ".lc-narrow") if reader.locator(one).first.is_visible()
+        ]
+        assert shown == [form]
 
 
 def test_search_finds_a_word(reader, site):

@@ -57,11 +57,17 @@ def test_first_cell_installs_the_package_on_colab_and_only_there(path, monkeypat
     assert re.search(r"git\+https://github\.com/[\w.-]+/[\w.-]+$", line)
 
 
+def words(text):
+    """Return how many words a reader reads: a formula counts as one, markup does not count."""
+    text = re.sub(r"\$\$.*?\$\$|\$[^$]*\$", " x ", text, flags=re.DOTALL)
+    return len(re.sub(r"<[^>]+>|\]\([^)]*\)", " ", text).split())
+
+
 @EACH_CHAPTER
 def test_chapter_has_its_parts(path):
     text = "\n".join(source(path, "markdown"))
-    assert re.match(rf"# {int(path.stem[:2])} · ", text)
-    for part in ("**The question.**", "**You need**", "## The idea", "by hand", "*What to see:"):
+    assert re.match(rf"# {int(path.stem[:2])} · .+\n\n\*\*[^*]+\?\*\*", text), "ask a question"
+    for part in ("**You need** ", "by hand", "*What to see:"):
         assert part in text, part
     for part in ("The code", "What goes wrong", "Exercises", "Recap"):
         assert f"\n## {part}" in text, part
@@ -70,6 +76,48 @@ def test_chapter_has_its_parts(path):
     code = "\n".join(source(path, "code"))
     assert "from lstm_course import" in code
     assert code.count("assert ") >= 10
+
+
+@EACH_CHAPTER
+def test_chapter_is_short_and_says_how_long_it_takes(path):
+    read = sum(map(words, source(path, "markdown")))
+    assert read <= 3000
+    (said,) = re.findall(
+        r"^\*\*You need\*\* .+; about (\d+) minutes\.$",
+        "\n".join(source(path, "markdown")),
+        re.MULTILINE,
+    )
+    minutes = read / 120 + sum(len(cell.source.splitlines()) for cell in visible(path)) / 6
+    assert int(said) == max(10, 5 * round(minutes / 5))
+
+
+@EACH_CHAPTER
+def test_chapter_opens_with_a_picture_or_a_table(path):
+    before = 0
+    for cell in notebooks.read(path).cells:
+        if cell.cell_type == "markdown":
+            before += words(cell.source)
+        shown = [one.data.get("text/html", "") for one in cell.get("outputs", []) if "data" in one]
+        if any("<svg" in html or "<table" in html for html in shown):
+            break
+    assert before <= 150
+
+
+@EACH_CHAPTER
+def test_chapter_asks_and_gives_a_reason_for_every_answer(path):
+    text = "\n".join(source(path, "markdown"))
+    asked = re.split(r"^\*\*(?:Try it yourself|Predict)\.\*\* ", text, flags=re.MULTILINE)[1:]
+    assert len(asked) >= 2
+    for question in asked:
+        answers = re.match(
+            r".+?\n\n((?:<details>\s*<summary>[^\n]+</summary>\n\n.+?\n\n</details>\s*)+)",
+            question,
+            re.DOTALL,
+        )
+        assert answers, question[:80]
+        reasons = re.findall(r"</summary>\n\n(.+?)\n\n</details>", answers[1], re.DOTALL)
+        assert len(reasons) >= 2, question[:80]
+        assert all(len(reason) > 15 for reason in reasons)
 
 
 def visible(path):
@@ -191,3 +239,23 @@ def test_master_gets_full_marks_and_student_none_yet(master):
     for text in outputs(master.with_name("student.ipynb")):
         assert "not answered yet" in text
     assert outputs(master)
+
+
+def minutes_of(path):
+    """Return how long a chapter says that it takes."""
+    text = "\n".join(source(path, "markdown"))
+    return int(re.search(r"\*\*You need\*\* .+; about (\d+) minutes\.", text)[1])
+
+
+def test_the_landing_page_says_how_long_its_ways_through_the_book_take():
+    index = ROOT / "book/index.ipynb"
+    rows = re.findall(
+        r"^\| \*\*.+\| about .+ hours \|$", source(index, "markdown")[0], re.MULTILINE
+    )
+    assert len(rows) == 4
+    for row in rows:
+        linked = [(index.parent / link).resolve() for link in re.findall(r"\((\d-[^)]+)\)", row)]
+        pages = CHAPTERS if ") to [" in row else linked
+        assert set(linked) <= set(CHAPTERS)
+        hours, half = re.search(r"about (\d+)(½?) hours", row).groups()
+        assert 2 * int(hours) + len(half) == round(sum(map(minutes_of, pages)) / 30), row

@@ -5,10 +5,13 @@ import subprocess
 import address
 import nbformat
 import notebooks
+import numpy as np
 import pytest
 import yaml
 
+import lstm_course as lc
 from conftest import ROOT
+from lstm_course import variants
 
 FILES = address.files()
 ELSEWHERE = (  # a form to fill in, and the bug reports and sources that chapters cite
@@ -133,3 +136,42 @@ def test_too_old_python_gets_one_sentence(tmp_path, tools):
 def test_no_notebook_is_larger_than_a_reader_should_download():
     for path in notebooks.notebooks():
         assert path.stat().st_size < 1_000_000, path
+
+
+def test_the_cheat_sheet_s_code_is_the_package_s_cell():
+    text = (ROOT / "book/cheat-sheet.md").read_text(encoding="utf-8")
+    names = {"np": np, "sigmoid": lc.sigmoid}
+    exec(re.search(r"```python\n(.+?)```", text, re.DOTALL)[1], names)
+    rng = np.random.default_rng(0)
+    T, N, D, H = 5, 3, 4, 2
+    params = lc.LSTMParams(*(rng.normal(size=shape) for shape in ((4 * H, D), (4 * H, H), 4 * H)))
+    xs, dhs = rng.normal(size=(T, N, D)), rng.normal(size=(T, N, H))
+    h0, c0 = rng.normal(size=(2, N, H))
+    hs, _, cache = lc.lstm_forward(xs, params, h0, c0)
+    steps = names["forward"](xs, *params.arrays(), h0, c0)
+    np.testing.assert_allclose([step[-1] for step in steps], hs, rtol=1e-12)
+    dxs, dh0, dc0, grads = lc.lstm_backward(dhs, cache)
+    found = names["backward"](dhs, steps, *params.arrays()[:2])
+    for mine, theirs in zip(found, (dxs, dh0, dc0, *grads.arrays()), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-10)
+
+
+def test_the_cheat_sheet_counts_parameters_right():
+    text = (ROOT / "book/cheat-sheet.md").read_text(encoding="utf-8")
+    D, H, P, rng = 5, 7, 3, np.random.default_rng(0)
+
+    def said(row):
+        formula = re.search(rf"\| {row} \| \$([^$]+)\$", text)[1]
+        product = re.sub(r"(?<=[\dA-Z)])(?=[A-Z(])", "*", formula)
+        return eval(product, {"D": D, "H": H, "P": P})
+
+    def count(cell, **more):
+        arrays = variants.CELLS[cell].init(D, H, rng=rng, **more).arrays()
+        return sum(array.size for array in arrays)
+
+    assert said("LSTM") == count("standard")
+    assert said("with two biases, as in PyTorch") == count("standard") + 4 * H
+    assert count("standard") + said("with peepholes") == count("peepholes")
+    assert said(r"with a projection to \$P\$") == count("projected", proj_size=P)
+    assert said("coupled gates") == count("coupled")
+    assert said("GRU, two biases") == count("GRU")
