@@ -325,7 +325,7 @@ SCORE_MISTAKES: Mistakes = {
             ),
         },
     ),
-    "Your logarithm has another base. Use the natural one.": (
+    "Your logarithm has another base. Scores add up natural ones.": (
         scoring(measured=lambda s: np.log2(s.chosen)),
         scoring(measured=lambda s: np.log10(s.chosen)),
     ),
