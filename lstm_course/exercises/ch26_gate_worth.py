@@ -26,7 +26,8 @@ def _standard_error(d: Array) -> Any:
 
 
 def _around(middle: Any, half: Any) -> Array:
-    return np.exp(np.array([middle, middle - half, middle + half]))
+    # In float64 whatever the updates are: so is the root of a count.
+    return np.exp(np.array([middle, middle - half, middle + half], float))
 
 
 def _with(
