@@ -6,6 +6,7 @@ as its title.
 """
 
 import re
+from functools import cache
 
 from docutils import nodes
 
@@ -20,6 +21,7 @@ def spellings(term):
     ]
 
 
+@cache
 def entries(app):
     """Return the glossary: every spelling, with the entry's anchor and its sentence."""
     found = {}
