@@ -1,7 +1,8 @@
 """Block diagrams of cells, drawn from their equations.
 
 The equations are text, one assignment a line, as a reader would write them in NumPy. They are
-parsed into operations; every operation becomes a block, every use of a value an arrow.
+parsed into operations; every operation becomes a block, every use of a value an arrow. A block's
+shape and label carry the name of its value, so that a script can fill the diagram with numbers.
 """
 
 import ast
@@ -51,6 +52,7 @@ class Block:
     label: str
     kind: str  # "input", "affine", "operation" or "output"
     color: str
+    value: str  # what comes out of it: a name of the equations, or a part of one as it stands there
     sources: list["Block"] = field(default_factory=list)
     column: int = 0
     y: float = 0.0
@@ -82,8 +84,8 @@ def parse(equations: str) -> list[Block]:
     values: dict[str, Block] = {}
     used: set[str] = set()
 
-    def add(label: str, kind: str, color: str, *sources: Block) -> Block:
-        block = Block(label, kind, color, list(sources))
+    def add(label: str, kind: str, color: str, value: str, *sources: Block) -> Block:
+        block = Block(label, kind, color, value, list(sources))
         block.column = 1 + max((source.column for source in sources), default=-1)
         blocks.append(block)
         return block
@@ -91,12 +93,13 @@ def parse(equations: str) -> list[Block]:
     def value(name: str) -> Block:
         used.add(name)
         if name not in values:
-            values[name] = add(name, "input", _color(name.removesuffix("_prev")))
+            values[name] = add(name, "input", _color(name.removesuffix("_prev")), name)
         return values[name]
 
-    def visit(node: ast.expr, color: str) -> Block:
+    def visit(node: ast.expr, color: str, name: str = "") -> Block:
         if isinstance(node, ast.Name):
             return value(node.id)
+        name = name or ast.unparse(node)
         if any(isinstance(part, ast.MatMult) for part in _sum_operators(node)):
             names = [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
             mapped = {
@@ -109,10 +112,10 @@ def parse(equations: str) -> list[Block]:
             # What is no weight: the right side of a product, an old state, an earlier result.
             names = [n for n in names if n in mapped | set(values) or n.endswith("_prev")]
             names = sorted(set(names), key=names.index)
-            return add(ast.unparse(node), "affine", color, *(value(name) for name in names))
+            return add(ast.unparse(node), "affine", color, name, *map(value, names))
         if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
             sides = visit(node.left, color), visit(node.right, color)
-            return add(_OPERATORS[type(node.op)], "operation", color, *sides)
+            return add(_OPERATORS[type(node.op)], "operation", color, name, *sides)
         if (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)
@@ -120,7 +123,8 @@ def parse(equations: str) -> list[Block]:
             and len(node.args) == 1
             and not node.keywords
         ):
-            return add(_FUNCTIONS[node.func.id], "operation", color, visit(node.args[0], color))
+            source = visit(node.args[0], color)
+            return add(_FUNCTIONS[node.func.id], "operation", color, name, source)
         raise ValueError(f"cannot draw {ast.unparse(node)!r}: expected +, -, *, @, sigmoid or tanh")
 
     for line in filter(None, map(str.strip, equations.splitlines())):
@@ -135,7 +139,7 @@ def parse(equations: str) -> list[Block]:
         ):
             raise ValueError(f"{line!r} is not an equation such as c = f * c_prev + i * g")
         name = target.id
-        values[name] = visit(statement.value, _color(name))
+        values[name] = visit(statement.value, _color(name), name)
 
     if not blocks:
         raise ValueError("equations is empty, expected lines such as c = f * c_prev + i * g")
@@ -143,7 +147,7 @@ def parse(equations: str) -> list[Block]:
     outputs = [name for name in assigned if name not in used or f"{name}_prev" in used]
     last = 1 + max(block.column for block in blocks)
     for name in outputs:
-        add(name, "output", _color(name), values[name]).column = last
+        add(name, "output", _color(name), f"{name}_t", values[name]).column = last
     return blocks
 
 
@@ -252,6 +256,7 @@ def _drawn(blocks: list[Block], form: _Form) -> Figure:
                 facecolor=block.color,
                 edgecolor="none",
                 alpha=0.2,
+                gid=f"part:{block.value}",
             )
             ax.add_patch(box)
         state = block.kind in ("input", "output")
@@ -261,7 +266,10 @@ def _drawn(blocks: list[Block], form: _Form) -> Figure:
             text = re.sub(r" ([+-]) ", r"$\n$\1 ", text)
             size = min(10, 132 / max(map(len, re.split(r" [+-] ", block.label))))
         color = block.color if state else INK
-        ax.text(x, y, text, ha="center", va="center", size=size, color=color, linespacing=1.4)
+        label = ax.text(
+            x, y, text, ha="center", va="center", size=size, color=color, linespacing=1.4
+        )
+        label.set_gid(f"part:{block.value}")
     ax.set(xlim=(left, right), ylim=(low, high))
     ax.axis("off")
     return fig

@@ -132,7 +132,8 @@ def show(fig: Figure, alt: str) -> Picture:
     Parameters
     ----------
     fig
-        A figure made by `figure`.
+        A figure made by `figure`. An artist whose gid is "part:c" becomes an element with the
+        attribute data-part="c", by which a script on the page finds it.
     alt
         What the figure shows, for readers who cannot see it. One or two sentences.
 
@@ -165,6 +166,7 @@ def show(fig: Figure, alt: str) -> Picture:
     body = re.sub(
         r"([1-9]\d*\.\d{2})\d+", r"\1", body
     )  # a hundredth of a point is more than enough
+    body = body.replace(' id="part:', ' data-part="')
     # What only matplotlib needs goes: comments, ids that nothing refers to, groups of one.
     referred = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
     body = re.sub(r"<!--.*?-->", "", body)

@@ -1,4 +1,4 @@
-// Every figure can be taken away: a link below it saves it as an SVG file of its own.
+// Every figure can be taken away: links below it save it as an SVG or a PNG file.
 "use strict";
 
 // The page's colours, written out, as the file knows no stylesheet.
@@ -15,18 +15,42 @@ function standalone(svg) {
     .replaceAll("currentColor", style.color);
 }
 
+// The same as pixels, four for each point of the figure.
+async function pixels(svg) {
+  const picture = new Image();
+  picture.src = `data:image/svg+xml,${encodeURIComponent(standalone(svg))}`;
+  await picture.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [4 * picture.width, 4 * picture.height];
+  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+  return new Promise((done) => canvas.toBlob(done));
+}
+
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   const page = location.pathname.split("/").pop().replace(/\.html$/, "") || "figure";
   document.querySelectorAll("svg.lc-figure").forEach((svg, k) => {
-    const link = document.createElement("a");
-    link.className = "lc-download";
-    link.textContent = "SVG";
-    link.download = `${page}-${k + 1}.svg`;
-    link.href = "#";
-    link.setAttribute("aria-label", `SVG: save figure ${k + 1}`);
-    link.addEventListener("click", () => {
-      link.href = URL.createObjectURL(new Blob([standalone(svg)], { type: "image/svg+xml" }));
-    });
-    svg.after(link);
+    const kinds = {
+      SVG: () => new Blob([standalone(svg)], { type: "image/svg+xml" }),
+      PNG: () => pixels(svg),
+    };
+    const row = document.createElement("div");
+    row.className = "lc-download";
+    for (const [kind, made] of Object.entries(kinds)) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = kind;
+      button.setAttribute("aria-label", `${kind}: save figure ${k + 1}`);
+      button.addEventListener("click", async () => save(await made(), `${page}-${k + 1}.${kind.toLowerCase()}`));
+      row.append(button);
+    }
+    svg.after(row);
   });
 });

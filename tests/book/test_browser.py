@@ -1,18 +1,13 @@
 """Open every page of the built book in Chromium, as a reader would: light, dark, and on a phone."""
 
-import functools
-import http.server
 import re
-import shutil
-import threading
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from conftest import ROOT, need
+from conftest import ROOT, SITE, need
 
-HTML = ROOT / "_build/html"
 CUT = """
 [...document.querySelectorAll("mjx-container[display=true], .lc-table, .bd-article table, div.output pre")]
     .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText.slice(0, 80))
@@ -24,68 +19,9 @@ PAGES = [
 ]
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture(scope="module")
-def site():
-    need(HTML.is_dir(), "the built book", "make book")
-    handler = functools.partial(Quiet, directory=str(HTML))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = (
-        shutil.which("chromium")
-        or shutil.which("chromium-browser")
-        or shutil.which("google-chrome")
-    )
-    need(chromium, "Chromium", "apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-background-networking", "--no-first-run"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=options)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(
-    params=[("light", 1280), ("dark", 360)], ids=["light-desktop", "dark-phone"], scope="module"
-)
-def reader(request, browser, site):
-    """A page that notes what goes wrong, in one theme and one width; the width changes in tests."""
-    theme, width = request.param
-    page = browser.new_page(color_scheme=theme, viewport={"width": width, "height": 800})
-    page.theme, page.wrong = theme, []
-    page.on(
-        "console", lambda m: page.wrong.append(m.text) if m.type in ("error", "warning") else None
-    )
-    page.on("pageerror", lambda error: page.wrong.append(str(error)))
-    page.on(
-        "response", lambda r: page.wrong.append(f"{r.status} {r.url}") if r.status >= 400 else None
-    )
-    page.on(
-        "request",
-        lambda r: (
-            page.wrong.append(f"other host: {r.url}")
-            if not r.url.startswith((site, "data:"))
-            else None
-        ),
-    )
-    yield page
-    page.close()
-
-
 def test_the_whole_book_was_built():
-    need(HTML.is_dir(), "the built book", "make book")
-    assert all((HTML / name).is_file() for name in PAGES)
+    need(SITE.is_dir(), "the built book", "make book")
+    assert all((SITE / name).is_file() for name in PAGES)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -141,7 +77,7 @@ def test_a_bold_term_shows_its_entry_in_the_glossary(reader, site):
 def test_a_figure_can_be_saved_in_the_colours_of_the_page(reader, site):
     reader.goto(site + "book/2-pieces/04-forget-gate.html")
     with reader.expect_download() as saving:
-        reader.locator(".lc-download:visible").first.click()
+        reader.locator(".lc-download button:visible").first.click()
     download = saving.value
     assert download.suggested_filename == "04-forget-gate-1.svg"
     svg = ElementTree.fromstring(Path(download.path()).read_text(encoding="utf-8"))
