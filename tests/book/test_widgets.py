@@ -9,6 +9,7 @@ import lstm_course as lc
 from conftest import ROOT, SITE
 from lstm_course import example
 from lstm_course.cell import LSTMParams
+from lstm_course.experiments import next_character, next_character_models
 
 EXPLORER = "book/explorer.html"
 
@@ -205,3 +206,68 @@ def test_the_explorer_works_from_a_file(browser):
 def test_the_explorer_is_light():
     files = ["lstm.js", "widget.js", "explorer.js", "widgets.css"]
     assert sum((ROOT / "book/_static" / name).stat().st_size for name in files) < 60_000
+
+
+@pytest.fixture
+def viewer(reader, site):
+    reader.wrong.clear()
+    reader.set_viewport_size({"width": 1280, "height": 800})
+    reader.goto(site + "book/viewer.html")
+    yield reader
+    assert reader.wrong == []
+
+
+def test_the_viewer_loads_a_model_on_a_click_and_predicts_what_numpy_does(viewer):
+    loaded = "[...document.scripts].filter(s => s.src.includes('model-')).length"
+    assert viewer.evaluate(loaded) == 0
+    viewer.get_by_role("button", name="Load the model").click()
+    viewer.get_by_label("model of").select_option("stories")
+    viewer.wait_for_function("MODELS.stories && MODELS.reference")
+    for name, size in (("reference", 40), ("stories", 40)):
+        model, alphabet = next_character.load(name)
+        text = next_character_models.corpus(name).test[: 10 * size]
+        scores, *_ = model.forward(alphabet.encode(text)[:, None])
+        for temperature in (1.0, 0.5):
+            wanted = lc.losses.softmax(scores[:, 0].astype(float) / temperature)
+            found = viewer.evaluate(
+                """([name, text, temperature]) => {
+                    const model = textModel(MODELS[name]);
+                    let state = model.start;
+                    return [...text].map(one => model.next(state = model.read(one, state), temperature));
+                }""",
+                [name, text, temperature],
+            )
+            np.testing.assert_allclose(np.array(found), wanted, atol=1e-5)
+
+
+def test_the_viewer_writes_on_and_a_unit_can_be_switched_off(viewer):
+    viewer.get_by_role("button", name="Load the model").click()
+    text = viewer.locator(".lc-text")
+    started = text.inner_text()
+    temperature = viewer.get_by_role("slider", name="temperature")
+    temperature.focus()
+    viewer.keyboard.press("Home")  # the likeliest character each time
+    viewer.get_by_role("button", name="write on").click()
+    viewer.get_by_role("button", name="write on").wait_for()  # it stops by itself
+    first = text.inner_text()
+    assert first.startswith(started)
+    assert len(first) == len(started) + 200
+
+    viewer.get_by_label("the text that the model reads first").fill('He said "so')
+    value = viewer.locator(".lc-bars strong")
+    assert value.inner_text().startswith("−0.")
+    viewer.get_by_role("button", name="switch unit 100 off").click()
+    assert value.inner_text() == "0"
+    viewer.get_by_role("button", name="all units on").click()
+    assert value.inner_text().startswith("−0.")
+    square = viewer.get_by_role("button", name="unit 100", exact=True)
+    square.focus()
+    viewer.keyboard.press("ArrowRight")
+    assert "unit 101" in viewer.locator(".lc-bars").inner_text()
+    viewer.get_by_label("the text that the model reads first").fill("snow ☃ and ice")
+    assert "never seen “☃”" in viewer.locator("[role=status]").inner_text()
+    assert "☃" not in text.inner_text()
+
+
+def test_weights_of_the_viewer_are_light():
+    assert sum(path.stat().st_size for path in (SITE / "_static").glob("model-*.js")) < 1_500_000
