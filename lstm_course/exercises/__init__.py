@@ -1,4 +1,4 @@
-"""Graded exercises: feedback on answers, hints, and what has been earned. Never the solution."""
+"""Graded exercises: feedback on answers, hints, and points, but never the solution."""
 
 import difflib
 import importlib
@@ -32,7 +32,7 @@ BANKS = {
     name: importlib.import_module(f"{__name__}.{name}")
     for name in [*sorted(name for name in _MODULES if re.match(r"ch\d\d_", name)), "capstone"]
 }
-"""The questions of each chapter that has any, by the names of their modules, in order."""
+"""The modules with each chapter's questions, by name, in order."""
 
 QUESTIONS: dict[str, Question] = {
     question.name: question for bank in BANKS.values() for question in bank.QUESTIONS
@@ -46,24 +46,24 @@ from lstm_course import example
 """
 """What `verify` runs before the answers."""
 
-_verified: dict[str, int] | None = None  # where checks count while a certificate is verified
+_verified: dict[str, int] | None = None  # points that checks count while a certificate is verified
 
 
 def check(name: str, answer: object) -> Feedback:
-    """Say whether an answer to an exercise is right, and which part of it is not.
+    """Say whether an answer to an exercise is right and, if not, what is wrong.
 
-    Points are remembered from notebook to notebook; a later wrong answer takes none away.
+    Points are kept across notebooks; a later wrong answer takes none away.
 
     Parameters
     ----------
     name
-        The question, as its notebook names it.
+        The question's name in its notebook.
     answer
-        What the question asks for, most often a function.
+        What the question asks for, usually a function.
 
     Returns
     -------
-    Feedback, whose text a notebook shows. An answer that was not begun is "not answered yet".
+    Feedback, which a notebook shows as text. An untouched stub is "not answered yet".
 
     Raises
     ------
@@ -83,7 +83,7 @@ def check(name: str, answer: object) -> Feedback:
       There x = [[0.3947]], h_prev = [[0.5839]], ...
     """
     with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
-        feedback = _question(name).check(answer)  # the same, whatever the notebook has set
+        feedback = _question(name).check(answer)  # whatever the notebook has set
     if feedback.passed:
         feedback = replace(feedback, others=_others(name))
     if _verified is None:
@@ -106,7 +106,7 @@ def hint(name: str, strength: int = 1) -> Hint:
     Parameters
     ----------
     name
-        The question, as its notebook names it.
+        The question's name in its notebook.
     strength
         1, 2 or 3.
 
@@ -127,18 +127,18 @@ def hint(name: str, strength: int = 1) -> Hint:
 
 
 def progress(*notebooks: str | os.PathLike[str]) -> Progress:
-    """Show which questions are done, and the points.
+    """Show which questions are done, and the points earned.
 
     Parameters
     ----------
     notebooks
-        Paths of saved notebooks whose outputs count too. (Anyone can edit an output: what counts
-        for a grade is `verify`.)
+        Paths of saved notebooks whose outputs count too. (Anyone can edit an output: use `verify`
+        for grades.)
 
     Raises
     ------
     ValueError
-        One of the files is no notebook.
+        One of the files is not a notebook.
 
     Examples
     --------
@@ -163,12 +163,12 @@ def certificate(path: str | os.PathLike[str], learner: str) -> Progress:
     path
         The file to write, for instance "certificate.json".
     learner
-        Who has earned the points.
+        The name of the person who earned the points.
 
     Returns
     -------
-    The points that the file can prove. An answer whose source is not known is left out: one that
-    was made by a lambda outside a notebook, for instance.
+    The points that the file can prove. An answer whose source is unknown is left out, such as a
+    lambda outside a notebook.
 
     Raises
     ------
@@ -205,29 +205,29 @@ def certificate(path: str | os.PathLike[str], learner: str) -> Progress:
     Path(path).write_text(json.dumps(content, indent=1), encoding="utf-8")
     unknown = ", ".join(name for name in known if name not in certified)
     if unknown:
-        left_out = f"Left out, since the source is not known: {unknown}. Run the cell again."
+        left_out = f"Left out, because the source is unknown: {unknown}. Run the cell again."
         note = "\n".join(filter(None, [note, left_out]))
     return _progress(certified, note)
 
 
 def verify(path: str | os.PathLike[str], seconds: float = 60.0) -> Progress:
-    """Run the answers of a certificate again, and return what they earn now.
+    """Run the answers in a certificate again, and return the points they earn now.
 
-    The points that the file states are not looked at. **This executes the learner's code in the
-    running process.** Call it in a sandbox and in a process of its own for each certificate: code
-    may do anything there, and that includes changing the checks themselves.
+    The points that the file states are ignored. **This executes the learner's code in the running
+    process.** Call it in a sandbox, in a separate process for each certificate: the code can do
+    anything there, including changing the checks themselves.
 
     Parameters
     ----------
     path
-        A file that `certificate` has written.
+        A file written by `certificate`.
     seconds
-        How long one answer may take. Other limits are the sandbox's.
+        How long one answer may take. The sandbox must set all other limits.
 
     Raises
     ------
     ValueError
-        The file is no certificate.
+        The file is not a certificate.
 
     Examples
     --------
@@ -246,7 +246,7 @@ def verify(path: str | os.PathLike[str], seconds: float = 60.0) -> Progress:
         sources = {str(answer["question"]): str(answer["source"]) for answer in answers}
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(
-            f"{path} is no certificate, expected a file that certificate wrote"
+            f"{path} is not a certificate, expected a file written by certificate"
         ) from None
     namespace: dict[str, Any] = {"__name__": "__main__"}
     exec(PRELUDE, namespace)
@@ -258,7 +258,7 @@ def verify(path: str | os.PathLike[str], seconds: float = 60.0) -> Progress:
                     exec(_compiled(name, sources.get(name, "")), namespace)
             except KeyboardInterrupt:
                 raise
-            except BaseException:  # this answer earns nothing, others may
+            except BaseException:  # this answer earns nothing; others may
                 continue
         return _progress(_verified)
     finally:
@@ -266,14 +266,14 @@ def verify(path: str | os.PathLike[str], seconds: float = 60.0) -> Progress:
 
 
 def _compiled(name: str, source: str) -> CodeType:
-    """Return a source as code that knows its lines, as that of a notebook's cell does."""
+    """Compile a source so that its lines can be looked up, like those of a notebook's cell."""
     file = f"<answer to {name}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     return compile(source, file, "exec")
 
 
 def _others(name: str) -> str:
-    """Return the address of the right answers to a question and to those beside it."""
+    """Return the address of right answers to a question and the others in its bank."""
     bank = next(bank for bank in BANKS if any(q.name == name for q in BANKS[bank].QUESTIONS))
     folder = bank.removeprefix("ch").replace("_", "-")
     return f"{REPOSITORY}/blob/main/exercises/{folder}/right.py"

@@ -1,7 +1,7 @@
-"""Runs that take longer than a chapter may: each has a command, and its results are recorded.
+"""Experiments that run too long for a chapter: each has a command, and its results are recorded.
 
 `python -m lstm_course.experiments NAME` repeats one, `make experiments` all of them; a chapter
-loads what was recorded and repeats a part of it.
+loads the record and repeats part of it.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-RESULTS = Path(__file__).parent / "results"  # records, and what an interrupted experiment has done
+RESULTS = Path(__file__).parent / "results"  # records, and finished runs of unfinished experiments
 
 
 def recorded(name: str) -> dict[str, Any]:
@@ -35,12 +35,12 @@ def recorded(name: str) -> dict[str, Any]:
     """
     file = files(__name__) / "results" / f"{name}.json"
     if not file.is_file():
-        raise ValueError(f"name is {name!r}, and there is no record of that experiment")
+        raise ValueError(f"name is {name!r}, but there is no record of that experiment")
     return dict(json.loads(file.read_text(encoding="utf-8")))
 
 
 def record(name: str, command: str, results: Mapping[str, Any]) -> Path:
-    """Write what a command has measured beside what others have; return the file."""
+    """Write the results of a command to its record; return the file."""
     path = RESULTS / f"{name}.json"
     text = json.dumps(provenance(command) | dict(results), indent=1) + "\n"
     path.write_text(text, encoding="utf-8")
@@ -55,18 +55,18 @@ def resume(
     processes: int = 1,
     progress: bool = True,
 ) -> list[dict[str, Any]]:
-    """Do the runs that a file does not hold yet; return the results of all.
+    """Do the runs that are not in a file yet; return the results of all.
 
     Parameters
     ----------
     runs
-        NamedTuples of one kind, each with all that determines a run.
+        NamedTuples of one type, each with everything that determines a run.
     do
-        Returns the results of a run, its own fields among them, as JSON can hold them.
+        Returns the results of a run, including its own fields, in a form that JSON can hold.
     kept
-        A file with a line for each finished run. Whoever is interrupted makes the same call again.
+        A file with a line for each finished run. After an interruption, make the same call again.
     processes
-        How many runs to do at a time; `do` must be a function of a module if there are several.
+        How many runs to do at a time; if several, `do` must be defined at the top of a module.
     progress
         Whether to show a progress bar.
 
@@ -87,7 +87,7 @@ def resume(
     seed 3
     [{'seed': 2, 'square': 4}, {'seed': 3, 'square': 9}]
     """
-    from tqdm import tqdm  # here, since importing the package needs NumPy alone
+    from tqdm import tqdm  # here, since importing the package needs only NumPy
 
     runs = list(runs)
 
@@ -110,12 +110,12 @@ def resume(
         for one in tqdm(results, total=len(left), disable=not progress, unit="run"):
             done[key(one)] = one
             with kept.open("a", encoding="utf-8") as file:
-                file.write("\n" + json.dumps(one))  # behind a line that was cut short
+                file.write("\n" + json.dumps(one))  # after a line that was cut short
     return [done[tuple(run)] for run in runs]
 
 
 def provenance(command: str) -> dict[str, Any]:
-    """Return command, date, machine and versions, as every record states them."""
+    """Return the command, date, machine and versions, as in every record."""
     return {
         "command": command,
         "date": datetime.now(UTC).date().isoformat(),
@@ -125,7 +125,7 @@ def provenance(command: str) -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Return the processor's name where the system tells it."""
+    """Return the processor's name, if the system reveals it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

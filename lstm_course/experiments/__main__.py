@@ -20,20 +20,20 @@ NAMES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Repeat the experiments that are named, and write their records."""
+    """Repeat the named experiments, and write their records."""
     parser = argparse.ArgumentParser(
         prog="python -m lstm_course.experiments",
-        description="Repeat experiments and record their results. An experiment that was "
-        "interrupted goes on where it was.",
+        description="Repeat experiments and record their results. An interrupted experiment "
+        "resumes where it stopped.",
     )
     parser.add_argument("names", nargs="+", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
     parser.add_argument(
-        "--file", help="with next_character: look at a file, briefly, and record nothing"
+        "--file", help="with next_character: take a brief look at a file, and record nothing"
     )
     options = parser.parse_args(arguments)
     if options.file:
         if options.names != ["next_character"]:
-            parser.error("--file goes with next_character alone")
+            parser.error("--file works only with next_character")
         try:
             import_module("lstm_course.experiments.next_character").brief(options.file)
         except ValueError as error:

@@ -1,17 +1,17 @@
 """Captions of scenes: fifty pictures learned by heart, and pictures never seen before.
 
-Scenes of one to three handwritten digits; see `tasks.scenes`. The digits are divided between the
-sheets they were written on, as in `digit_reading`. The fold's number is the seed too.
+The scenes hold one to three handwritten digits; see `tasks.scenes`. The digits are split by the
+sheets they were written on, as in `digit_reading`. The fold's number also serves as the seed.
 
-By heart: LSTM and plain cells on fifty pictures with one caption each, in batches of 25, with Adam
-and no clipping, at six learning rates. Each kind's own rate is that with the lowest mean loss
-along the run, over three seeds that are used for nothing else.
+By heart: LSTMs and vanilla RNNs learn fifty pictures with one caption each, in batches of 25, with
+Adam and no clipping, at six learning rates. Each kind's own rate is the one with the lowest mean
+loss along the run, over three seeds that are used for nothing else.
 
-New pictures: of each kind five networks, one for each fold, with the learning rate that did best on
-the scenes for choosing in three runs for that alone. Each is trained until six of its scores on
-the scenes for choosing in a row are no better, and goes back to the moment that did best.
-Search makes captions of what a network says, and a caption is right if it is one of those that are
-true of the picture.
+New pictures: five networks of each kind, one per fold, use the learning rate that did best on the
+validation scenes in three separate runs. Each is trained until six of its validation scores in a
+row bring no improvement, then returns to its best moment.
+A search turns a network's probabilities into captions, and a caption is right if it is one of those
+that are true of the picture.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ WORDS = Vocabulary(
         "a seven below an eight and a nine",
     ]
 )
-"""All words of the scenes."""
+"""All words that describe scenes."""
 ENDS = {"start": WORDS.start, "end": WORDS.end}
 
 PICTURES, PART, SMALL_UPDATES, NEW = 50, 25, 200, 200
@@ -52,32 +52,32 @@ SMALL_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 COMMON_RATE = 0.005
 SEEDS, TUNING_SEEDS, DRAWN = range(10), range(100, 103), range(5)
 OTHER_START = 1000
-"""Added to a seed, it gives other initial weights for the same pictures in the same order."""
+"""Added to a seed, this gives other initial weights for the same pictures in the same order."""
 
 FOLDS, SCENES, TEST, BATCH = range(5), 20_000, 500, 128
-TUNING_FOLDS = 5, 6, 7  # the parts of folds 0, 1 and 2, other scenes
+TUNING_FOLDS = 5, 6, 7  # the digits of folds 0, 1 and 2, in other scenes
 UPDATES, EVERY, PATIENCE = 30_000, 300, 6
 READ, STRENGTHS = 5000, (0.001, 0.01, 0.1, 1.0)
 RATES = {"LSTM": (0.008, 0.004, 0.002, 0.001), "RNN, wide": (0.004, 0.002, 0.001, 0.0005)}
 BLIND = "LSTM, blind"
-LEARNED = 2000  # scenes for training, of which it is told how many are right
-PROBED = 10_000, 3000  # scenes for fitting and for trying, of which a fifth is of the kind asked
+LEARNED = 2000  # training scenes on which the share of right captions is reported
+PROBED = 10_000, 3000  # scenes for fitting and testing; a fifth are of the kind probed
 SEARCHES = ((1, 0.0), (2, 0.0), (5, 0.0), (10, 0.0), (2, 1.0), (5, 1.0), (10, 1.0))
-"""Widths of the beam, and powers of the length by which log probabilities are divided."""
+"""Beam widths, and the powers of the length by which log probabilities are divided."""
 PROCESSES = 2
 
 
 class Small(NamedTuple):
-    """What determines a run on fifty pictures."""
+    """Everything that determines a run on fifty pictures."""
 
     kind: str
     rate: float
     seed: int
-    shift: int = 0  # what is added to the seed of the initial weights, and of nothing else
+    shift: int = 0  # added to the seed of the initial weights only
 
 
 class Large(NamedTuple):
-    """What determines a run on many pictures."""
+    """Everything that determines a run on many pictures."""
 
     model: str  # a kind, or BLIND
     learning_rate: float
@@ -85,7 +85,7 @@ class Large(NamedTuple):
 
 
 def units(kind: str) -> int:
-    """Return the units of a kind; the wide RNN has about as many parameters as the LSTM."""
+    """Return how many units a kind has; the wide RNN has about the LSTM's parameter count."""
     if kind != "RNN, wide":
         return UNITS
 
@@ -98,7 +98,7 @@ def units(kind: str) -> int:
 
 
 def build(kind: str, seed: int) -> Captioner:
-    """Make a captioner: an LSTM with forget bias 1, or a plain cell that starts with a rotation."""
+    """Make a captioner: an LSTM with forget bias 1, or a vanilla RNN started with a rotation."""
     rng, H, f32 = np.random.default_rng(seed), units(kind), np.float32
     recurrent: LSTM | RNN
     if kind == "LSTM":
@@ -114,7 +114,7 @@ def build(kind: str, seed: int) -> Captioner:
 
 
 def draw(fold: int, part: str, N: int) -> Scenes:
-    """Return scenes of a part of a fold ("training", "choosing" or "held_out"), in float32."""
+    """Return scenes from a part of a fold ("training", "choosing" or "held_out"), in float32."""
     names = ("training", "choosing", "held_out")
     digits = getattr(parts(fold % len(FOLDS)), part)
     drawn = scenes(N, *digits, rng=np.random.default_rng([21, fold, names.index(part)]))
@@ -122,14 +122,14 @@ def draw(fold: int, part: str, N: int) -> Scenes:
 
 
 def encoded(drawn: Scenes) -> list[list[Array]]:
-    """Return the captions as numbers of words."""
+    """Return the captions as word numbers."""
     return [[WORDS.encode(caption) for caption in captions] for captions in drawn.captions]
 
 
 def greedy(model: Captioner, pictures: Array) -> list[str]:
-    """Return what a model says of pictures, always the most probable next word; all side by side.
+    """Return a model's captions of pictures, always taking the most probable next word.
 
-    The same as `beam_search` of width 1, in one run for all pictures.
+    The same as `beam_search` of width 1, but in one run for all pictures.
     """
     state, _ = model.look(pictures)
     words = [np.full(len(pictures), WORDS.start)]
@@ -145,14 +145,14 @@ def right(said: Sequence[str], drawn: Scenes) -> float:
 
 
 def by_digits(said: Sequence[str], drawn: Scenes) -> list[float]:
-    """Return the share of captions that are true, of scenes with one, two and three digits."""
+    """Return the share of true captions for scenes with one, two and three digits."""
     good = np.array([one in true for one, true in zip(said, drawn.captions, strict=True)])
     digits = (drawn.places >= 0).sum(axis=(1, 2))
     return [round(float(good[digits == k].mean()), 4) for k in (1, 2, 3)]
 
 
 def bleu(said: Sequence[str], drawn: Scenes) -> float:
-    """Return BLEU from 0 to 100, against all captions that are true of each picture.
+    """Return BLEU from 0 to 100, against all true captions of each picture.
 
     References
     ----------
@@ -169,11 +169,11 @@ def bleu(said: Sequence[str], drawn: Scenes) -> float:
 def by_heart(run: Small, updates: int = SMALL_UPDATES) -> dict[str, Any]:
     """Train on fifty pictures, and return how it went.
 
-    Under `batch` and `whole` are the mean absolute change of the loss from update to update, and
-    the sum of all that it went up; of the batches' own loss, and of the loss on all fifty. `mean`
-    is the mean of the latter, `last` its last value, `curve` the batches' loss. `right` is the
-    share of the fifty that are named right, `said` what is said of them, `new right` and `new said`
-    the same of pictures with digits held out.
+    `batch` and `whole` hold the mean absolute change of the loss from update to update, and the sum
+    of all its rises: `batch` for the loss on each batch, `whole` for the loss on all fifty. `mean`
+    is the mean of the latter, `last` its last value, `curve` the loss on each batch. `right` is the
+    share of the fifty that get a true caption, `said` the captions; `new right` and `new said` are
+    the same for pictures with held-out digits.
     """
     fold = run.seed % len(FOLDS)
     drawn = scenes(
@@ -220,7 +220,7 @@ def _moves(losses: Sequence[float]) -> dict[str, float]:
 
 
 def own_rate(tuning: list[dict[str, Any]], kind: str) -> float:
-    """Return the rate at which the mean loss along the run was lowest, mean over the seeds."""
+    """Return the rate with the lowest mean loss along the run, averaged over the seeds."""
 
     def mean(rate: float) -> float:
         return float(
@@ -233,9 +233,9 @@ def own_rate(tuning: list[dict[str, Any]], kind: str) -> float:
 def train(
     run: Large, updates: int = UPDATES, every: int = EVERY
 ) -> tuple[Captioner, tuple[int, float]]:
-    """Train on many pictures, and go back to the moment that did best on those for choosing.
+    """Train on many pictures, and return to the moment with the best validation score.
 
-    Returns the model, that moment, and the share of captions for choosing that was right then.
+    Returns the model, that moment, and the share of validation captions that were right then.
     """
     training, choosing = draw(run.fold, "training", SCENES), draw(run.fold, "choosing", TEST)
     if run.model == BLIND:
@@ -257,7 +257,7 @@ def train(
 
 
 def blind(drawn: Scenes) -> Scenes:
-    """Return scenes whose pictures are all the same, without a digit."""
+    """Return scenes whose pictures are all blank."""
     return drawn._replace(pictures=np.zeros_like(drawn.pictures))
 
 
@@ -286,13 +286,13 @@ def log_probabilities(model: Captioner, drawn: Scenes) -> list[float]:
 
 
 def on_new_pictures(run: Large) -> dict[str, Any]:
-    """Train on many pictures, and return what the model says of pictures with held-out digits.
+    """Train on many pictures, and measure the model's captions of pictures with held-out digits.
 
-    Under `searches`, for each width and alpha: the share that is right, BLEU, the mean number of
-    words and log probability of what was found, and the share of `missed` captions: wrong, while a
-    true caption had a higher probability. Under `digits` the share that is right in scenes with
-    one, two and three digits (greedy), under `training digits` the same of scenes for training;
-    under `inside` what `probes` finds before training and after.
+    `searches` holds for each width and alpha: the share that is right, BLEU, the mean number of
+    words and log probability of the captions found, and the share of `missed` captions, which are
+    wrong although a true caption had a higher probability. `digits` holds the share that is right
+    in scenes with one, two and three digits (greedy), `training digits` the same for training
+    scenes, and `inside` what `probes` finds before and after training.
     """
     model, (updates, chosen) = train(run)
     held_out = draw(run.fold, "held_out", TEST)
@@ -323,7 +323,7 @@ def on_new_pictures(run: Large) -> dict[str, Any]:
             }
         )
     if run.model != BLIND:
-        learned = draw(run.fold, "training", LEARNED)  # the first of those that it has seen
+        learned = draw(run.fold, "training", LEARNED)  # the first of those it has seen
         result["training digits"] = by_digits(greedy(model, learned.pictures), learned)
         untrained = build(run.model, run.fold)
         result["inside"] = {"trained": probes(run, model), "untrained": probes(run, untrained)}
@@ -331,9 +331,9 @@ def on_new_pictures(run: Large) -> dict[str, Any]:
 
 
 def states_of(model: Captioner, batch: Batch) -> dict[str, Array]:
-    """Return what the states were before the first word and after each, (T + 1, N, H).
+    """Return the states before the first word and after each word, (T + 1, N, H).
 
-    Of an LSTM c, h and the forget gate f, whose first row says nothing; of a plain cell h.
+    For an LSTM: c, h and the forget gate f, whose first row means nothing; for a vanilla RNN: h.
     """
     pictures, words = batch.inputs
     state, _ = model.look(pictures)
@@ -352,7 +352,7 @@ def states_of(model: Captioner, batch: Batch) -> dict[str, Array]:
 
 
 def pairs(fold: int, part: str, N: int) -> tuple[Batch, Array]:
-    """Return scenes with a digit above another, read as "a X above a Y", and both digits (N, 2)."""
+    """Return scenes of one digit above another, read as "a X above a Y", and both digits (N, 2)."""
     drawn = draw(fold, part, N)
     chosen = [k for k, known in enumerate(drawn.captions) if len(known[0].split()) == 5]
     said = [WORDS.encode(drawn.captions[k][0]) for k in chosen]
@@ -362,11 +362,11 @@ def pairs(fold: int, part: str, N: int) -> tuple[Batch, Array]:
 
 
 def probes(run: Large, model: Captioner) -> dict[str, Any]:
-    """Ask states with linear maps for the digits of "a X above a Y", while it is being said.
+    """Probe states with linear maps for the digits of "a X above a Y", while it is being said.
 
-    Returns for each state, before <start> and after each word, the share of held-out scenes in
-    which the first and the second digit are told right, under the state's name; under `pixels` the
-    same for a linear map of the picture; and under `forget` the mean of the forget gate.
+    Returns under each state's name, before <start> and after each word, the share of held-out
+    scenes in which the first and the second digit are read correctly; under `pixels` the same for
+    a linear map of the picture; and under `forget` the mean of the forget gate.
     """
     (old, known), (new, wanted) = (
         pairs(run.fold, part, N) for part, N in zip(("training", "held_out"), PROBED, strict=True)
@@ -394,14 +394,14 @@ def probes(run: Large, model: Captioner) -> dict[str, Any]:
 
 
 def baselines(fold: int) -> dict[str, Any]:
-    """Return what needs no recurrent network: the share that is right, and BLEU.
+    """Return how baselines without a recurrent network do: the share that is right, and BLEU.
 
-    Under `digits` is the share that the linear readers get right, of one, two and three digits.
+    The baselines: the most frequent caption; the caption of the training scene whose pixels are
+    nearest; and four linear readers, one per quarter of the picture, that name its digit or say
+    there is none, followed by the captions' grammar, coded by hand. The readers take the C that did
+    best on the validation scenes.
 
-    The most frequent caption; the caption of the training scene whose pixels are nearest; and four
-    linear readers, one for each quarter of the picture, of the digit there or that there is none,
-    with the captions' grammar put behind them by hand. They take the C that did best on the scenes
-    for choosing.
+    `digits` holds the share that the linear readers get right with one, two and three digits.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -430,7 +430,7 @@ def baselines(fold: int) -> dict[str, Any]:
 
 
 def linear_readers(training: Scenes, others: Sequence[Scenes], strength: float) -> list[list[str]]:
-    """Fit a reader of each quarter; return what they say of other scenes, "" if absurd."""
+    """Fit a reader to each quarter; return their captions of other scenes, "" if impossible."""
     from sklearn.linear_model import LogisticRegression
 
     flat = [one.pictures.reshape(-1, 256) for one in (training, *others)]
@@ -453,13 +453,13 @@ def _spoken(places: Array) -> str:
 
 
 def choose(run: Large) -> dict[str, Any]:
-    """Train on many pictures; return the run, and when it did best on those for choosing."""
+    """Train on many pictures; return the run, and when its validation score was best."""
     updates, chosen = train(run)[1]
     return {**run._asdict(), "chosen": [updates, round(chosen, 4)]}
 
 
 def best_rate(choosing: list[dict[str, Any]], model: str) -> float:
-    """Return the learning rate that did best on the scenes for choosing, mean over the folds."""
+    """Return the learning rate that did best on validation scenes, averaged over the folds."""
 
     def mean(rate: float) -> float:
         wanted = model, rate
@@ -477,7 +477,7 @@ def best_rate(choosing: list[dict[str, Any]], model: str) -> float:
 
 
 def measure(kept: Path) -> dict[str, Any]:
-    """Do all runs, try the baselines; finished runs are kept in a file."""
+    """Do all runs and try the baselines; finished runs are kept in a file."""
     import sacrebleu
     import sklearn
 
@@ -538,10 +538,10 @@ def measure(kept: Path) -> dict[str, Any]:
 
 
 def compared(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return how often two networks say the same of the same pictures.
+    """Return how often two networks give the same pictures the same captions.
 
-    With each seed an LSTM and each plain cell, and each kind with itself: trained on the same
-    pictures from other initial weights.
+    For each seed, the LSTM is paired with each vanilla RNN, and each kind with itself, trained on
+    the same pictures from other initial weights.
     """
     by_kind = {(one["kind"], one["seed"], one["shift"]): one for one in runs}
     couples = [(one, one) for one in KINDS] + [("LSTM", other) for other in KINDS[1:]]
@@ -561,5 +561,5 @@ def compared(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def agreement(one: Sequence[str], other: Sequence[str]) -> float:
-    """Return the share of captions that are the same word for word."""
+    """Return the share of captions that agree word for word."""
     return float(np.mean([a == b for a, b in zip(one, other, strict=True)]))

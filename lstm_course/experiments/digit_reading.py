@@ -1,12 +1,12 @@
-"""Can a final state hold a whole image? LSTMs, plain cells and baselines on handwritten digits.
+"""Can a final state hold a whole image? LSTMs, vanilla RNNs and baselines on handwritten digits.
 
-The images stand sheet by sheet. The sheets are cut into five blocks; in fold k, block k is held
-out, the next one is for choosing, and three are for training. So no model is tested on a sheet of
-which it has seen a part. Of every model a fold takes what chose best: of a network its learning
-rate and its epoch, of logistic regression its C, of nearest neighbours their number. The fold's
-number is the seed too.
+The images come sheet by sheet. The sheets are split into five blocks; in fold k, block k is held
+out, the next one is for validation, and three are for training. So no model is tested on a sheet
+of which it has seen a part. Every fold takes the settings that validate best: a network's learning
+rate and epoch, the C of logistic regression, the number of nearest neighbours. The fold's number
+also serves as the seed.
 
-The same is done once more with the images shuffled, row by row only, to see what it changes.
+The runs that read row by row are repeated with the images shuffled, to see what that changes.
 """
 
 from collections.abc import Callable
@@ -32,17 +32,17 @@ LEARNING_RATES = {
     "LSTM, h": (0.03, 0.01, 0.003),
     "RNN": (0.003, 0.001, 0.0003),
 }
-"""What each model can choose from; by rows, only the first two."""
+"""The rates each model can choose from; row by row, only the first two."""
 FOLDS, UNITS, BATCH, EPOCHS = 5, 32, 32, 80
 STRENGTHS, NEIGHBOURS = (0.01, 0.1, 1, 10, 100), (1, 3, 5, 9)
 
 
 class Run(NamedTuple):
-    """What determines a run, to the last bit on one machine."""
+    """Everything that determines a run, to the last bit on one machine."""
 
     form: str  # rows, pixels or permuted
-    model: str  # what reads, and which state is read out
-    shuffled: bool  # whether a sheet's images are in all parts
+    model: str  # the network, and which state is read out
+    shuffled: bool  # whether each part gets images of every sheet
     fold: int
     learning_rate: float
 
@@ -68,10 +68,10 @@ def parts(fold: int, shuffled: bool = False) -> Parts:
 
 
 def build(form: str, model: str, seed: int) -> FinalStateModel:
-    """Make a model: an LSTM with 32 units and forget bias 1, or a plain cell of about its size.
+    """Make a model: an LSTM with 32 units and forget bias 1, or a vanilla RNN of about its size.
 
-    The plain cell starts with a rotation, and has as many units as bring the number of all its
-    parameters closest to that of the LSTM.
+    The vanilla RNN starts with a rotation, and has the number of units that brings its parameter
+    count closest to the LSTM's.
     """
     rng = np.random.default_rng(seed)
     D = 8 if form == "rows" else 1
@@ -87,13 +87,13 @@ def build(form: str, model: str, seed: int) -> FinalStateModel:
 
 
 def right(model: FinalStateModel, batch: Batch) -> float:
-    """Return the share of digits that are named right."""
+    """Return the share of digits that are classified correctly."""
     said = model.forward(batch.inputs, training=False)[0][-1].argmax(axis=1)
     return float(np.mean(said == batch.targets[-1]))
 
 
 def right_early(model: FinalStateModel, batch: Batch) -> list[float]:
-    """Return the share named right when a sequence ends after 1/8, 2/8, ... of its steps.
+    """Return the accuracy when a sequence ends after 1/8, 2/8, ... of its steps.
 
     The model was trained to answer after the last step.
     """
@@ -106,11 +106,11 @@ def right_early(model: FinalStateModel, batch: Batch) -> list[float]:
 
 
 def train(run: Run, epochs: int = EPOCHS) -> tuple[FinalStateModel, dict[str, Any]]:
-    """Train, and go back to the epoch that chose best.
+    """Train, and return to the epoch that validates best.
 
-    Returns the model, and what is recorded: the run, `chosen` with that epoch and the share that
-    was right then on the part for choosing, `held out` with the share on the part held out, and
-    `early` with those of `right_early` there.
+    Returns the model, and what is recorded: the run, `chosen` with that epoch and its accuracy on
+    the validation part, `held out` with the accuracy on the held-out part, and `early` with the
+    results of `right_early` there.
     """
     training, choosing, held_out = (
         digit_sequences(*part, run.form, dtype=np.float32) for part in parts(run.fold, run.shuffled)
@@ -137,14 +137,14 @@ def train(run: Run, epochs: int = EPOCHS) -> tuple[FinalStateModel, dict[str, An
 
 
 def trace_of(model: FinalStateModel, images: Array) -> dict[str, Array]:
-    """Return what an LSTM went through while it read images row by row, (8, N, H) each."""
+    """Return an LSTM's gates and states as it reads images row by row, (8, N, H) each."""
     rows = digit_sequences(images, np.zeros(len(images), int), "rows").inputs
     arrays = (array.astype(float) for array in model.recurrent.arrays)
     return trace(lstm_forward(rows, LSTMParams(*arrays))[2])
 
 
 def ridge(x: Array, y: Array, strength: float = 0.01) -> Callable[[Array], Array]:
-    """Fit y (N, K) by a linear map of x (N, D), standardised, with a small penalty; return it.
+    """Fit y (N, K) by a linear map of standardised x (N, D), with a small penalty; return the map.
 
     Examples
     --------
@@ -161,12 +161,12 @@ def ridge(x: Array, y: Array, strength: float = 0.01) -> Callable[[Array], Array
 
 
 def inside(run: Run, epochs: int = EPOCHS) -> dict[str, Any]:
-    """Train an LSTM row by row, and ask its states with linear maps fitted afterwards.
+    """Train an LSTM row by row, and probe its states with linear maps fitted afterwards.
 
-    Returns the fold; under `class` the share of held-out digits that a map names right, fitted to
-    the cell state after 1, 2, ... 8 rows, of the trained and the untrained LSTM, or to the pixels
-    of those rows; and under `picture` how much of the variance of each row's pixels a map of the
-    final state tells, or the mean picture of the right digit.
+    Returns the fold; under `class` the accuracy on held-out digits of maps fitted to the cell state
+    after 1, 2, ... 8 rows, of the trained and the untrained LSTM, or to the pixels of those rows;
+    and under `picture` how much of the variance of each row's pixels is explained by a map of the
+    final state, or by the mean picture of the right digit.
     """
     model, _ = train(run, epochs)
     part = parts(run.fold, run.shuffled)
@@ -197,7 +197,7 @@ def inside(run: Run, epochs: int = EPOCHS) -> dict[str, Any]:
 
 
 def baselines(fold: int, shuffled: bool) -> dict[str, Any]:
-    """Return what logistic regression and nearest neighbours get, on all 64 pixels at once."""
+    """Return the accuracy of logistic regression and nearest neighbours, given all 64 pixels."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -220,7 +220,7 @@ def baselines(fold: int, shuffled: bool) -> dict[str, Any]:
 
 
 def best_runs(runs: list[dict[str, Any]]) -> dict[tuple[str, str, bool], list[dict[str, Any]]]:
-    """Return the run of each fold that chose best, by form, model and whether shuffled."""
+    """Return each fold's run that validated best, by form, model and whether shuffled."""
     best: dict[tuple[str, str, bool], list[dict[str, Any]]] = {}
     for form, model, shuffled in {(one["form"], one["model"], one["shuffled"]) for one in runs}:
         mine = [
@@ -248,7 +248,7 @@ def design() -> list[Run]:
 
 
 def measure(kept: Path) -> dict[str, Any]:
-    """Do all runs, look inside the best, try the baselines; finished runs are kept in a file."""
+    """Do all runs, look inside the best, try the baselines; keep finished runs in a file."""
     import sklearn
 
     runs = resume(design(), _result, kept, processes=2)

@@ -1,10 +1,10 @@
-"""How many sunspots next year? LSTMs beside an autoregression, the last value, and the mean.
+"""How many sunspots next year? LSTMs against an autoregression, the last value, and the mean.
 
-Three stretches are held out in turn, each with all years before it at hand: the last 25 of those
-calibrate prediction intervals, the 25 before choose, and the rest are for training. Whatever is
-trained works on square roots, standardised. What chooses picks the updates of every LSTM, and for
-each kind of LSTM the units and the learning rate with the least error, the mean of three seeds that
-serve for nothing else. Five other seeds are then trained with that setting.
+Three stretches are held out in turn, and all earlier years are available: the last 25 of those
+calibrate prediction intervals, the 25 before are for validation, and the rest are for training. The
+LSTMs work on standardised square roots. The validation years pick the number of updates for every
+LSTM, and for each kind the units and the learning rate with the least error, averaged over three
+seeds that are used for nothing else. Five other seeds are then trained with that setting.
 """
 
 from itertools import pairwise
@@ -28,7 +28,7 @@ STRETCHES = {1850: 1900, 1900: 1950, 1950: 2009}
 MODELS = ("LSTM, value", "LSTM, change")
 UNITS, LEARNING_RATES = (4, 8), (0.03, 0.01, 0.003, 0.001)
 WIDER = (1.0, 0.3, 0.1, *LEARNING_RATES, 0.0003, 0.0001, 0.00003)
-"""Where the rate chosen is the least or the largest tried, the next one is tried too."""
+"""If the chosen rate is the smallest or largest tried, the next one here is tried too."""
 
 SEEDS, TUNING_SEEDS = range(5), range(100, 103)
 PIECE, BURN_IN, BATCH, UPDATES, EVERY = 60, 20, 16, 1000, 25
@@ -37,17 +37,17 @@ YEARS, NUMBERS = sunspots()
 
 
 class Run(NamedTuple):
-    """What determines a run, to the last bit on one machine."""
+    """Everything that determines a run, to the last bit on one machine."""
 
     start: int  # first year held out
-    model: str  # what the read-out gives: next year's value, or its change from this year's
+    model: str  # the read-out gives next year's value, or its change from this year's
     units: int
     learning_rate: float
     seed: int
 
 
 class Parts(NamedTuple):
-    """Years of a stretch as places in the series."""
+    """The years of each part, as indices into the series."""
 
     training: Array
     choosing: Array
@@ -56,18 +56,18 @@ class Parts(NamedTuple):
 
 
 def parts(start: int) -> Parts:
-    """Return the parts of the stretch that begins with the year `start`."""
+    """Return the parts for the stretch that begins in the year `start`."""
     borders = np.array([YEARS[0], start - 50, start - 25, start, STRETCHES[start]]) - YEARS[0]
     return Parts(*(np.arange(*pair) for pair in pairwise(borders)))
 
 
 class Forecaster:
-    """An LSTM that reads 60 years of square roots and says the next one.
+    """An LSTM that reads 60 years of square roots and forecasts the next one.
 
     Parameters
     ----------
     run
-        What determines it.
+        The run that it belongs to.
     """
 
     def __init__(self, run: Run) -> None:
@@ -83,16 +83,16 @@ class Forecaster:
         self.change = run.model == "LSTM, change"
 
     def batch(self, places: Array) -> Batch:
-        """Return the pieces that end with the numbers at the places, as the model wants them."""
+        """Return the pieces that end with the numbers at the places, in the model's format."""
         batch = series_windows(self.series, PIECE, places, burn_in=BURN_IN, dtype=np.float32)
         if self.change:
             return batch._replace(targets=batch.targets - batch.inputs)
         return batch
 
     def ahead(self, places: Array, horizon: int = 1) -> Array:
-        """Forecast the numbers at the places, 1, 2, ... `horizon` years before they were known.
+        """Forecast the numbers at the places, 1, 2, ... `horizon` years ahead.
 
-        What lies further ahead is forecast from the forecasts before it. Returns
+        Beyond one year, each forecast is made from the forecasts before it. Returns
         (horizon, len(places)) numbers.
         """
         last = places[:, None] - np.arange(1, horizon + 1)  # (N, horizon) the last known year
@@ -104,7 +104,7 @@ class Forecaster:
         now = rows[-1:]
         for years in range(horizon):
             now = outputs[-1:] + now if self.change else outputs[-1:]
-            now = np.maximum(now, np.float32(-self.middle / self.scale))  # no root is negative
+            now = np.maximum(now, np.float32(-self.middle / self.scale))  # a root can't be negative
             said = (now.reshape(last.shape) * self.scale + self.middle) ** 2
             result[:, years] = said[:, years]
             outputs, state, _ = self.model.forward(now, state, training=False)
@@ -112,12 +112,12 @@ class Forecaster:
 
 
 def train(run: Run) -> tuple[Forecaster, dict[str, Any]]:
-    """Train a forecaster, and go back to the updates that chose best.
+    """Train a forecaster, and return to the update that validates best.
 
-    Returns it, and what is recorded: the run, `updates`, the root mean squared error `choosing` of
-    square roots on the part for choosing, the one-year forecasts of `calibration` and `held out`
-    years, the root mean squared error of the held-out numbers 1 to 11 years `ahead`, and under
-    `looks` that of one year ahead after 25, 50, ... updates, which chose nothing.
+    Returns it, and what is recorded: the run, `updates`, `choosing` with the root mean squared
+    error of square roots on the validation part, the one-year forecasts of `calibration` and
+    `held out` years, the root mean squared error of the held-out numbers 1 to 11 years `ahead`, and
+    under `looks` the error one year ahead after 25, 50, ... updates, which is used for no choice.
     """
     forecaster, part = Forecaster(run), parts(run.start)
     model = forecaster.model
@@ -167,12 +167,12 @@ def fit_ar(values: Array, order: int, skip: int = 0) -> Array:
     order
         How many earlier values it reads.
     skip
-        Values at the start that are not forecast, at least `order`, so that fits of several
+        How many values at the start are not forecast, at least `order`, so that fits of several
         orders see the same years.
 
     Returns
     -------
-    (order + 1,) the constant, and the weights of the values 1, 2, ... before.
+    (order + 1,) the constant, and the weights of the values 1, 2, ... steps earlier.
 
     References
     ----------
@@ -190,7 +190,7 @@ def fit_ar(values: Array, order: int, skip: int = 0) -> Array:
 
 
 def ar_order(values: Array) -> int:
-    """Return the order, up to 15, with the least information criterion of Akaike.
+    """Return the order, up to 15, with the lowest Akaike information criterion.
 
     References
     ----------
@@ -207,7 +207,7 @@ def ar_order(values: Array) -> int:
 
 
 def ar_ahead(values: Array, weights: Array, places: Array, horizon: int = 1) -> Array:
-    """Forecast the values at the places 1 to `horizon` steps before; (horizon, len(places))."""
+    """Forecast the values at the places 1 to `horizon` steps ahead; (horizon, len(places))."""
     order = len(weights) - 1
     result = np.empty((horizon, len(places)))
     for years in range(1, horizon + 1):
@@ -220,11 +220,11 @@ def ar_ahead(values: Array, weights: Array, places: Array, horizon: int = 1) -> 
 
 
 def baselines(start: int) -> dict[str, Array]:
-    """Return forecasts of the calibration and held-out years of a stretch, by (11, N) each.
+    """Return forecasts of the calibration and held-out years of a stretch, (11, N) each, by name.
 
-    Entry [k, n] is for year n, made k + 1 years before. Autoregressions are fitted to numbers and
-    to their square roots, with Akaike's order, and to roots with Yule's, 2. They and the mean need
-    no part for choosing, so that it trains them too.
+    Entry [k, n] is for year n, made k + 1 years earlier. Autoregressions are fitted to numbers and
+    to their square roots, with Akaike's order, and to roots with Yule's order, 2. They and the mean
+    need no validation part, so they are fitted to it too.
     """
     part = parts(start)
     seen = np.concatenate([part.training, part.choosing])
@@ -250,16 +250,16 @@ def baselines(start: int) -> dict[str, Array]:
 def interval(
     past: Array, truth: Array, forecasts: Array, level: float = 0.9
 ) -> tuple[Array, Array]:
-    """Return prediction intervals whose width on the scale of roots is that of past errors.
+    """Return prediction intervals whose width on the scale of roots comes from past errors.
 
-    Half the width is one of n past errors, from the smallest on that of rank (n + 1) * level,
-    rounded up. If those years and the new ones could be exchanged for one another, a new number
-    would lie within with a probability of at least `level`.
+    Half the width is one of n past errors: counting from the smallest, that of rank
+    (n + 1) * level, rounded up. If past and new years are exchangeable, a new number lies in its
+    interval with a probability of at least `level`.
 
     Parameters
     ----------
     past, truth
-        (n,) forecasts of years that had no part in the fit, and what came.
+        (n,) forecasts of years that had no part in the fit, and the true numbers.
     forecasts
         (N,) new forecasts.
     level
@@ -267,7 +267,7 @@ def interval(
 
     Returns
     -------
-    Lower and upper ends, (N,) each.
+    The lower and upper ends, (N,) each.
 
     Raises
     ------
@@ -293,7 +293,7 @@ def interval(
 
 
 def best_setting(tuning: list[dict[str, Any]], start: int, model: str) -> tuple[int, float]:
-    """Return the units and the learning rate with the least error on the part for choosing."""
+    """Return the units and the learning rate with the least validation error."""
     errors: dict[tuple[int, float], list[float]] = {}
     for one in tuning:
         if (one["start"], one["model"]) == (start, model):
@@ -302,7 +302,7 @@ def best_setting(tuning: list[dict[str, Any]], start: int, model: str) -> tuple[
 
 
 def tune(start: int, model: str, kept: Path) -> list[dict[str, Any]]:
-    """Try all settings, and further learning rates until the one chosen is at no end."""
+    """Try all settings, and more learning rates until the best is neither smallest nor largest."""
     rates, done = list(LEARNING_RATES), list[dict[str, Any]]()
     while True:
         runs = [

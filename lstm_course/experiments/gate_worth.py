@@ -1,16 +1,15 @@
 """Which part of the cell does the work? Every cell of `variants`, on five tasks.
 
-All cells of a task have as many parameters as an LSTM, to within what whole units allow. Each gets
-the same budget of tuning: 30 random settings of a learning rate and a starting bias, trained
-briefly; the best three of them at full length, from two seeds each; and the best of those, from
-eight new seeds, is what counts. A run ends as soon as it has solved its task, which only the text
-does not allow. What the starting bias is to a cell that has no gate to keep its memory is said by
-`recurrent`.
+All cells of a task have as many parameters as an LSTM, to the nearest unit. Each gets the same
+tuning budget: 30 random settings of learning rate and starting bias, trained briefly; the best
+three of them at full length, from two seeds each; and the best of those, from eight new seeds, is
+what counts. A run ends as soon as it has solved its task; only the text task is never solved.
+`recurrent` says what the starting bias does in a cell without a gate that keeps its memory.
 
 The starting bias opens the gate that keeps and closes the input gate by as much, where a cell has
-both, as coupled gates do by construction. What that start is worth is told by LSTMs of which only
-the forget bias is tuned, or is 0 or 1 and only the rate is tuned; and, on two tasks, by cells that
-lack another part and start with the forget bias only.
+both, as coupled gates do by construction. The value of that start is measured with LSTMs whose
+forget bias alone is tuned, or is fixed at 0 or 1 so that only the rate is tuned; and, on two tasks,
+with cells that lack another part and start with the forget bias only.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -53,7 +52,7 @@ MODELS = {
     "minimal gated unit": "minimal gated",
     "vanilla RNN": "",
 }
-"""What is compared, and the cell in `variants.CELLS`, or how `recurrent` starts it."""
+"""What is compared, and its cell in `variants.CELLS`, or how `recurrent` starts it."""
 OTHER_START = {
     f"{cell}, forget bias only": f"{cell}, forget bias only"
     for cell in ("no output gate", "no output tanh", "blind candidate", "peepholes", "layer norm")
@@ -63,18 +62,18 @@ FIXED_BIAS = {"LSTM, forget bias 0": 0.0, "LSTM, forget bias 1": 1.0}
 UNITS = {"adding": 24, "temporal order": 24, "recall": 24, "agreement": 24, "text": 40}
 """Units of the LSTM; the others have as many parameters."""
 EMBEDDING, T, BATCH, TEST = 12, 50, 32, 400
-RATES, BIASES = (1e-4, 2e-1), (0.0, 4.0)  # rates are drawn evenly in their logarithm
+RATES, BIASES = (1e-4, 2e-1), (0.0, 4.0)  # rates are drawn uniformly on a log scale
 SETTINGS, FINALISTS, EVERY = 30, 3, 25
 UPDATES = dict.fromkeys(TASKS, (400, 1200)) | {"text": (150, 600)}  # brief, and at full length
 SEEDS, FINAL_SEEDS, TUNING_SEED, PROCESSES = range(8), (100, 101), 1000, 2
-SOLVED = 0.01  # of the mistakes
-COLUMNS = ("learning_rate", "bias", "updates", "seed", "solved", "best look")  # of the tuning
+SOLVED = 0.01  # a run with at most these mistakes has solved its task
+COLUMNS = ("learning_rate", "bias", "updates", "seed", "solved", "best look")  # of tuning runs
 CHARACTERS, CHUNK = 150_000, 24
-SETTING, WEIGHTS, TRAINING, VALIDATION, TESTING, SENTENCES = range(6)  # each a stream of its own
+SETTING, WEIGHTS, TRAINING, VALIDATION, TESTING, SENTENCES = range(6)  # one random stream each
 
 
 class Run(NamedTuple):
-    """What determines a run, to the last bit on one machine."""
+    """Everything that determines a run, to the last bit on one machine."""
 
     task: str
     model: str
@@ -85,7 +84,7 @@ class Run(NamedTuple):
 
 
 def drawn(model: str, k: int) -> tuple[float, float]:
-    """Return rate and bias of the k-th setting: the same draws for every model."""
+    """Return the rate and bias of the k-th setting: the same draws for every model."""
     rng = np.random.default_rng([SETTING, k])
     low, high = np.log(RATES)
     rate, bias = np.exp(rng.uniform(low, high)), rng.uniform(*BIASES)
@@ -95,10 +94,10 @@ def drawn(model: str, k: int) -> tuple[float, float]:
 def recurrent(cell: str, D: int, H: int, bias: float, rng: np.random.Generator) -> Recurrent:
     """Make a recurrent layer that starts with a bias for keeping its memory.
 
-    It is the bias of the gate that keeps, and minus the bias of the input gate, so that little is
-    written; of a cell with ", forget bias only" behind its name, the former alone. A vanilla RNN
-    starts with orthogonal recurrent weights where the bias is in the upper half of its range, with
-    uniform ones in the lower.
+    The gate that keeps starts with this bias, and the input gate with minus this bias, so that
+    little is written; a cell whose name ends in ", forget bias only" gets the former alone. A
+    vanilla RNN starts with orthogonal recurrent weights if the bias is in the upper half of its
+    range, and with uniform ones otherwise.
     """
     if not cell:
         start = "orthogonal" if bias > np.mean(BIASES) else "uniform"
@@ -114,12 +113,12 @@ def recurrent(cell: str, D: int, H: int, bias: float, rng: np.random.Generator) 
 
 
 def models(task: str) -> dict[str, str]:
-    """Return what is compared on a task."""
+    """Return the models that are compared on a task."""
     return MODELS | (OTHER_START if task in OTHER_START_TASKS else {})
 
 
 def sizes(task: str) -> tuple[int, int]:
-    """Return the numbers that a task's recurrent layer reads, and those that it is to give."""
+    """Return how many numbers the recurrent layer reads, and the read-out gives, per step."""
     outputs = {"adding": 1, "temporal order": 4, "recall": 4, "agreement": len(WORDS)}
     inputs = {"adding": 2, "temporal order": 6, "recall": 5}
     if task == "text":
@@ -129,7 +128,7 @@ def sizes(task: str) -> tuple[int, int]:
 
 @cache
 def units(task: str, model: str) -> int:
-    """Return how many units bring a model's parameters nearest to the LSTM's."""
+    """Return the number of units that brings a model's parameter count nearest to the LSTM's."""
     D, K = sizes(task)
 
     def count(cell: str, H: int) -> int:
@@ -155,7 +154,7 @@ def build(run: Run) -> SequenceModel:
 def sentences(stream: int) -> tuple[Sentence, ...]:
     """Draw sentences with a noun of the other number between subject and verb.
 
-    What stands before the verb of those to look at is not among the sentences to train with.
+    No evaluation sentence shares the words before its verb with a training sentence.
     """
     rng = np.random.default_rng([SENTENCES, stream])
     many = tasks.agreement(40 * TEST if stream == TRAINING else 8 * TEST, rng=rng, more=0.7)
@@ -174,7 +173,7 @@ def characters() -> tasks.Alphabet:
 
 @cache
 def stories(stream: int) -> Batch:
-    """Return a part of the stories in columns: eight tenths to train with, one each to look at."""
+    """Return a part of the stories in columns: 8/10 training, 1/10 validation, 1/10 testing."""
     text = tasks.stories(CHARACTERS, rng=np.random.default_rng(0))[0]
     tenth = len(text) // 10
     start, stop = {TRAINING: (0, 8), VALIDATION: (8, 9), TESTING: (9, 10)}[stream]
@@ -184,7 +183,7 @@ def stories(stream: int) -> Batch:
 
 
 def batches(run: Run) -> Callable[[int], Batch]:
-    """Return what gives the batch of each update."""
+    """Return a function that gives the batch of each update."""
     if run.task == "text":
         return Chunks(stories(TRAINING), CHUNK)
 
@@ -199,16 +198,16 @@ def batches(run: Run) -> Callable[[int], Batch]:
 
 
 def synthetic(task: str, N: int, rng: np.random.Generator) -> Batch:
-    """Draw N sequences of one of the tasks that need no words."""
+    """Draw N sequences of one of the tasks without words."""
     make = {"adding": tasks.adding, "temporal order": tasks.temporal_order, "recall": tasks.recall}
     return make[task](T, N, rng=rng, dtype=np.float32)
 
 
 def measured(model: SequenceModel, task: str, stream: int) -> tuple[float, float]:
-    """Return the loss on sequences that were not trained with, and the mistakes.
+    """Return the loss and the mistakes on sequences not used for training.
 
-    Losses are in bits. Mistakes are the share of wrong answers. Both are the mean squared error for
-    adding.
+    The loss is in bits, and mistakes are the share of wrong answers; for adding, both are the mean
+    squared error.
     """
     if task == "agreement":
         many = sentences(stream)
@@ -236,8 +235,8 @@ def _test(task: str, stream: int) -> Batch:
 def train(run: Run) -> dict[str, Any]:
     """Train until the task is solved, or to the end; the learning rate falls along a cosine.
 
-    A look every 25 updates gives the loss on one part of the sequences, and decides whether the
-    task is solved; the model of the best look is measured on another part.
+    Every 25 updates, the loss is measured on validation sequences, and their mistakes decide
+    whether the task is solved; the best model by that loss is measured on test sequences.
     """
     model = build(run)
     loss = mean_squared_error if run.task == "adding" else softmax_cross_entropy
@@ -268,14 +267,14 @@ def train(run: Run) -> dict[str, Any]:
 
 
 def cost(results: Sequence[dict[str, Any]]) -> tuple[float, float]:
-    """Return how little runs of one setting are worth: updates until solved, then the best look."""
+    """Return the cost of runs of one setting: updates until solved, then the best loss."""
     updates = np.mean([one["solved"] or one["updates"] for one in results])
     looks = [np.nan_to_num(min(one["looks"]), nan=np.inf) for one in results]
     return float(updates), float(np.mean(looks))
 
 
 def best_of(results: list[dict[str, Any]], count: int) -> list[tuple[float, float]]:
-    """Return rates and biases of the settings that did best, the best one first."""
+    """Return the rates and biases of the best settings, the best one first."""
     settings: dict[tuple[float, float], list[dict[str, Any]]] = {}
     for one in results:
         settings.setdefault((one["learning_rate"], one["bias"]), []).append(one)

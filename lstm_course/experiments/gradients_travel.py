@@ -1,13 +1,14 @@
-"""How far do gradients travel, before and after training? Plain cells and LSTMs on one task.
+"""How far do gradients travel, before and after training? Vanilla RNNs and LSTMs on one task.
 
-Every model learns *temporal order* over 30 steps, at the learning rate that served it best on three
-seeds that are not used again: the one at which most runs learned or, of equally good ones, the one
-with the fewest updates and then the least loss. A best rate at an end of the grid is tried beyond
-it. Then each model is trained with ten other seeds, until it has learned or the updates are used
-up, and once more with one rate for all. Recorded is how much of the gradient is left so many steps
-back, before and after, by which ways it comes, how the state moves, how large the gradient became
-in training, and what one step along the largest does. A last part trains with plain gradient
-descent, clipped and not, at several rates. Finished runs are kept in a file beside the record.
+Every model learns *temporal order* over 30 steps, at the learning rate that worked best on three
+seeds that are not used again: the one at which most runs learned; on a tie, the one with the fewest
+updates, then the lowest loss. If the best rate is at an end of the grid, rates beyond it are tried.
+Then each model is trained with ten other seeds, until it has learned or the updates are used up,
+and once more with one rate for all. The record holds how much of the gradient is left after each
+number of steps back, before and after training, which paths it takes, how the state moves, how
+large the gradient became in training, and what one step along the largest does. A last part trains
+with plain gradient descent, with and without clipping, at several rates. Finished runs are kept in
+a file next to the record.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,13 +32,13 @@ from lstm_course.training import Batch, Trainer
 MODELS = ("plain cell", "plain, rotation", "LSTM, bias 0", "LSTM, bias 1", "LSTM, bias 3")
 LSTMS = MODELS[2:]
 LEARNING_RATES = (0.1, 0.03, 0.01, 0.003, 0.001)
-BEYOND = (1.0, 0.3, 0.0003, 0.0001)  # tried where the best rate is at an end
+BEYOND = (1.0, 0.3, 0.0003, 0.0001)  # tried if the best rate is at an end
 ONE_RATE = 0.01
 SEEDS, TUNING_SEEDS = range(10), range(100, 103)
-UPDATES, LEARNED = 1000, 0.1  # at most; and the mean loss of ten updates that counts as learned
+UPDATES, LEARNED = 1000, 0.1  # most updates; mean loss of ten updates that counts as learned
 UNITS, STEPS, BATCH, TEST = 16, 30, 32, 200
-BACK, BLOCK = 25, 5  # steps back for the ways; updates of which the largest norm is recorded
-WAYS = ("ifgo", "g", "ifo", "")  # whole, candidate only, gates only, golden line
+BACK, BLOCK = 25, 5  # steps back for the paths; updates per recorded largest norm
+WAYS = ("ifgo", "g", "ifo", "")  # all, candidate only, gates only, golden line only
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2)
 STEP_RATE = 0.1  # of the one step along the largest gradient
 DESCENT_MODELS = ("plain, rotation", "LSTM, bias 3")
@@ -46,7 +47,7 @@ DESCENT_STEPS, DESCENT_UPDATES = 20, 1500
 
 
 class Run(NamedTuple):
-    """What determines a run with Adam, clipped at norm 1, to the last bit on one machine."""
+    """Everything that determines a run with Adam, clipped at norm 1, bit for bit on one machine."""
 
     model: str
     learning_rate: float
@@ -54,7 +55,7 @@ class Run(NamedTuple):
 
 
 class Descent(NamedTuple):
-    """What determines a run with plain gradient descent."""
+    """Everything that determines a run with plain gradient descent."""
 
     model: str
     rate: float
@@ -63,7 +64,7 @@ class Descent(NamedTuple):
 
 
 def build(name: str, seed: int) -> SequenceModel:
-    """Make a fresh network of 16 units; all LSTMs of one seed differ in the forget bias only."""
+    """Make a fresh network of 16 units; LSTMs with the same seed differ only in the forget bias."""
     rng = np.random.default_rng(seed)
     recurrent: RNN | LSTM
     if name.startswith("LSTM, bias "):
@@ -80,14 +81,14 @@ def draw(steps: int, count: int, *seed: int) -> Batch:
 
 
 def learned(losses: Sequence[float]) -> bool:
-    """Say whether the mean loss of the last ten updates is below 0.1."""
+    """Return whether the mean loss of the last ten updates is below 0.1."""
     return len(losses) >= 10 and float(np.mean(losses[-10:])) < LEARNED
 
 
 def train(
     model: SequenceModel, trainer: Trainer, steps: int, seed: int, updates: int
 ) -> tuple[list[Array], Batch]:
-    """Train until learned, or so many updates; return weights and batch of the largest gradient."""
+    """Train until learned, or for all updates; return weights and batch of the largest gradient."""
     loss, norm = trainer.history.loss, trainer.history.norm
     while len(loss) < updates and not learned(loss):
         batch = draw(steps, BATCH, seed, len(loss))
@@ -99,11 +100,11 @@ def train(
 
 
 def by_lag(model: SequenceModel, batch: Batch, keep: str = "ifgo") -> Array:
-    """Return the size of the gradient of the input 0, 1, 2, ... steps back, in units of the last.
+    """Return the size of the input's gradient 0, 1, 2, ... steps back, relative to the last step's.
 
-    The loss asks for the class after the right one, so that a network that has learned has a
-    gradient too. An LSTM's detour through the hidden state can be cut but for the blocks of U of
-    some of the four maps; with none of them the golden line alone is left.
+    The loss asks for the class after the right one, so that a trained network has a gradient too.
+    An LSTM's detour through the hidden state can be cut except for some of the four blocks of U;
+    without any of them, only the golden line is left.
     """
     hs, _, cache = model.recurrent.forward(batch.inputs)
     outputs, _ = model.readout.forward(hs)
@@ -122,7 +123,7 @@ def by_lag(model: SequenceModel, batch: Batch, keep: str = "ifgo") -> Array:
 
 
 def states(model: SequenceModel, batch: Batch) -> dict[str, Array]:
-    """Return the states over a batch, (T, N, H): of a plain cell h, of an LSTM h and c."""
+    """Return the states over a batch, (T, N, H): h of a vanilla RNN, h and c of an LSTM."""
     if isinstance(model.recurrent, RNN):
         return {"h": model.recurrent.forward(batch.inputs)[0]}
     cache = lstm_forward(batch.inputs, model.recurrent.params[0])[2]
@@ -135,10 +136,10 @@ def states(model: SequenceModel, batch: Batch) -> dict[str, Array]:
 def movement(values: Array, batch: Batch) -> dict[str, Any]:
     """Return how much of a state (T, N, H) is rewritten per step, and by which units.
 
-    Moves are measured in units of each unit's range. `rewritten` has the share of moves above each
-    threshold, `own past` the mean of R squared of a unit from its value a step before, `busiest
-    quarter` that quarter's share of a step's movement, `at signals` the same where a signal is
-    read, and `signals over noise` the mean move there, relative to the others.
+    Moves are measured relative to each unit's range. `rewritten` is the share of moves above each
+    threshold, `own past` the mean R squared of units, predicted from their values one step before,
+    `busiest quarter` that quarter's share of a step's movement, `at signals` the same where a
+    signal is read, and `signals over noise` the mean move there, relative to other steps.
     """
     moves = np.abs(np.diff(values, axis=0)) / np.ptp(values, axis=(0, 1))
     old, new = (part.reshape(-1, UNITS).T for part in (values[:-1], values[1:]))
@@ -155,9 +156,9 @@ def movement(values: Array, batch: Batch) -> dict[str, Any]:
 
 
 def one_step(name: str, largest: tuple[list[Array], Batch]) -> list[float]:
-    """Go back before the largest gradient, and take one step of plain gradient descent along it.
+    """Go back to before the largest gradient, and take one plain gradient descent step along it.
 
-    Returns the loss on that batch before, after the step, and after the same step clipped at 1.
+    Returns the loss on that batch before the step, after it, and after the same step clipped at 1.
     """
     arrays, batch = largest
     found = []
@@ -172,18 +173,19 @@ def one_step(name: str, largest: tuple[list[Array], Batch]) -> list[float]:
 
 
 def rounded(values: Iterable[float], digits: int = 4) -> list[float]:
-    """Return numbers as a record holds them."""
+    """Return numbers rounded for the record."""
     return [round(float(value), digits) for value in values]
 
 
 def run(one: Run) -> dict[str, Any]:
-    """Train a network; look into it unless its seed is one for tuning.
+    """Train a network; look inside it unless its seed is for tuning.
 
     Returns what is recorded: `solved` with the updates until it had learned, or None, and `loss`,
-    the mean of the last ten; then `right`, the share of 200 test sequences, `norm` with the first,
-    median and largest of training and `norms` with the largest of every five updates, `one step` as
-    `one_step` gives it, the logarithms of `by_lag` `before` and `after`, and for LSTMs that of each
-    of the `ways` 25 steps back, and the movement of `fresh` and `trained` states.
+    the mean of the last ten; then `right`, the accuracy on 200 test sequences, `norm` with the
+    first, median and largest gradient norm in training, `norms` with the largest of every five
+    updates, `one step` from `one_step`, the logarithms of `by_lag` `before` and `after` training,
+    for LSTMs those of each of the `ways` 25 steps back, and the movement of `fresh` and `trained`
+    states.
     """
     model = build(one.model, one.seed)
     trainer = Trainer(model, Adam(model.arrays, learning_rate=one.learning_rate), clip=1.0)
@@ -225,7 +227,7 @@ def descend(one: Descent) -> dict[str, Any]:
 
 
 def best_rate(tuning: Sequence[dict[str, Any]], model: str) -> float:
-    """Return the learning rate with most runs that learned, fewest updates, and least loss."""
+    """Return the learning rate with the most runs that learned, fewest updates, and lowest loss."""
 
     def cost(rate: float) -> tuple[float, ...]:
         mine = [one for one in tuning if (one["model"], one["learning_rate"]) == (model, rate)]
@@ -237,12 +239,12 @@ def best_rate(tuning: Sequence[dict[str, Any]], model: str) -> float:
 
 
 def rates_tried(tuning: Sequence[dict[str, Any]], model: str) -> list[float]:
-    """Return the learning rates that a model was tuned with, the largest first."""
+    """Return the learning rates tried for a model, the largest first."""
     return sorted({one["learning_rate"] for one in tuning if one["model"] == model}, reverse=True)
 
 
 def tune(model: str, kept: Path) -> list[dict[str, Any]]:
-    """Try the grid, and beyond each end of it as long as the best rate lies there."""
+    """Try the grid, and rates beyond either end as long as the best rate lies there."""
     rates = list(LEARNING_RATES)
     while True:
         tuning = resume([Run(model, r, s) for r in rates for s in TUNING_SEEDS], run, kept)
@@ -257,7 +259,7 @@ def tune(model: str, kept: Path) -> list[dict[str, Any]]:
 
 
 def measure(kept: Path) -> dict[str, Any]:
-    """Tune, run, and descend; finished runs are kept in a file."""
+    """Tune, train, and descend; finished runs are kept in a file."""
     tuning = [one for model in MODELS for one in tune(model, kept)]
     rates = {model: best_rate(tuning, model) for model in MODELS}
     descents = [

@@ -1,9 +1,9 @@
-"""Which character comes next? An LSTM, a plain cell, counts and compressors, on two texts.
+"""Which character comes next? An LSTM, a vanilla RNN, n-grams and compressors, on two texts.
 
-Python's language reference, without what it repeats, is real English. Stories come from a grammar,
-which says how many bits a character is worth at least. Each network gets the start, the learning
-rate and the weight decay that served it best on three seeds that are not used again. `brief` does
-the same with any other text within some minutes:
+Python's language reference, without its repetitions, is real English. The stories come from a
+grammar, which gives a lower bound on the bits per character. Each network gets the initialization,
+the learning rate and the weight decay that worked best on three seeds that are not used again.
+`brief` does the same with any other text within minutes:
 `python -m lstm_course.experiments next_character --file novel.txt`.
 """
 
@@ -35,21 +35,21 @@ STARTS = {
     "plain": ("plain, uniform", "plain, orthogonal"),
 }
 RATES = {"LSTM": (0.3, 0.1, 0.03, 0.01), "plain": (0.03, 0.01, 0.003, 0.001)}
-DECAYS = (0.1, 0.0, 0.3, 1.0)  # the first while starts and rates are chosen
+DECAYS = (0.1, 0.0, 0.3, 1.0)  # the first is used while starts and rates are chosen
 SEEDS, TUNING_SEEDS, PROCESSES = range(5), range(100, 103), 2
 TEMPERATURES = (0.3, 0.6, 1.0, 1.4)
 
 
 class Counting(NamedTuple):
-    """What needs no network, on one text."""
+    """The measurements that need no network, on one text."""
 
     counted: str
 
 
 def written(run: Run, model: SequenceModel) -> list[dict[str, Any]]:
-    """Let a model write 1,000 characters at each temperature, and count what its words are worth.
+    """Let a model write 1,000 characters at each temperature, and rate its words.
 
-    `known` is the share of its words of four letters and more that the training part holds.
+    `known` is the share of its words of at least four letters that occur in the training part.
     """
     alphabet, training = corpus(run.text).alphabet, corpus(run.text).training
     start = alphabet.encode(training[:64])
@@ -62,14 +62,14 @@ def written(run: Run, model: SequenceModel) -> list[dict[str, Any]]:
 
 
 def save(name: str, model: SequenceModel) -> None:
-    """Keep a model beside the record, in half precision."""
+    """Save a model next to the record, in half precision."""
     arrays = [array.astype(np.float16) for array in model.arrays]
     characters = np.array(list(corpus(name).alphabet.characters))
     np.savez_compressed(RESULTS / f"next_character-{name}.npz", *arrays, characters=characters)
 
 
 def load(name: str) -> tuple[SequenceModel, tasks.Alphabet]:
-    """Return the LSTM of seed 0 that was trained on "reference" or on "stories", and its alphabet.
+    """Return the LSTM of seed 0 trained on "reference" or "stories", and its alphabet.
 
     Its parameters were rounded to half precision; it computes with float32.
 
@@ -96,9 +96,9 @@ def load(name: str) -> tuple[SequenceModel, tasks.Alphabet]:
 
 
 def study(run: Run, best: dict[str, Any]) -> dict[str, Any]:
-    """Train a model and measure all there is to measure; keep an LSTM of the first seed.
+    """Train a model and take all measurements; save the LSTM of the first seed.
 
-    `best` has smoothing and order of the n-grams to compare with.
+    `best` holds the smoothing and the order of the n-grams to compare with.
     """
     model, looks = train(run)
     result: dict[str, Any] = {**run._asdict(), "looks": looks, **compared(run, model, best)}
@@ -116,7 +116,7 @@ def study(run: Run, best: dict[str, Any]) -> dict[str, Any]:
 
 
 def best_run(tuning: list[dict[str, Any]], text: str, kind: str) -> Run:
-    """Return the setting with the best mean of best looks, among those of a text and a kind."""
+    """Return the setting of a text and a kind whose best losses have the lowest mean."""
     looks: dict[Run, list[float]] = {}
     for one in tuning:
         if one["text"] == text and one["model"] in STARTS[kind]:
@@ -148,7 +148,7 @@ def tune(text: str, kind: str, kept: Path) -> list[dict[str, Any]]:
 
 
 def measure(kept: Path) -> dict[str, Any]:
-    """Count, tune, and run; what is finished is kept in a file."""
+    """Count, tune, and train; finished runs are kept in a file."""
     results: dict[str, Any] = {"counted": {}, "tuning": [], "runs": []}
     for name in UPDATES:
         (counts,) = resume([Counting(name)], _counted, kept)
@@ -171,12 +171,12 @@ def _counted(one: Counting) -> dict[str, Any]:
 
 
 def tuned(run: Run) -> dict[str, Any]:
-    """Train a model for the sake of its setting."""
+    """Train a model to rate its setting."""
     return {**run._asdict(), "looks": train(run)[1]}
 
 
 def excerpt(text: str, length: int = 432) -> str:
-    """Return a piece, from the start of a paragraph, where quotes and brackets change most."""
+    """Return a piece that starts a paragraph, where quotes and brackets change most often."""
     changes = np.abs(np.diff(tasks.quoted(text) * 1)) + np.abs(np.diff(tasks.bracketed(text) * 1))
     starts = [one.end() for one in re.finditer("\n\n", text) if one.end() < len(text) - length]
     start = max(starts, key=lambda start: changes[start : start + length].sum())
@@ -184,7 +184,7 @@ def excerpt(text: str, length: int = 432) -> str:
 
 
 def rounded(value: Any) -> Any:
-    """Round all numbers in nested lists and dicts to four digits behind the point."""
+    """Round all floats in nested lists and dicts to four decimal places."""
     if isinstance(value, dict):
         return {name: rounded(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
@@ -193,12 +193,12 @@ def rounded(value: Any) -> Any:
 
 
 def brief(name: str) -> None:
-    """Compare two networks, n-grams and compressors on the text of a file, and print the bits.
+    """Compare two networks, n-grams and compressors on a text file, and print bits per character.
 
-    The n-grams' order is chosen on the text's own validation part; networks are set as those that
-    were recorded for the reference.
+    The n-grams' order is chosen on the text's own validation part; the networks use the settings
+    recorded for the reference.
     """
-    row = "{:34}{:>8.3f} bits a character".format
+    row = "{:34}{:>8.3f} bits per character".format
     rows = counted(name)
     best = min(rows["n-grams"], key=lambda one: one["validation"])
     print(row(f"{best['order']}-grams, {best['smoothing']}", best["test"]))

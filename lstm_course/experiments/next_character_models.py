@@ -1,7 +1,7 @@
-"""Models of text, and how they are compared: what `next_character` runs.
+"""Models of text, and how they are compared, for `next_character`.
 
-A text has three parts. Eight tenths are for training, the ninth chooses (learning rates, orders,
-when to stop), and nothing is chosen from the last.
+A text has three parts. Eight tenths are for training, the ninth is for validation (learning rates,
+orders, when to stop), and the last is for testing only.
 """
 
 import bz2
@@ -24,7 +24,7 @@ from lstm_course.rnn import RNN
 from lstm_course.training import Batch, Chunks, Trainer
 
 UNITS = {"stories": (64, 16), "reference": (128, 32)}
-"""Units of the LSTM and columns of the embedding; plain cells have as many parameters."""
+"""Units of the LSTM and columns of the embedding; vanilla RNNs have as many parameters."""
 LATER_RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01)
 ORDERS = range(1, 15)
 BATCH, CHUNK, LOOKS, CLIP = 32, 64, 20, 1.0
@@ -35,7 +35,7 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "bz2": lambda data: bz2.compress(data, 9),
     "xz": lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME),
 }
-WEIGHTS, SHIFTS, SAMPLING = 1, 2, 3  # each draws from a stream of its own
+WEIGHTS, SHIFTS, SAMPLING = 1, 2, 3  # each has its own random stream
 
 
 class Corpus(NamedTuple):
@@ -47,12 +47,12 @@ class Corpus(NamedTuple):
 
     @property
     def alphabet(self) -> tasks.Alphabet:
-        """All characters of all parts, so that no model meets one that it cannot read."""
+        """All characters of all parts, so that no model meets an unknown one."""
         return tasks.Alphabet("".join(self))
 
 
 class Run(NamedTuple):
-    """What determines a run, to the last bit on one machine."""
+    """Everything that determines a run, to the last bit on one machine."""
 
     text: str
     model: str
@@ -64,7 +64,7 @@ class Run(NamedTuple):
 
 @cache
 def corpus(name: str) -> Corpus:
-    """Return "reference", "stories", or the text of a file of that name, eight to one to one."""
+    """Return "reference", "stories", or a text file of that name, split eight to one to one."""
     if name == "reference":
         text = tasks.distinct_paragraphs(tasks.python_reference())
     elif name == "stories":
@@ -76,7 +76,7 @@ def corpus(name: str) -> Corpus:
 
 
 def build(run: Run) -> SequenceModel:
-    """Make the model of a run; a plain cell gets as many parameters as the LSTM, or nearly."""
+    """Make the model of a run; a vanilla RNN gets about as many parameters as the LSTM."""
     rng = np.random.default_rng([run.seed, WEIGHTS])
     K = len(corpus(run.text).alphabet)
     H, E = UNITS["stories" if run.text == "stories" else "reference"]
@@ -100,7 +100,7 @@ def parameters(model: SequenceModel) -> int:
 
 
 def bits(model: SequenceModel, numbers: Array) -> Array:
-    """Return -log2 of the probability of each character of a text but the first."""
+    """Return -log2 of the probability of each character of a text except the first."""
     parts: list[Array] = []
     state: tuple[Array, ...] = ()
     for start in range(0, len(numbers) - 1, 2000):
@@ -111,15 +111,15 @@ def bits(model: SequenceModel, numbers: Array) -> Array:
 
 
 def bits_of(outputs: Array, wanted: Array) -> Array:
-    """Return -log2 of the probability of what was wanted, as one row."""
+    """Return -log2 of the probability of each target, as one row."""
     chosen = np.take_along_axis(outputs, wanted[..., None], axis=-1)[..., 0]
     return ((np.logaddexp.reduce(outputs, axis=-1) - chosen) / np.log(2)).ravel()
 
 
 def bits_while_learning(model: SequenceModel, numbers: Array, rate: float) -> Array:
-    """Do as `bits`, but learn from every 64 characters once they have been predicted.
+    """Do the same as `bits`, but learn from every 64 characters once they have been predicted.
 
-    The model's arrays are put back afterwards.
+    The model's arrays are restored afterwards.
     """
     before = [array.copy() for array in model.arrays]
     trainer = Trainer(model, Adam(model.arrays, learning_rate=rate), clip=CLIP)
@@ -136,10 +136,10 @@ def bits_while_learning(model: SequenceModel, numbers: Array, rate: float) -> Ar
 
 
 def train(run: Run) -> tuple[SequenceModel, list[float]]:
-    """Train a model; return that of the best look at the validation part, and all the looks.
+    """Train a model; return it at its lowest validation loss, and all validation losses.
 
-    Chunks of 64 characters of 32 places in the text, the state carried over. The learning rate is
-    divided by 3 after 60 % of the updates, and again after 85 %.
+    It reads chunks of 64 characters from 32 places in the text, and carries the state over. The
+    learning rate is divided by 3 after 60 % of the updates, and again after 85 %.
     """
     alphabet, parts = corpus(run.text).alphabet, corpus(run.text)
     training = _columns(alphabet.encode(parts.training))
@@ -162,14 +162,14 @@ def train(run: Run) -> tuple[SequenceModel, list[float]]:
 
 
 def _columns(numbers: Array) -> Batch:
-    """Cut a text into pieces that are read side by side."""
+    """Cut a text into pieces that are read in parallel."""
     L = len(numbers) // BATCH
     pieces = numbers[: L * BATCH].reshape(BATCH, L).T
     return Batch(pieces[:-1], pieces[1:])
 
 
 def searched(name: str) -> list[dict[str, Any]]:
-    """Return bits a character of n-grams of all orders and both smoothings."""
+    """Return bits per character for n-grams of all orders and both smoothings."""
     parts, rows = corpus(name), []
     for smoothing in ("kneser-ney", "witten-bell"):
         for order in ORDERS:
@@ -189,9 +189,9 @@ def ngrams(name: str, smoothing: str, order: int) -> NGrams:
 
 @cache
 def ngram_bits(name: str, smoothing: str, order: int) -> dict[str, Array]:
-    """Return the bits of each character but the first, of "validation", "test", "while counting".
+    """Return the bits of all characters but the first, for "validation", "test", "while counting".
 
-    The last is the test part by n-grams that count on.
+    The last is the test part, for n-grams that keep counting.
     """
     parts, model = corpus(name), ngrams(name, smoothing, order)
     results = {part: model.bits(getattr(parts, part))[1:] for part in ("validation", "test")}
@@ -199,9 +199,9 @@ def ngram_bits(name: str, smoothing: str, order: int) -> dict[str, Array]:
 
 
 def bits_while_counting(model: NGrams, text: str) -> Array:
-    """Return the bits of each character but the first, and count every 64 that have been predicted.
+    """Return the bits of all characters but the first, and count every 64 once predicted.
 
-    These are the same 64 from which `bits_while_learning` learns. The model is changed.
+    `bits_while_learning` learns from the same groups of 64. This changes the model.
     """
     model.add(text[:1])
     pieces = []
@@ -213,7 +213,7 @@ def bits_while_counting(model: NGrams, text: str) -> Array:
 
 
 def worth(text: str, training: str) -> dict[str, float]:
-    """Count the words of four letters and more: which share is known, and how many differ."""
+    """Return which shares of the words of at least four letters are known, and different."""
     words = re.findall(r"[A-Za-z]{4,}", text)
     known = set(re.findall(r"[A-Za-z]{4,}", training))
     return {
@@ -223,16 +223,16 @@ def worth(text: str, training: str) -> dict[str, float]:
 
 
 def worth_of_pieces(text: str, training: str, length: int = 1000) -> dict[str, float]:
-    """Return the mean of `worth` over pieces as long as those that models write."""
+    """Return the mean of `worth` over pieces as long as the texts that models write."""
     starts = range(0, len(text) - length + 1, length)
     rows = [worth(text[start : start + length], training) for start in starts]
     return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
 
 
 def counted(name: str) -> dict[str, Any]:
-    """Measure what needs no network on a text: n-grams of all orders, and compressors.
+    """Measure everything on a text that needs no network: n-grams of all orders, and compressors.
 
-    A compressor is charged for what the test part adds to the training part.
+    A compressor pays for what the test part adds to the compressed training part.
     """
     parts, rows, compressors = corpus(name), searched(name), {}
     row = min(rows, key=lambda row: row["validation"])
@@ -260,7 +260,7 @@ def counted(name: str) -> dict[str, Any]:
 
 
 def _about_stories(best: NGrams) -> dict[str, Any]:
-    """Return what the grammar itself needs on the test part, and what n-grams know of animals."""
+    """Return the grammar's own bits on the test part, and how often n-grams get sounds right."""
     text, worth = tasks.stories(STORIES, rng=np.random.default_rng(0))
     test = corpus("stories").test
     _, named, sounds = tasks.endings(test)
@@ -277,8 +277,8 @@ def _about_stories(best: NGrams) -> dict[str, Any]:
 def compared(run: Run, model: SequenceModel, best: dict[str, Any]) -> dict[str, Any]:
     """Measure a trained model on the test part: alone, while learning, and mixed with n-grams.
 
-    The rate of learning while reading, and the weight in the mixture, are chosen on the validation
-    part. `best` has smoothing and order of the n-grams.
+    The learning rate while reading, and the weight in the mixture, are chosen on the validation
+    part. `best` holds the smoothing and the order of the n-grams.
     """
     parts, alphabet = corpus(run.text), corpus(run.text).alphabet
     validation, test = (alphabet.encode(part) for part in parts[1:])
@@ -307,7 +307,7 @@ def compared(run: Run, model: SequenceModel, best: dict[str, Any]) -> dict[str, 
 
 
 def by_distance(right: Array, distances: Array) -> list[list[int]]:
-    """Count for each span of distances how often something was right, of how many."""
+    """Count right answers and all answers for each span of distances."""
     spans = zip(DISTANCES, (*DISTANCES[1:], np.inf), strict=True)
     within = [(distances >= low) & (distances < high) for low, high in spans]
     return [[int(right[which].sum()), int(which.sum())] for which in within]

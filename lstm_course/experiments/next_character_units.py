@@ -1,4 +1,4 @@
-"""What units of a trained model of text hold on to, with controls; for `next_character`."""
+"""What the units of a trained text model remember, with controls; for `next_character`."""
 
 import copy
 import re
@@ -29,16 +29,16 @@ FOLLOWED = {"quotes": tasks.quoted, "brackets": tasks.bracketed, "column": tasks
 
 
 def states(model: SequenceModel, numbers: Array) -> Array:
-    """Return tanh c of every unit, or h of a plain cell, at each character: (characters, units).
+    """Return tanh c of every unit, or h of a vanilla RNN, at each character: (characters, units).
 
-    Both lie between -1 and 1, and tanh c is what the rest of the network sees of a cell state
-    through the output gate.
+    Both lie between -1 and 1, and tanh c is what the output gate shows of a cell state to the rest
+    of the network.
     """
     return state_of(traced(model, numbers))
 
 
 def state_of(seen: dict[str, Array]) -> Array:
-    """Return tanh c of what was `traced`, or h where there is no c."""
+    """Return tanh c from `traced`, or h if there is no c."""
     return np.tanh(seen["c"]) if "c" in seen else seen["h"]
 
 
@@ -53,9 +53,9 @@ def traced(model: SequenceModel, numbers: Array) -> dict[str, Array]:
 
 
 def fits(seen: Array, wanted: Array) -> Array:
-    """Return for each unit which share of the variance of a row of numbers it explains, R squared.
+    """Return each unit's R squared, the share of the variance of a row of numbers it explains.
 
-    Of a row of words, it is the share of the unit's own variance that lies between the words.
+    For a row of words, it is the share of the unit's own variance that lies between the words.
     """
     if wanted.dtype.kind == "U":
         groups = [seen[wanted == word] for word in np.unique(wanted)]
@@ -66,7 +66,7 @@ def fits(seen: Array, wanted: Array) -> Array:
 
 
 def found(seen: Sequence[Array], wanted: Sequence[Array]) -> tuple[int, float]:
-    """Choose the unit that fits best in the first part; return it and how it fits in the second."""
+    """Choose the unit with the best fit in the first part; return it and its fit in the second."""
     unit = int(fits(seen[0], wanted[0]).argmax())
     return unit, float(fits(seen[1], wanted[1])[unit])
 
@@ -74,7 +74,7 @@ def found(seen: Sequence[Array], wanted: Sequence[Array]) -> tuple[int, float]:
 def controls(
     seen: Sequence[Array], wanted: Sequence[Array], rng: np.random.Generator
 ) -> list[float]:
-    """Return how the chosen units fit if the targets are shifted, by 20 random distances."""
+    """Return the fits of the chosen units when targets are shifted by 20 random distances."""
     shortest = min(map(len, wanted))
     shifts = rng.integers(shortest // 10, shortest - shortest // 10, 20)
     return [found(seen, [np.roll(part, k) for part in wanted])[1] for k in shifts]
@@ -91,9 +91,9 @@ def all_units(seen: Sequence[Array], wanted: Sequence[Array]) -> float:
 def inside(run: Run, model: SequenceModel) -> dict[str, Any]:
     """Look for units that follow quotes, brackets and the place in the line.
 
-    A unit is chosen on the validation part and judged on the test part. The controls: the same
-    search for targets that are shifted by a random distance (the best of 20 searches), and in the
-    model before training. With them goes what a line through all units explains.
+    A unit is chosen on the validation part and judged on the test part. The controls are the same
+    search for targets shifted by a random distance (the best of 20 searches), and for the model
+    before training. For comparison, the R squared of a linear fit to all units is given too.
     """
     parts, alphabet = corpus(run.text), corpus(run.text).alphabet
     numbers = [alphabet.encode(part) for part in parts[1:]]
@@ -118,7 +118,7 @@ def inside(run: Run, model: SequenceModel) -> dict[str, Any]:
 def gates(run: Run, model: SequenceModel) -> dict[str, list[float]]:
     """Return for each gate the share of its values below 0.1 and above 0.9 on the test part.
 
-    Keys "i", "f", "o", and each with " before training".
+    The keys are "i", "f" and "o", and each with " before training" added.
     """
     parts, results = corpus(run.text), {}
     numbers = parts.alphabet.encode(parts.test)
@@ -131,10 +131,10 @@ def gates(run: Run, model: SequenceModel) -> dict[str, list[float]]:
 
 
 def decisions(text: str) -> dict[str, Array]:
-    """Return places in stories where the next character depends on what was long ago.
+    """Return places in stories where the next character depends on something long before.
 
-    "animal": the first character of a sound. "quotes": what follows the sentence, a quotation mark
-    or not. "brackets": what follows an action or a place, a closing bracket or not.
+    "animal": the first character of a sound. "quotes": the character after a sentence, a quotation
+    mark or not. "brackets": the character after an action or a place, a closing bracket or not.
     """
     ends = re.finditer(rf"(?:{'|'.join(SOUNDS.values())})\.", text)
     clauses = re.finditer(rf" (?:{'|'.join((*ACTIONS, *PLACES))})(?=[ ,)])", text)
@@ -148,7 +148,7 @@ def decisions(text: str) -> dict[str, Array]:
 def between(text: str) -> tuple[Array, Array]:
     """Return the places in stories between an animal and its sound, and that animal at each.
 
-    From the second character after the name to the one before the sound.
+    They run from the second character after the name to the one before the sound.
     """
     animals, named, sounds = tasks.endings(text)
     spans = [range(first + 2, last) for first, last in zip(named, sounds, strict=True)]
@@ -157,24 +157,24 @@ def between(text: str) -> tuple[Array, Array]:
 
 
 def units_of_stories(run: Run, model: SequenceModel) -> dict[str, Any]:
-    """Measure on stories who still knows the animal, and which units of an LSTM hold what.
+    """Measure on stories whether a model still knows the animal, and which LSTM units hold what.
 
-    `right` are, by characters since the animal was named, the sentences whose sound gets the
-    largest probability of all characters. `quotation mark` is the mean probability of one behind
-    a sentence, within quotes and without. For an LSTM follow, for each of the `decisions`:
+    `right` counts, by characters since the animal was named, the sentences whose sound starts with
+    the most probable character. `quotation mark` is the mean probability of one after a sentence,
+    inside quotes and outside. For an LSTM, there follows for each of the `decisions`:
 
-    - `fits` of tanh c of every unit to what decides, at all characters (for the animal:
-      `between` it and its sound), units in their "order" on the choosing part, the "fit" of the
-      first of them on the test part, and "shifted", the best of 20 such searches after the
-      targets have been shifted by a random distance;
-    - `harm`, unit by unit: by how many bits the character that is decided gets dearer if the
-      unit's hidden state is replaced by its mean, and `worst`, the unit that does most harm in
-      the first half of the characters, with its harm in the second;
-    - for the animal `forget gate`, the mean of every unit between animal and sound.
+    - `fits` of every unit's tanh c to the deciding state, at all characters (for the animal:
+      `between` it and its sound), the units' "order" by fit on the validation part, the "fit" of
+      the first of them on the test part, and "shifted", the best of 20 such searches with the
+      targets shifted by a random distance;
+    - `harm`, unit by unit: how many more bits the decided character costs if the unit's hidden
+      state is replaced by its mean, and `worst`, the unit that does most harm in the first half
+      of the characters, with its harm in the second;
+    - for the animal, `forget gate`, the mean of every unit's gate between animal and sound.
 
     `left` is the share of right sounds if the first 1, 2, 4 ... units of the animal's order are
-    all replaced, and `left at random` the mean over five draws of as many from the other units.
-    Harm and what is left are measured on the first 10,000 characters of the test part.
+    all replaced, and `left at random` the mean over five draws of as many of the other units.
+    Harm and the shares left are measured on the first 10,000 characters of the test part.
     """
     parts, alphabet = corpus(run.text), corpus(run.text).alphabet
     validation, test = (alphabet.encode(part) for part in parts[1:])
@@ -238,7 +238,7 @@ def units_of_stories(run: Run, model: SequenceModel) -> dict[str, Any]:
 
 
 def without(model: SequenceModel, units: Sequence[int], means: Array) -> SequenceModel:
-    """Return a copy of an LSTM model where hidden states of units are constants to all others."""
+    """Return a copy of an LSTM model that treats some units' hidden states as constants."""
     copied = copy.deepcopy(model)
     assert isinstance(copied.recurrent, LSTM)
     _, U, b = copied.recurrent.params[0].arrays()

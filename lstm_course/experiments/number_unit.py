@@ -1,6 +1,6 @@
-"""Ask a language model was or were, look for the unit that carries the number, switch units off.
+"""Ask a language model for was or were, find the unit that carries the number, turn units off.
 
-The models and the sentences are those of `verb_number`; so is the command.
+The models, the sentences and the command are those of `verb_number`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,14 +20,14 @@ WAS, WERE = encode(COPULAS)
 
 
 def leaning(model: SequenceModel, sentences: Sequence[Sentence]) -> Array:
-    """Return (N,) log odds of were against was, at the place of each sentence's verb."""
+    """Return (N,) log odds of were against was at each sentence's verb."""
     batch = tasks.was_or_were(sentences)
     outputs = model.forward(batch.inputs, lengths=batch.lengths, training=False)[0]
     return (outputs[:, :, WERE] - outputs[:, :, WAS]).T[batch.mask.T]  # type: ignore[union-attr]
 
 
 def accuracy(model: SequenceModel, sentences: Sequence[Sentence]) -> float:
-    """Return the share of sentences whose verb the model makes agree."""
+    """Return the share of sentences in which the model makes the verb agree."""
     says_were = leaning(model, sentences) > 0
     return float(np.mean(says_were == [one.plural for one in sentences]))
 
@@ -39,7 +39,7 @@ def choice_loss(model: SequenceModel, sentences: Sequence[Sentence]) -> float:
 
 
 def loss_elsewhere(model: SequenceModel, sentences: Sequence[Sentence]) -> float:
-    """Return the mean cross-entropy of all words but was and were."""
+    """Return the mean cross-entropy of all words except was and were."""
     longest = max(len(one.words) for one in sentences)
     targets = np.zeros((longest, len(sentences)), int)
     for n, one in enumerate(sentences):
@@ -52,9 +52,9 @@ def loss_elsewhere(model: SequenceModel, sentences: Sequence[Sentence]) -> float
 
 
 def states(model: SequenceModel, sentences: Sequence[Sentence]) -> Array:
-    """Return what the model carries at each step: cell states of an LSTM, else hidden states.
+    """Return the model's memory at each step: cell states of an LSTM, otherwise hidden states.
 
-    Step 0 is the full stop before the sentence, so that word k of the sentence is at step k + 1.
+    Step 0 is the full stop before the sentence, so word k of the sentence is at step k + 1.
     """
     assert model.embedding is not None
     xs, _ = model.embedding.forward(tasks.was_or_were(sentences).inputs)
@@ -66,7 +66,7 @@ def states(model: SequenceModel, sentences: Sequence[Sentence]) -> Array:
 def correlations(model: SequenceModel, sentences: Sequence[Sentence]) -> Array:
     """Return (J, H) correlations of each unit with the number, j steps after the subject.
 
-    Only sentences count that have not reached their verb by then; there must be 30.
+    Only sentences that have not reached their verb by then count; there must be at least 30.
     """
     carried = states(model, sentences)
     plural = np.array([one.plural for one in sentences], float)
@@ -83,7 +83,7 @@ def correlations(model: SequenceModel, sentences: Sequence[Sentence]) -> Array:
 
 
 def gates(model: SequenceModel, sentences: Sequence[Sentence]) -> dict[str, Array]:
-    """Return the LSTM's gates f and i (T, N, H) and which (T, N) stand between subject and verb."""
+    """Return gates f and i (T, N, H), and which steps (T, N) lie between subject and verb."""
     assert model.embedding is not None
     assert isinstance(model.recurrent, LSTM)
     xs, _ = model.embedding.forward(tasks.was_or_were(sentences).inputs)
@@ -104,7 +104,7 @@ def mean_hidden(model: SequenceModel, sentences: Sequence[Sentence]) -> Array:
 
 
 def switched_off(model: SequenceModel, unit: int, value: float = 0.0) -> SequenceModel:
-    """Return a copy of the model whose other parts see one unit's hidden state fixed at a value."""
+    """Return a copy of the model that treats one unit's hidden state as fixed at a value."""
     model = deepcopy(model)
     cell = model.recurrent.params
     params = cell[0] if isinstance(cell, tuple) else cell
@@ -127,17 +127,17 @@ def look_inside(
     model
         A language model.
     probes
-        Sentences to find the unit with, and the units' means.
+        Sentences from which the unit, and the units' means, are found.
     asked
-        Other sentences, in which units are switched off.
+        Other sentences, on which units are switched off.
 
     Returns
     -------
     `correlation` of each unit with the subject's number, averaged over the steps between subject
-    and verb; `zero` and `mean`, the accuracy on the sentences asked with each unit in turn fixed at
-    0 or at its mean; `elsewhere`, the loss on other words, of 200 probes, with each unit fixed at
-    its mean; `intact`, accuracy and loss with all units; and, of an LSTM, `forget` and `input`,
-    each unit's gates averaged over the words between subject and verb.
+    and verb; `zero` and `mean`, the accuracy on `asked` with each unit in turn fixed at 0 or at its
+    mean; `elsewhere`, the loss on the other words of 200 probes with each unit fixed at its mean;
+    `intact`, accuracy and loss with all units; and, for an LSTM, `forget` and `input`, each unit's
+    gates averaged over the words between subject and verb.
     """
     means = mean_hidden(model, probes)
     zero = [switched_off(model, unit) for unit in range(means.size)]
@@ -160,5 +160,5 @@ def look_inside(
 
 
 def rounded(values: Iterable[float]) -> list[float]:
-    """Return numbers as records hold them."""
+    """Return numbers rounded for the record."""
     return [round(float(value), 4) for value in values]

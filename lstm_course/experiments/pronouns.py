@@ -1,10 +1,10 @@
 """Does a trained cell forget the old subject's gender and write the new one's? A look inside.
 
-Language models learn the next word of the stories of `tasks.gender`: LSTMs, LSTMs whose forget
-gate is 1 from start to end, and plain cells, all with about as many parameters. Each has the
-learning rate that served it best on seeds and stories that are not used again. They are asked she
-or he, her or his. Then the unit that is needed most for the gender is looked for on some stories,
-by switching off each; on others it is watched, switched off, and kept from forgetting or writing.
+Language models learn to predict the next word in the stories of `tasks.gender`: LSTMs, LSTMs whose
+forget gate is always 1, and vanilla RNNs, all with about as many parameters. Each has the learning
+rate that worked best on seeds and stories that are not used again. They must choose she or he, her
+or his. Then the unit most needed for the gender is found on some stories, by switching off each in
+turn; on others it is watched, switched off, and kept from forgetting or writing.
 """
 
 from collections import Counter, defaultdict
@@ -41,21 +41,21 @@ from lstm_course.training import Batch, MiniBatches, Trainer
 
 MODELS = ("LSTM", "no forget gate", "plain")
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001)
-ALSO = (0.01,)  # another rate for the LSTM, to see what depends on it
+ALSO = (0.01,)  # another rate for the LSTM, to see what depends on the rate
 SEEDS, TUNING_SEEDS = range(5), (100, 101, 102)
 UPDATES, BATCH, EVERY = 3000, 32, 250
 T, STORIES, ASKED = 49, 6000, 1000
 UNITS, PLAIN_UNITS, EMBEDDING = 16, 28, 12  # so that all models have about as many parameters
 BINS = ((1, 4), (5, 8), (9, 16), (17, 32), (33, 64))
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2)
-BEFORE, AFTER = 4, 6  # words that are watched around a new subject
-DURING = 4  # words, the subject's first, in which a cell may take the change in
-TRAIN, CHOOSE, JUDGE, TEST, LONG, WEIGHTS, SHUFFLE = range(7)  # each draws from a stream of its own
+BEFORE, AFTER = 4, 6  # words watched around a new subject
+DURING = 4  # words, from the subject on, in which a cell may take in the change
+TRAIN, CHOOSE, JUDGE, TEST, LONG, WEIGHTS, SHUFFLE = range(7)  # one random stream each
 SHE, HE, HER, HIS = (WORDS.index(word) for pair in PRONOUNS for word in pair)
 
 
 class Run(NamedTuple):
-    """What determines a run, to the last bit on one machine."""
+    """Everything that determines a run, to the last bit on one machine."""
 
     model: str
     learning_rate: float
@@ -64,7 +64,7 @@ class Run(NamedTuple):
 
 @cache
 def drawn(stream: int) -> GenderStories:
-    """Return the stories of one stream; those of LONG are longer, with fewer cues."""
+    """Return the stories of one stream; those of LONG are longer and have fewer cues."""
     rng = np.random.default_rng([stream])
     if stream == LONG:
         return gender_stories(2 * T, ASKED, rng=rng, change=0.12, pronoun=0.12)
@@ -72,10 +72,10 @@ def drawn(stream: int) -> GenderStories:
 
 
 def build(run: Run) -> SequenceModel:
-    """Make a model that reads words and says the next one.
+    """Make a model that reads words and predicts the next one.
 
-    Without a forget gate: its bias is 40, so that in floating point the gate is exactly 1 and its
-    gradient 0.
+    "no forget gate" has a forget bias of 40, so that in floating point the gate is exactly 1 and
+    its gradient 0.
     """
     rng = np.random.default_rng([WEIGHTS, run.seed])
     embedding = Embedding(len(WORDS), EMBEDDING, rng=rng, dtype=np.float32)
@@ -90,9 +90,9 @@ def build(run: Run) -> SequenceModel:
 
 
 def train(run: Run, updates: int | None = None) -> tuple[SequenceModel, list[float]]:
-    """Train; return the model and its accuracy on stories for choosing, after every 250 updates.
+    """Train; return the model and its accuracy on validation stories after every 250 updates.
 
-    The last sixth of the updates takes steps a tenth as long.
+    The last sixth of the updates uses a tenth of the learning rate.
     """
     updates = UPDATES if updates is None else updates
     model, words = build(run), drawn(TRAIN).words
@@ -113,8 +113,8 @@ def train(run: Run, updates: int | None = None) -> tuple[SequenceModel, list[flo
 def right(model: SequenceModel, stories: GenderStories) -> Array:
     """Return (T - 1, N) booleans: whether the model prefers the right pronoun as the next word.
 
-    She is asked against he where one of the two follows, and her against his elsewhere; what
-    stands where no pronoun follows means nothing.
+    She is compared with he where one of the two follows, and her with his elsewhere; entries where
+    no pronoun follows mean nothing.
     """
     outputs = model.forward(stories.words[:-1], training=False)[0]
     return _agrees(outputs, stories)
@@ -133,7 +133,7 @@ def accuracy(model: SequenceModel, stories: GenderStories) -> float:
 
 
 def cells(correct: Array, stories: GenderStories) -> list[list[Any]]:
-    """Return share and number of right pronouns, by words since the last cue and by others met.
+    """Return the accuracy on pronouns, by words since the last cue and by others met.
 
     Parameters
     ----------
@@ -144,8 +144,8 @@ def cells(correct: Array, stories: GenderStories) -> list[list[Any]]:
 
     Returns
     -------
-    Rows of first and last distance, 0 if nobody of the other gender was met since and else 1,
-    share, and number; none for cells without a pronoun.
+    Rows of first and last distance, 1 if someone of the other gender was met since and otherwise 0,
+    the share that is right, and the number of pronouns; cells without pronouns have no row.
     """
     steps, others = (array[1:] for array in since_cue(stories))
     asked = stories.kind[1:] == PRONOUN
@@ -160,14 +160,14 @@ def cells(correct: Array, stories: GenderStories) -> list[list[Any]]:
 
 
 class NGram:
-    """Counts which pronoun followed the last words, as many of them as were seen before one.
+    """Counts which pronoun followed the longest matching context that was seen before one.
 
     Parameters
     ----------
     stories
         Stories to count in.
     order
-        The most words that it looks at, the pronoun included.
+        The most words that it uses, including the pronoun.
     """
 
     def __init__(self, stories: GenderStories, order: int) -> None:
@@ -198,7 +198,7 @@ class NGram:
 
 
 def last_gender(stories: GenderStories, kinds: Iterable[int]) -> Array:
-    """Return (T - 1, N) booleans of a rule: the pronoun agrees with the last word of some kinds."""
+    """Return (T - 1, N) booleans: whether pronouns agree with the last word of some kinds."""
     words, kind, subject = stories
     last = np.zeros_like(subject)
     for t in range(1, len(words)):
@@ -208,9 +208,9 @@ def last_gender(stories: GenderStories, kinds: Iterable[int]) -> Array:
 
 
 def baselines() -> dict[str, Any]:
-    """Return cells of counts, and of rules that never learn, for the two tests.
+    """Return the `cells` of n-grams, and of rules that never learn, for the two tests.
 
-    The order of the counts is the one that does best in the stories for choosing.
+    The order of the n-grams is the one that does best on the validation stories.
     """
     choosing = drawn(CHOOSE)
     asked = choosing.kind[1:] == PRONOUN
@@ -232,22 +232,22 @@ def baselines() -> dict[str, Any]:
 def traces(
     model: SequenceModel, words: Array, fixed: Mapping[str, Array] | None = None
 ) -> dict[str, Array]:
-    """Run a model word by word in float64, and return what it went through.
+    """Run a model word by word in float64, and return its gates and states.
 
     Parameters
     ----------
     model
         A model of `build`.
     words
-        (T, N) numbers of words.
+        (T, N) word numbers.
     fixed
-        Values that gates are kept at, by the gate's name, each (T, N, H), with NaN where a gate is
+        Values at which to hold gates, by the gate's name, each (T, N, H), with NaN where a gate is
         left alone.
 
     Returns
     -------
-    dict of `outputs` (T, N, V); of an LSTM i, f, g, o, c, h and c_prev, (T, N, H) each, and of a
-    plain cell h.
+    dict of `outputs` (T, N, V); for an LSTM i, f, g, o, c, h and c_prev, (T, N, H) each; for a
+    vanilla RNN h.
 
     Examples
     --------
@@ -279,7 +279,7 @@ def traces(
 
 
 def correlations(states: Array, gender: Array) -> Array:
-    """Return (H,) correlations of states (T, N, H) with the subject's gender (T, N), if known."""
+    """Return (H,) correlations of states (T, N, H) with the known genders of subjects (T, N)."""
     known = gender != 0
     x, y = states[known], gender[known].astype(float)
     x, y = x - x.mean(axis=0), y - y.mean()
@@ -288,7 +288,7 @@ def correlations(states: Array, gender: Array) -> Array:
 
 
 def switched_off(model: SequenceModel, unit: int, value: float) -> SequenceModel:
-    """Return a copy of the model whose other parts see one unit's hidden state fixed at a value."""
+    """Return a copy of the model that treats one unit's hidden state as fixed at a value."""
     model = deepcopy(model)
     cell = model.recurrent.params
     params = cell[0] if isinstance(cell, tuple) else cell
@@ -302,9 +302,9 @@ def switched_off(model: SequenceModel, unit: int, value: float) -> SequenceModel
 
 
 def changes(stories: GenderStories) -> tuple[Array, Array]:
-    """Return where a subject of the same, and one of the other gender comes, (T, N) booleans each.
+    """Return where a new subject has the same, and where the other gender, (T, N) booleans each.
 
-    A story's first subject changes nothing and is not among them.
+    A story's first subject changes nothing and is left out.
     """
     old = np.concatenate([np.zeros_like(stories.subject[:1]), stories.subject[:-1]])
     new = (stories.kind == SUBJECT) & (old != 0)
@@ -312,7 +312,7 @@ def changes(stories: GenderStories) -> tuple[Array, Array]:
 
 
 def during(events: Array, steps: int = DURING) -> Array:
-    """Return (T, N) booleans: true at the events and the next words, `steps` words each.
+    """Return (T, N) booleans: true for `steps` words from each event on.
 
     Examples
     --------
@@ -326,10 +326,10 @@ def during(events: Array, steps: int = DURING) -> Array:
 
 
 def around(events: Array, kind: Array) -> tuple[Array, Array]:
-    """Return places t and n of the events that can be watched on their own.
+    """Return the places t and n of the events that can be watched on their own.
 
-    From four words before to six after they lie within the story, and no other subject or pronoun
-    is among the six words after.
+    The story includes the four words before and the six after such an event, and none of these six
+    is a subject or a pronoun.
     """
     cue = np.isin(kind, (SUBJECT, PRONOUN))
     t, n = np.nonzero(events)
@@ -340,26 +340,26 @@ def around(events: Array, kind: Array) -> tuple[Array, Array]:
 
 
 def watch(trace: Mapping[str, Array], stories: GenderStories, unit: int, sign: float) -> Any:
-    """Average what a unit does around a new subject, and add up what it forgets and writes there.
+    """Average a unit's behaviour around new subjects, and add up what it forgets and writes there.
 
     Parameters
     ----------
     trace
-        Of `traces`.
+        From `traces`.
     stories
         The stories that were read.
     unit, sign
-        Which unit, and the sign of its correlation with the gender.
+        The unit, and the sign of its correlation with the gender.
 
     Returns
     -------
     dict with `same` and `other`, each a dict: f, i, and o, averaged over the subjects, from four
-    words before to six after; g and c likewise, with the sign turned so that the new gender is
+    words before to six after; g and c likewise, with signs flipped so that the new gender is
     positive; `forgotten` and `written`, the sums over the subject and the next three words of
-    (f - 1) c_prev and of i g, signs turned; `left`, the product of f over these four words; and the
-    `number` of subjects. For old and new gender, "she, he" for instance, f and i at the subject,
-    c before it, the sums forgotten and written, and c after the four words, where plus is what goes
-    with she. And `quiet`: the product of f over four words without any cue.
+    (f - 1) c_prev and of i g, signs flipped; `left`, the product of f over these four words; and
+    the `number` of subjects. For each old and new gender, such as "she, he": f and i at the
+    subject, c before it, the sums forgotten and written, and c after the four words, where plus
+    stands for she. And `quiet`: the product of f over four words without any cue.
     """
     result: dict[str, Any] = {}
     for name, events in zip(("same", "other"), changes(stories), strict=True):
@@ -395,14 +395,14 @@ def watch(trace: Mapping[str, Array], stories: GenderStories, unit: int, sign: f
 def by_kind(
     trace: Mapping[str, Array], stories: GenderStories, unit: int, sign: float
 ) -> dict[str, list[float]]:
-    """Average what a unit does over words of each kind.
+    """Average a unit's behaviour over words of each kind.
 
-    Last come words between changes, none of the three after a subject among them, and of these the
-    quiet ones, which are no pronouns and none of the three words after one.
+    Last come the words between changes, without subjects and the three words after one, and among
+    these the quiet words, without pronouns and the three words after one.
 
     Returns
     -------
-    For each kind f, i, |i g|, and with the sign turned so that the subject's gender is positive
+    For each kind: f, i, |i g|, and, with signs flipped so that the subject's gender is positive,
     (f - 1) c_prev, i g and c.
     """
     same, other = changes(stories)
@@ -427,15 +427,15 @@ def by_kind(
 
 
 def quiet(stories: GenderStories) -> Array:
-    """Return (T, N) booleans: words after the first subject that are no cue, nor soon after one."""
+    """Return (T, N) booleans: words after the first subject, neither a cue nor soon after one."""
     cue = np.isin(stories.kind, (SUBJECT, PRONOUN))
     return (stories.subject != 0) & ~during(cue)
 
 
 def next_pronouns(stories: GenderStories) -> tuple[Array, Array]:
-    """Return (T - 1, N) booleans: pronouns after which subject, of the same or of the other gender.
+    """Return (T - 1, N) booleans: pronouns after a subject of the same, and of the other gender.
 
-    Only each subject's first pronoun is asked: it comes before any other cue.
+    Only each subject's first pronoun counts, which comes before any other cue.
     """
     same, other = changes(stories)
     after = np.zeros(stories.words.shape, int)
@@ -456,8 +456,8 @@ def hindered(
 ) -> list[float]:
     """Keep one unit from forgetting (gate f at 1) or writing (i at 0) when a new subject comes.
 
-    The gate is held at every new subject of a story and the next three words. Returns the accuracy
-    on the pronouns asked, (T - 1, N) booleans each: if not given, each subject's first pronoun
+    The gate is held at every new subject and the next three words. Returns the accuracy on each of
+    the sets of pronouns in `asked`, (T - 1, N) booleans each; by default those of `next_pronouns`,
     after a subject of the same gender, and after one of the other.
     """
     fixed = np.full((*stories.words.shape, UNITS), np.nan)
@@ -468,7 +468,7 @@ def hindered(
 
 
 def left_alone(model: SequenceModel, stories: GenderStories, unit: int) -> dict[str, Any]:
-    """Keep one unit from writing at quiet words, or from writing and forgetting; return cells."""
+    """Keep one unit from writing, or writing and forgetting, at quiet words; return `cells`."""
     fixed = np.full((*stories.words.shape, UNITS), np.nan)
     nothing, everything = fixed.copy(), fixed
     nothing[quiet(stories), unit] = 0.0
@@ -484,13 +484,13 @@ def left_alone(model: SequenceModel, stories: GenderStories, unit: int) -> dict[
 
 
 def moved(states: Array) -> dict[str, Any]:
-    """Measure how much of a state (T, N, H) a step rewrites, each unit in units of its range.
+    """Measure how much of a state (T, N, H) a step rewrites, relative to each unit's range.
 
     Returns
     -------
-    `rewritten`, shares of units that move by more than each threshold; `busiest`, the share of a
-    step's movement that belongs to the quarter of the units that move most; and `shuffled`, the
-    same if each unit keeps its moves and makes them at other steps and in other stories.
+    `rewritten`, the shares of units that move by more than each threshold; `busiest`, the share of
+    a step's movement due to the quarter of the units that move most; and `shuffled`, the same with
+    each unit's moves shuffled over steps and stories.
     """
     moves = np.abs(np.diff(states, axis=0)) / np.ptp(states, axis=(0, 1))
     elsewhere = np.random.default_rng([SHUFFLE]).permuted(moves.reshape(-1, moves.shape[2]), axis=0)
@@ -507,7 +507,7 @@ def _busiest(moves: Array) -> float:
 
 
 def histograms(trace: Mapping[str, Array]) -> dict[str, Any]:
-    """Return how each gate's values are spread: 20 shares from 0 to 1, over units and steps."""
+    """Return a histogram of each gate's values over units and steps: 20 shares from 0 to 1."""
     return {
         gate: _rounded(np.histogram(trace[gate], 20, (0, 1))[0] / trace[gate].size)
         for gate in "fio"
@@ -515,16 +515,17 @@ def histograms(trace: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def look_inside(model: SequenceModel, run: Run) -> dict[str, Any]:
-    """Find the unit that is needed most on stories for choosing; judge it on others.
+    """Find the unit that is needed most on validation stories; judge it on others.
 
     Returns
     -------
-    `unit`, without which the fewest pronouns are right; `correlation` with the gender of every
-    unit; `shuffled` and `untrained`, the largest correlation of a unit with the gender of other
+    `unit`, without which the fewest pronouns are right; `correlation` of every unit with the
+    gender; `shuffled` and `untrained`, the largest correlation of a unit with the gender of other
     stories, and in an untrained model; `without`, the accuracy with each unit in turn fixed at its
-    mean; `moved`, trained and untrained; and, of an LSTM, `gates`, trained and untrained, `watch`,
-    `kinds`, and `hindered`, accuracies with each unit in turn kept from forgetting or writing,
-    beside those on the same `first pronouns` without hindrance; and `left alone`, on long stories.
+    mean; `moved`, trained and untrained; and, for an LSTM, `gates`, trained and untrained, `watch`,
+    `kinds`, and `hindered`, accuracies with each unit in turn kept from forgetting or writing;
+    `first pronouns`, the unhindered accuracies on the same pronouns; and `left alone`, on long
+    stories.
     """
     state = "h" if run.model == "plain" else "c"
     choosing, judging = drawn(CHOOSE), drawn(JUDGE)
@@ -564,7 +565,7 @@ def look_inside(model: SequenceModel, run: Run) -> dict[str, Any]:
 
 
 def _shuffled(states: Array, stories: GenderStories) -> Array:
-    """Return the correlations with the gender that the next story has at the same step."""
+    """Return the correlations with the gender in the next story at the same step."""
     other = np.roll(stories.subject, 1, axis=1)
     return correlations(states, np.where(stories.subject != 0, other, 0))
 
@@ -590,7 +591,7 @@ def _result(run: Run) -> dict[str, Any]:
 
 
 def best_rate(tuning: Iterable[Mapping[str, Any]], model: str) -> float:
-    """Return the learning rate with the least loss of the next word, averaged over seeds."""
+    """Return the learning rate with the lowest next-word loss, averaged over seeds."""
     losses: dict[float, list[float]] = defaultdict(list)
     for one in tuning:
         if one["model"] == model:
@@ -599,7 +600,7 @@ def best_rate(tuning: Iterable[Mapping[str, Any]], model: str) -> float:
 
 
 def trained() -> SequenceModel:
-    """Return the LSTM of seed 0 that the command has saved."""
+    """Return the LSTM of seed 0 that the command saved."""
     model = build(Run("LSTM", 0.0, 0))
     file = files("lstm_course.experiments") / "results" / "pronouns.npz"
     with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
@@ -609,7 +610,7 @@ def trained() -> SequenceModel:
 
 
 def measure(kept: Path) -> dict[str, Any]:
-    """Tune, run, and save one model beside the record; finished runs are kept in a file."""
+    """Tune, train, and save one model next to the record; finished runs are kept in a file."""
     tuning = resume(
         [Run(model, rate, seed) for model in MODELS for rate in RATES for seed in TUNING_SEEDS],
         _result,

@@ -1,19 +1,19 @@
-"""Who learns to remember, over how many steps? Plain cells and LSTMs on two tasks.
+"""Which models learn to remember, and over how many steps? Vanilla RNNs and LSTMs on two tasks.
 
-Every model gets the learning rate that served it best at the shortest length, on seeds that are
-not used again: the one that solved the task soonest or, if none did, had the least mistakes left.
-Then it is trained at every length with several seeds, until it has solved the task or the updates
-are used up. A model that solves a task with no seed is not tried at the next length, twice as long.
-Finished runs are kept in a file beside the record, so that an experiment that was interrupted goes
-on where it was.
+Every model gets the learning rate that worked best at the shortest length, on seeds that are not
+used again: the one that solved the task soonest or, if none did, left the fewest mistakes. Then it
+is trained at every length with several seeds, until it has solved the task or the updates are used
+up. A model that solves a task with no seed is not tried at the next length, which is twice as long.
+Finished runs are kept in a file next to the record, so that an interrupted experiment resumes where
+it stopped.
 
-Which of the biases helps? An ablation sets only some of them, at two lengths. All that it compares
-are tuned alike: a model whose best rate is the last of the grid at either end is tried beyond it
-too, until the best rate has worse ones on both sides. And since rates differ between models, the
-ablation is done a second time with one rate for all, that of the LSTM with forget bias 1.
+Which of the biases helps? An ablation sets only some of them, at two lengths. All its models are
+tuned alike: if a model's best rate is at either end of the grid, rates beyond it are tried too,
+until the best rate has worse ones on both sides. And since rates differ between models, the
+ablation is repeated with one rate for all, that of the LSTM with forget bias 1.
 
-Must the biases be set for the length of the task? A last part takes the length away: both biases
-are set for a fixed number of steps, at lengths that are far from it, and with that same rate.
+Must the biases match the length of the task? In a last part, both biases are set for a fixed number
+of steps, and the models are trained at very different lengths, with that same rate.
 """
 
 from collections.abc import Iterable, Sequence
@@ -47,7 +47,7 @@ ABLATION = (
     "LSTM, biases equal",
     "LSTM, bias 3",
 )
-FIXED = {"LSTM, u = 25": 25.0, "LSTM, u = 1000": 1000.0}  # both biases, whatever the length
+FIXED = {"LSTM, u = 25": 25.0, "LSTM, u = 1000": 1000.0}  # both biases, at every length
 NOT_TOLD = (
     ("adding", "LSTM, u = 25", 200),
     ("temporal order", "LSTM, u = 25", 200),
@@ -56,7 +56,7 @@ NOT_TOLD = (
 LENGTHS = (50, 100, 200, 400)
 ABLATION_LENGTHS = (100, 200)
 LEARNING_RATES = (0.03, 0.01, 0.003, 0.001, 0.0003)
-ABOVE, BELOW = (0.1, 0.3, 1.0), (0.0001,)  # tried where the best rate of the grid is at its end
+ABOVE, BELOW = (0.1, 0.3, 1.0), (0.0001,)  # tried if the best rate is at the grid's end
 PARTS = (  # of the record
     "tuning",
     "runs",
@@ -67,11 +67,11 @@ PARTS = (  # of the record
 )
 SEEDS, TUNING_SEEDS = range(5), (100, 101)
 UPDATES, EVERY, BATCH, TEST = 2000, 50, 32, 500
-WEIGHTS, BIASES, TRAINING, TESTING, LONGER = range(1, 6)  # each draws from a stream of its own
+WEIGHTS, BIASES, TRAINING, TESTING, LONGER = range(1, 6)  # each has its own random stream
 
 
 class Run(NamedTuple):
-    """What determines a run, to the last bit on one machine."""
+    """Everything that determines a run, to the last bit on one machine."""
 
     task: str
     model: str
@@ -87,14 +87,14 @@ def draw(task: str, T: int, N: int, *seed: int) -> Batch:
 
 
 def build(run: Run) -> SequenceModel:
-    """Make the model of a run: about 4,500 parameters in the recurrent layer of each.
+    """Make the model of a run, with about 4,500 parameters in its recurrent layer.
 
-    All LSTMs of one seed have the same weights; they differ in biases. "biases spread" draws a u
+    All LSTMs of one seed have the same weights, but different biases. "biases spread" draws a u
     between 1 and T - 1 for each unit, and starts its forget bias at log u and its input bias at
     -log u, after Tallec and Ollivier (2018), doi:10.48550/arXiv.1804.11188, with T as the longest
     time that matters. "biases equal" does the same with u = T / 2 for all; "forget biases only" and
     "input biases only" leave the other gate as it is in "bias 1". "bias 3" is a forget bias too.
-    The models of `FIXED` have both biases and the u of their name, at every length.
+    The models of `FIXED` set both biases from the u in their names, at every length.
     """
     rng = np.random.default_rng([run.seed, WEIGHTS])
     D, K = (2, 1) if run.task == "adding" else (6, 4)
@@ -127,13 +127,13 @@ def mistakes(model: SequenceModel, test: Batch) -> float:
 
 
 def train(run: Run, to_the_end: bool = False) -> tuple[SequenceModel, dict[str, Any]]:
-    """Train until at most 0.01 of `mistakes` are left on 500 new sequences, or to the end.
+    """Train until `mistakes` on 500 new sequences are at most 0.01, or to the end.
 
-    The same 500 are looked at after every 50 updates, and decide when to stop.
+    The same 500 are checked after every 50 updates, and decide when to stop.
 
-    Returns the model, and what is recorded: the run, `curve` with the mistakes at every look,
+    Returns the model, and what is recorded: the run, `curve` with the mistakes at every check,
     `solved` with the updates until then, or None, and `longer`, the mistakes on sequences two and
-    four times as long. With `to_the_end` a run that has solved the task goes on all the same, and
+    four times as long. With `to_the_end`, a run that has solved the task continues anyway, and
     `longer at the end` is recorded too.
     """
     model = build(run)
@@ -173,7 +173,7 @@ def train(run: Run, to_the_end: bool = False) -> tuple[SequenceModel, dict[str, 
 
 
 def run_all(runs: Iterable[Run], kept: Path) -> list[dict[str, Any]]:
-    """Do the runs that `kept` does not hold yet, two at a time; return the results of all."""
+    """Do the runs that are not in `kept` yet, two at a time; return the results of all."""
     return resume(runs, _result, kept, processes=2)
 
 
@@ -202,7 +202,7 @@ def best_rate(
 
 
 def widen(tuning: list[dict[str, Any]], task: str, model: str, kept: Path) -> list[dict[str, Any]]:
-    """Tune beyond an end of the grid, as long as the best rate of a model is the last one tried."""
+    """Tune beyond the grid as long as a model's best rate is at an end of those tried."""
     done: list[dict[str, Any]] = []
     for beyond, at_end in ((ABOVE, max), (BELOW, min)):
         tried: tuple[float, ...] = LEARNING_RATES
@@ -216,13 +216,13 @@ def widen(tuning: list[dict[str, Any]], task: str, model: str, kept: Path) -> li
 
 
 def rates_tried(tuning: list[dict[str, Any]], task: str, model: str) -> list[float]:
-    """Return the learning rates of a model's tuning; on a tie the grid's come first."""
+    """Return the learning rates tried for a model, the grid's first, so that they win ties."""
     tried = (one["learning_rate"] for one in tuning if (one["task"], one["model"]) == (task, model))
     return list(dict.fromkeys(tried))
 
 
 def measure(kept: Path) -> dict[str, Any]:
-    """Tune, and run; finished runs are kept in a file."""
+    """Tune and train; finished runs are kept in a file."""
 
     def tune(pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
         T = LENGTHS[0]

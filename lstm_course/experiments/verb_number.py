@@ -1,13 +1,12 @@
-"""Verbs that agree with a subject far away: who learns it, and how far it goes.
+"""Verbs that agree with a distant subject: which models learn it, and how far they generalize.
 
-Language models of the small grammar of `tasks.agreement`, plain cells and LSTMs with equally many
+Language models of the small grammar of `tasks.agreement`, vanilla RNNs and LSTMs with about as many
 parameters, learn from sentences whose subject and verb are at most 8 or at most 16 steps apart.
-They are asked was or were in sentences that they have not seen, up to 48 steps apart. Each model
-has the learning rate at which its loss was lowest, on average over three seeds that are not used
-again and on sentences no longer than those it learned from: nothing is chosen by what it does at
-greater distances. Those that learned from the longer sentences are looked into, as `number_unit`
-says. Finished runs are kept in a file beside the record, so that an experiment that was interrupted
-goes on where it was.
+They must choose was or were in new sentences, up to 48 steps apart. Each model has the learning
+rate with the lowest loss, averaged over three seeds that are not used again, on sentences no longer
+than those it learned from: nothing is chosen by performance at greater distances. `number_unit`
+looks inside the models that learned from the longer sentences. Finished runs are kept in a file
+next to the record, so that an interrupted experiment resumes where it stopped.
 """
 
 from collections import Counter, defaultdict
@@ -41,18 +40,18 @@ MODELS = ("plain, uniform", "plain, orthogonal", "LSTM")
 LONGEST = (8, 16)
 LEARNING_RATES = (0.03, 0.01, 0.003, 0.001, 0.0003)
 SEEDS, TUNING_SEEDS = range(5), range(100, 103)
-UPDATES, EVERY, PATIENCE = 12_000, 500, 6  # at each of two rates, at most; and when to stop
+UPDATES, EVERY, PATIENCE = 12_000, 500, 6  # at most, at each of two rates; and when to stop
 STEPS, BATCH, PROCESSES = 40, 32, 2
 SENTENCES, EMBEDDING = 20_000, 16
 UNITS, PLAIN_UNITS = 32, 62  # so that all models have about as many parameters
 BINS = ((1, 8), (9, 16), (17, 32), (33, 48))
-MOST = 3  # attractors; more are counted as so many
-IN_CELL, PROBES = 200, 1000  # sentences: of one bin and one number of attractors; for probing
-TRAIN, VALIDATE, TEST, PROBE, WEIGHTS, TRAINING = range(6)  # each draws from a stream of its own
+MOST = 3  # attractors; larger numbers count as this one
+IN_CELL, PROBES = 200, 1000  # sentences: per bin and number of attractors; for probing
+TRAIN, VALIDATE, TEST, PROBE, WEIGHTS, TRAINING = range(6)  # one random stream each
 
 
 class Run(NamedTuple):
-    """What determines a run, to the last bit on one machine."""
+    """Everything that determines a run, to the last bit on one machine."""
 
     model: str
     longest: int
@@ -62,25 +61,25 @@ class Run(NamedTuple):
 
 @cache
 def training_sentences(longest: int) -> tuple[Sentence, ...]:
-    """Return the sentences that every model with this longest distance learns from."""
+    """Return the training sentences of all models with this longest distance."""
     rng = np.random.default_rng([TRAIN, longest])
     return tuple(tasks.agreement(SENTENCES, rng=rng, distances=(1, longest)))
 
 
 @cache
 def text(longest: int) -> Array:
-    """Return them as one text, in numbers."""
+    """Return the training sentences as one text, in word numbers."""
     return encode(word for one in training_sentences(longest) for word in one.words)
 
 
 @cache
 def questions(stream: int) -> dict[tuple[int, int], list[Sentence]]:
-    """Draw sentences for each bin of distances and attractors; what comes before the verb is new.
+    """Draw sentences for each bin of distances and attractors; the words before the verb are new.
 
     Returns
     -------
-    Up to 200 sentences for each pair of a bin's place in `BINS` and a number of attractors; pairs
-    with less than 50 are left out.
+    Up to 200 sentences for each pair of a bin's index in `BINS` and a number of attractors; pairs
+    with fewer than 50 are left out.
     """
     rng = np.random.default_rng([stream])
     seen = {one.words[: one.verb] for longest in LONGEST for one in training_sentences(longest)}
@@ -96,7 +95,7 @@ def questions(stream: int) -> dict[tuple[int, int], list[Sentence]]:
 def pooled(
     cells: dict[tuple[int, int], list[Sentence]], longest: int, attractors: int = 0
 ) -> list[Sentence]:
-    """Return the sentences up to a distance, with at least so many attractors."""
+    """Return the sentences up to a distance, with at least this number of attractors."""
     return [
         one
         for (_, least), many in cells.items()
@@ -106,7 +105,7 @@ def pooled(
 
 
 def probes() -> list[Sentence]:
-    """Draw up to 1,000 sentences with attractors to look for the unit that carries the number."""
+    """Draw up to 1,000 sentences with attractors to find the unit that carries the number."""
     rng = np.random.default_rng([PROBE])
     many = tasks.agreement(3 * PROBES, rng=rng, more=0.8, distances=(5, 16))
     return [one for one in many if one.attractors > 0][:PROBES]
@@ -129,10 +128,10 @@ def build(run: Run) -> SequenceModel:
 def train(run: Run) -> tuple[SequenceModel, dict[str, Any]]:
     """Train a language model until it stops improving, then once more at a tenth of the rate.
 
-    Both times it stops 3,000 updates after its best moment, and goes back to it. What counts is
-    how it chooses between was and were, in new sentences no longer than those it learns from.
+    Both times it stops 3,000 updates after its best moment, and returns to it. The criterion is
+    the choice between was and were, in new sentences no longer than those it learns from.
 
-    Returns the model, its loss in that choice, and the updates done at either rate.
+    Returns the model, its loss in that choice, and the number of updates at each rate.
     """
     model = build(run)
     optimizer = Adam(model.arrays, learning_rate=run.learning_rate)
@@ -160,14 +159,14 @@ def train(run: Run) -> tuple[SequenceModel, dict[str, Any]]:
 
 
 class NGram:
-    """Counts which verb followed the last words, as many of them as were ever seen before one.
+    """Counts which verb followed the longest matching context that was ever seen before one.
 
     Parameters
     ----------
     numbers
         A text.
     order
-        The most words that it looks at, the verb included.
+        The most words that it uses, including the verb.
     """
 
     def __init__(self, numbers: Array, order: int) -> None:
@@ -180,7 +179,7 @@ class NGram:
                     self.counts[tuple(words[place - length : place])][word] += 1
 
     def accuracy(self, sentences: Sequence[Sentence]) -> float:
-        """Return the share of sentences that it gets right; a tie is worth one half."""
+        """Return the share of sentences that it gets right; a tie counts one half."""
         total = 0.0
         for one in sentences:
             before = [0, *encode(one.words[: one.verb]).tolist()]
@@ -193,7 +192,7 @@ class NGram:
 
 
 def nearest_noun(sentences: Sequence[Sentence], first: bool = False) -> float:
-    """Return the accuracy of a rule: the verb agrees with the last noun before it, or the first."""
+    """Return the accuracy of making the verb agree with the last noun before it, or the first."""
     total = 0
     for one in sentences:
         nouns = [word for word in one.words[: one.verb] if word in _NUMBER]
@@ -235,10 +234,10 @@ def best_rate(tuning: Sequence[dict[str, Any]], model: str, longest: int) -> flo
 
 
 def baselines(longest: int) -> dict[str, Any]:
-    """Return the accuracies of rivals that do not learn to remember, for each cell of the test.
+    """Return the accuracies of baselines that do not learn to remember, for each cell of the test.
 
-    The order of the n-gram is the one that does best in the sentences for tuning, attractors or
-    not, up to `longest`.
+    The order of the n-gram is the one that does best on the tuning sentences, with or without
+    attractors, up to `longest`.
     """
     asked = pooled(questions(VALIDATE), longest)
     grams = {order: NGram(text(longest), order) for order in range(1, 11)}
@@ -255,7 +254,7 @@ def baselines(longest: int) -> dict[str, Any]:
 
 
 def trained() -> SequenceModel:
-    """Return the LSTM of seed 0 that the command has saved, trained on the longer sentences."""
+    """Return the LSTM of seed 0 that the command saved, trained on the longer sentences."""
     model = build(Run("LSTM", max(LONGEST), 0.0, 0))
     file = files("lstm_course.experiments") / "results" / "verb_number.npz"
     with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
@@ -265,7 +264,7 @@ def trained() -> SequenceModel:
 
 
 def measure(kept: Path) -> dict[str, Any]:
-    """Tune, run, and save one model beside the record; finished runs are kept in a file."""
+    """Tune, train, and save one model next to the record; finished runs are kept in a file."""
     pairs = [(model, longest) for longest in LONGEST for model in MODELS]
     tuning = resume(
         [Run(*p, rate, seed) for p in pairs for rate in LEARNING_RATES for seed in TUNING_SEEDS],

@@ -14,7 +14,7 @@ def test_a_record_says_where_it_comes_from():
     record = experiments.recorded("remembering")
     assert {"command", "date", "machine", "versions"} <= set(record)
     assert set(record["versions"]) == {"python", "numpy"}
-    with pytest.raises(ValueError, match="name is 'forgetting', and there is no record"):
+    with pytest.raises(ValueError, match="name is 'forgetting', but there is no record"):
         experiments.recorded("forgetting")
 
 

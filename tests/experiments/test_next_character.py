@@ -372,4 +372,4 @@ def test_any_file_can_be_looked_at(small, tmp_path, capsys):
     assert not (small / "next_character.json").exists()
     with pytest.raises(SystemExit):
         command.main(["next_character", "forecasting", "--file", "a.txt"])
-    assert "--file goes with next_character alone" in capsys.readouterr().err
+    assert "--file works only with next_character" in capsys.readouterr().err

@@ -1,1 +1,1 @@
-"""What runs and diagnoses answers. The question banks are in the folder above."""
+"""Runs and diagnoses answers. The question banks are in the parent folder."""

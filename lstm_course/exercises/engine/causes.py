@@ -1,4 +1,4 @@
-"""Why a result is not a finite number: what NumPy first warned of, and in which line."""
+"""Why a result is not a finite number: NumPy's first warning, and the line that caused it."""
 
 import linecache
 import re
@@ -23,7 +23,7 @@ CAUSES = {
 
 
 def cause_of(warned: list[WarningMessage]) -> str:
-    """Return the cause that the first of these warnings names, or an empty text.
+    """Return the cause that the first of these warnings names, or an empty string.
 
     Examples
     --------

@@ -27,13 +27,13 @@ CHANGES: tuple[Callable[[Any], Any], ...] = (
     lambda x: 0.5 * x,
     lambda x: -x,
     lambda x: 100 * x,
-    lambda x: x * np.abs(x),  # a correlation doesn't depend on the scale,
+    lambda x: x * np.abs(x),  # correlations don't depend on the scale,
     lambda x: np.flip(x, 0) if np.ndim(x) else x,  # nor its size on the sign
 )
-"""What to do to an argument to see whether a result depends on it."""
+"""How to change an argument to see whether a result depends on it."""
 
 SLOW = 1.0
-"""Seconds that the cases may take. If an answer is slower, nothing further is tried."""
+"""Seconds that the cases may take. If an answer is slower, nothing else is tried."""
 
 Try = Callable[[Answer, Case], Trial]
 
@@ -52,8 +52,8 @@ def describe(
 ) -> str:
     """Say where an answer fails, from the plainest cause to the smallest input it fails on.
 
-    `explained` holds the sentences for wrong results whose mistake is known, `broken` the sentences
-    of properties that don't hold.
+    `explained` holds the sentences for wrong results whose mistake is known, `broken` those for
+    properties that don't hold.
     """
     failing = [trial for trial in trials if trial.wrong()]
     if all(trial.case.large for trial in failing) and overflows(failing[0].got):
@@ -128,8 +128,8 @@ def _order_of_results(raw: list[list[Array] | None], trials: list[Trial]) -> str
 
 
 def _exchanged(attempt: Try, answer: Answer, trials: list[Trial]) -> str:
-    """Say which two arguments have to be swapped for everything to be right."""
-    # Those that fail come first, since most pairs are dismissed by them.
+    """Name the two arguments that must be swapped for everything to be right."""
+    # Failing trials come first, since they rule out most pairs.
     small = sorted((t for t in trials if not t.case.large), key=lambda t: not t.wrong())
     for one, other in itertools.combinations(trials[0].case.arguments, 2):
 
@@ -304,7 +304,7 @@ def _simplest(failing: list[Trial], k: int) -> tuple[Trial, bool]:
     failing = [trial for trial in failing if k in trial.wrong()]
     far = [trial for trial in failing if not _near(trial, k)]
     failing = far or failing
-    # Show a wrong shape or an error where sizes differ, a wrong number on the smallest case.
+    # Show a wrong shape or an error where sizes differ, but a wrong number on the smallest case.
     distinct = [trial for trial in failing if len(set(trial.case.sizes.values())) > 1]
     told = [trial for trial in distinct if isinstance(trial.got[k], str)]
     failing.sort(key=lambda trial: (trial.case.large, _size(trial.case)))
@@ -312,7 +312,7 @@ def _simplest(failing: list[Trial], k: int) -> tuple[Trial, bool]:
 
 
 def _example(answer: Answer, trial: Trial, near: bool, k: int) -> str:
-    """Show the input on which result k is wrong, with what came and what was expected."""
+    """Show the input on which result k is wrong, with the actual and the expected value."""
     got, want = trial.got[k], trial.parts[k].expected
     if isinstance(got, str):
         return got
@@ -341,7 +341,7 @@ def _example(answer: Answer, trial: Trial, near: bool, k: int) -> str:
 
 
 def _warning(answer: Answer, trial: Trial) -> str:
-    """Return NumPy's first warning on the way to a result as a sentence, if there is one."""
+    """Return NumPy's first warning during the computation as a sentence, if there is one."""
     cause = cause_of(call(answer, trial.case.arguments)[1])
     return f"\nNumPy's first warning on the way: {cause}" if cause else ""
 
@@ -405,7 +405,7 @@ def _equal(one: Array, other: Array) -> bool:
 
 
 def _matching(count: int, is_expected: Callable[[int, int], bool]) -> list[int] | None:
-    """Return which expected thing is at each place, if all are there but out of order."""
+    """Return which expected item is at each place, if all are there but out of order."""
     order: list[int] = []
     for got in range(count):
         candidates: Iterator[int] = (

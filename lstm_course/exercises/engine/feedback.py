@@ -1,4 +1,4 @@
-"""What a check says, and how it runs a learner's function without coming to harm."""
+"""What a check says, and how it runs a learner's function safely."""
 
 import contextlib
 import copy
@@ -23,7 +23,7 @@ SECONDS = 10.0
 PRINTED = (6, 500)
 """How many lines and characters of a learner's printed output are shown."""
 CHECKS = Path(__file__).parent.parent
-"""Where the question banks are, and the engine in a folder of its own."""
+"""The folder of the question banks; the engine has its own folder inside."""
 
 
 class WrongAnswer(Exception):
@@ -47,9 +47,9 @@ class Feedback:
     """The result of a check: points, and a sentence or two.
 
     `example` is an input on which the answer is wrong, if the message names a mistake; `printed` is
-    what the answer printed when it was first called. `earlier` counts the points of an earlier
-    answer, if this one earns none; `note` says what couldn't be remembered. `others` is the address
-    of other right answers.
+    what the answer printed when first called. `earlier` counts the points of an earlier answer, if
+    this one earns none; `note` says what couldn't be saved. `others` is the address of other right
+    answers.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Feedback:
 
 
 class Exam(ABC):
-    """What a right answer has to do, and the known mistakes.
+    """What a right answer must do, and the known mistakes.
 
     `mistakes` maps each sentence to the wrong answers that get it.
     """
@@ -150,7 +150,7 @@ class Question:
 def call(
     function: Callable[..., object], arguments: Mapping[str, Any]
 ) -> tuple[object, list[warnings.WarningMessage]]:
-    """Call a learner's function on copies of the arguments, in silence and within a time limit.
+    """Call a learner's function on copies of the arguments, silently and within a time limit.
 
     Returns the result, and NumPy's warnings of an overflow, a division by 0 or an invalid value.
     Raises WrongAnswer if the function raises an error or changes one of its arguments, Stopped if
@@ -231,7 +231,7 @@ def _same(one: object, other: object) -> bool:
 
 
 def _raised(error: BaseException) -> str:
-    """Return whose error it is, its kind, text and line, trusting none of them."""
+    """Say who raised an error, its type, text and line, without trusting any of them."""
     try:
         text = str(error)[:300]
     except Exception:
@@ -253,7 +253,7 @@ def _raised(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def quiet(out: io.StringIO | None = None) -> Iterator[list[warnings.WarningMessage]]:
-    """Write what the block prints into `out`, show none of it, and collect its warnings."""
+    """Send what the block prints to `out`, show none of it, and collect its warnings."""
     out = io.StringIO() if out is None else out
     with (
         contextlib.redirect_stdout(out),

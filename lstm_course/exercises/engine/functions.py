@@ -24,7 +24,7 @@ from lstm_course.exercises.engine.watching import SILENCERS, is_of_the_package, 
 
 @dataclass(frozen=True)
 class Guarded:
-    """An answer as properties call it: on copies, in silence, within a time limit."""
+    """An answer as properties call it: on copies, silently, within a time limit."""
 
     answer: Answer
     names: tuple[str, ...]
@@ -34,7 +34,7 @@ class Guarded:
         return call(self.answer, dict(zip(self.names, arguments, strict=True)))[0]
 
     def warns(self, *arguments: Any) -> bool:
-        """Return whether NumPy warns of an overflow or an invalid value along the way.
+        """Return whether NumPy warns of an overflow or an invalid value.
 
         Raises WrongAnswer if the answer silences the warnings.
         """
@@ -48,7 +48,7 @@ class Guarded:
 OWN = "This is the package's own function. Write your own, then compare the two if you like."
 SILENCED = (
     "The values are right, but your function silences NumPy's warnings, with {}. Take that out: "
-    "the question asks for a formula that gives no reason to warn."
+    "the question asks for a formula that causes no warnings."
 )
 FORBIDDEN = (
     "The values are right, but they come from {}, which is not allowed here: it does what you're "
@@ -60,7 +60,7 @@ Property = Callable[[Guarded, np.random.Generator], bool]
 
 @dataclass(frozen=True)
 class FunctionExam(Exam):
-    """What a function has to do, and the mistakes it may contain.
+    """What a function must do, and the mistakes it may contain.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class FunctionExam(Exam):
         returns a tuple.
     cases
         The first has equal sizes, so that even a transposed matrix gives numbers to compare; the
-        others go from small to large, and the last is tried in float32 too.
+        others go from small to large, and the last is also tried in float32.
     mistakes
         Sentences, each with the wrong answers that it describes. An answer that agrees with one of
         them on every case, including those that raise an error, has made that mistake.
@@ -83,7 +83,7 @@ class FunctionExam(Exam):
         Sentences, each with a predicate of the function and a random generator. The sentence is
         used if the predicate fails and no mistake above fits.
     demands
-        The same, but only for answers with the right values: how they arrive at them.
+        The same, but only for answers with the right values: they test how these are computed.
     forbidden
         Functions or classes of the package that a right answer must not call, directly or through
         others, because they do what the question asks for. The solution needn't be listed.
@@ -111,7 +111,7 @@ class FunctionExam(Exam):
         if is_of_the_package(answer):
             raise WrongAnswer(OWN)
         self._check_parameters(answer)
-        arguments = self.cases[0].arguments  # enough for a stub to show that it's one
+        arguments = self.cases[0].arguments  # enough to recognize a stub
         parts = expect(self.solution, self.returns, arguments)
         once = attempt(answer, self.returns, parts, arguments)
         trials = [self.trial(answer, case) for case in self.cases]

@@ -1,4 +1,4 @@
-"""Models that continue a text, and beam searches, made of parts that wrong answers replace."""
+"""Models that continue a text, and beam searches, built from parts that wrong answers replace."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ def tempered(scores: Array, temperature: float) -> Array:
 
 
 def draw(p: Array, u: float) -> int:
-    """Return the first word at which the summed probability is above u."""
+    """Return the first word at which the cumulative probability is above u."""
     return int(np.searchsorted(np.cumsum(p)[:-1], u, side="right"))
 
 
 @dataclass(frozen=True)
 class Writer:
-    """A model that reads a start and continues it, with each part a function."""
+    """A model that reads a start and continues it; each part is a function."""
 
     read: Callable[[list[int]], list[int]] = lambda start: start
     handed_on: Callable[[bool, Any, Any], Any] = lambda reading, before, after: after
@@ -62,7 +62,7 @@ class Writer:
 
 
 class Beginning(NamedTuple):
-    """The beginning of a caption, as a search keeps it."""
+    """The beginning of a caption, as kept in a search."""
 
     words: tuple[int, ...]
     score: float
@@ -91,7 +91,7 @@ def has_ended(one: Beginning, given: Given) -> bool:
 
 
 def ended_stays(one: Beginning, t: int, given: Given) -> list[Beginning] | None:
-    """Return what becomes of a beginning in round t if it isn't continued."""
+    """Return what replaces a beginning in round t, or None if it is continued."""
     return [one] if has_ended(one, given) else None
 
 
@@ -126,13 +126,13 @@ def best_first(kept: list[Beginning]) -> list[Beginning]:
 
 
 def filled(words: Sequence[int], end: int, limit: int) -> Array:
-    """Return the words of a caption, filled up with <end>."""
+    """Return the words of a caption, padded with <end>."""
     return np.array([*words, *[end] * (limit - len(words))])
 
 
 @dataclass(frozen=True)
 class Search:
-    """A beam search, with each part a function."""
+    """A beam search; each part is a function."""
 
     read: Callable[[Beginning, Given], int] = last_word
     finish: Callable[[Beginning, int, Given], list[Beginning] | None] = ended_stays
@@ -145,7 +145,7 @@ class Search:
     def __call__(
         self, step: Step, state: Any, start: int, end: int, width: int, limit: int
     ) -> tuple[Array, float]:
-        """Return the words of the caption it finds, filled up with <end>, and its score."""
+        """Return the words of the caption it finds, padded with <end>, and its score."""
         given = Given(step, state, start, end, width, limit)
         kept, latest, t = [Beginning((), 0.0, state)], state, 0
         while kept and not self.over(kept, t, given):

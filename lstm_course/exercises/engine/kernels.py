@@ -2,8 +2,8 @@
 
 Triton decides when a kernel is defined whether its interpreter will run it, and it defines its own
 functions on import. So kernels are examined from their source, in a process started with
-TRITON_INTERPRET=1. The process lives on from check to check. If a kernel hangs or reads outside any
-memory, that process ends, not the learner's.
+TRITON_INTERPRET=1. The process is kept from check to check. If a kernel hangs or reads outside
+allocated memory, that process ends, not the learner's.
 """
 
 import ast
@@ -35,7 +35,7 @@ from lstm_course.exercises.engine.trials import Case, kind
 SECONDS = 60.0
 """How long one examination may take, including the start of the process."""
 GUARD = 1 << 15
-"""How many numbers lie before and after each array, to see whether anything is written there."""
+"""How many numbers lie before and after each array, to detect stray writes."""
 FILE = "<kernel "
 _numbers = itertools.count()
 
@@ -47,20 +47,20 @@ NO_KERNEL = (
     "Your function isn't a kernel yet: decorate it with triton.jit, in the line above its def."
 )
 CRASHED = (
-    "Your kernel read or wrote outside any memory: an address is far off, or a load or a store "
-    "has no mask."
+    "Your kernel read or wrote outside allocated memory: an address is far off, or a load or a "
+    "store has no mask."
 )
 
 
 @dataclass(frozen=True)
 class Source:
-    """A kernel as text, followed by its check: examined without Triton in this process."""
+    """A kernel as text, followed by its check: this process doesn't need Triton to examine it."""
 
     text: str
 
 
 class Launched:
-    """A kernel as a function of arrays: it returns what was stored, and how much went astray."""
+    """A kernel as a function of arrays: it returns what was stored, and how much was stray."""
 
     def __init__(self, kernel: Any, remembering: bool = False) -> None:
         self.kernel = kernel
@@ -68,7 +68,7 @@ class Launched:
         self.__signature__ = inspect.signature(kernel.fn)
 
     def __call__(self, *arguments: Any) -> Any:
-        """Launch the kernel, or remember what it did for the same arguments."""
+        """Launch the kernel, or recall its results for the same arguments."""
         if self.seen is None:
             return self._launch(*arguments)
         key = b"".join(np.asarray(one).tobytes() for one in arguments)
@@ -125,7 +125,7 @@ def _meet_walls(kernel: Any, case: Case) -> None:
 
 
 def _before_a_wall(array: Array) -> Array:
-    """Return a copy followed by a page of memory that nobody may read or write."""
+    """Return a copy followed by a page of memory that must not be read or written."""
     page = mmap.PAGESIZE
     size = -(-array.nbytes // page) * page
     memory = np.frombuffer(mmap.mmap(-1, size + page), np.uint8)
@@ -211,16 +211,16 @@ def _end() -> None:
 
 @dataclass(frozen=True)
 class KernelExam(Exam):
-    """What a Triton kernel stores, compared with what the equations say.
+    """Whether a Triton kernel stores what the equations say.
 
     Parameters
     ----------
     question
         The name under which a source passes its kernel to `lc.check`.
     bank
-        The module that holds this exam as EXAM, from where the other process imports it.
+        The module that holds this exam as EXAM, from which the other process imports it.
     launched
-        The exam of a kernel as a function of arrays. Its mistakes are the ones below.
+        The exam of the kernel as a function of arrays. Its mistakes are the ones below.
     mistakes
         Sentences, each with wrong kernels as `Source`.
     """
@@ -249,7 +249,7 @@ class KernelExam(Exam):
 
     def serve(self) -> None:
         """Answer requests in the other process, one line of JSON each, until there are no more."""
-        import torch  # noqa: F401, here, because a call's time limit would cut the import short
+        import torch  # noqa: F401, since the time limit of a call is too short for the import
         import triton  # noqa: F401
 
         launched = replace(

@@ -61,7 +61,7 @@ class Known:
         return "", explained
 
     def find_two(self, answer: Answer) -> str:
-        """Return a sentence for two mistakes at once, the earlier one first, or an empty text."""
+        """Return a sentence for two mistakes at once, the earlier one first, or an empty string."""
         until = time.perf_counter() + SECONDS
         return self._in_another_order(answer, until) or self._composed(until)
 
@@ -71,9 +71,9 @@ class Known:
                 yield sentence, mistake
 
     def _telling(self) -> list[int]:
-        """Return the places of the trials that can tell mistakes apart.
+        """Return the indices of the trials that can tell mistakes apart.
 
-        In the large case, a power that overflows would hide a second mistake.
+        In the large case, an exponential that overflows would hide a second mistake.
         """
         return [
             n
@@ -90,8 +90,8 @@ class Known:
     def _same(self, mistake: Answer, told: list[int], wrong: set[int]) -> set[int]:
         """Return which results of a mistake agree in all trials, with numbers in at least one.
 
-        Stop as soon as none of the wrong results agree. A whole number, such as a place, easily
-        agrees by chance: it only counts if everything else agrees too, or is right.
+        Stop as soon as none of the wrong results agree. An integer, such as an index, easily agrees
+        by chance: it only counts if everything else agrees too, or is right.
         """
         parts = self.trials[0].parts
         right = set(range(len(parts)))
@@ -117,7 +117,7 @@ class Known:
         )
 
     def _in_another_order(self, answer: Answer, until: float) -> str:
-        """Say that the results come in another order, and which mistake was made besides."""
+        """Say that the results come in another order, and which other mistake was made."""
         parts = self.trials[0].parts
         reordered = list(self._reordered(answer))
         if not all(any(trial.wrong() for trial in trials) for _, trials in reordered):
@@ -135,7 +135,7 @@ class Known:
         return ""
 
     def _reordered(self, answer: Answer) -> Iterator[tuple[tuple[int, ...], list[Trial]]]:
-        """Return orders of the results that give all of them their shapes, and the new trials."""
+        """Return orders in which all results have the right shapes, and the new trials."""
         count = len(self.trials[0].parts)
         raw = raw_results(answer, self.trials)
         if count != len(self.returns) or count == 1 or any(results is None for results in raw):
@@ -167,7 +167,7 @@ class Known:
         return ""
 
     def _may_give(self, both: Lines, trial: Trial) -> bool:
-        """Return whether two mistakes may give this result, in less time than a trial takes."""
+        """Return whether two mistakes may give this result, faster than a trial would."""
         try:
             with np.errstate(all="ignore"):
                 result = both(*trial.case.arguments.values())
@@ -203,7 +203,7 @@ def _pairs(mistakes: Mapping[str, tuple[Answer, ...]]) -> Iterator[tuple[str, st
 
 
 def _changes(family: list[Lines]) -> list[dict[str, Line]]:
-    """Return the lines that each one changes: under any name, most have the right line."""
+    """Return the lines that each answer changes: under any name, most have the right line."""
     names = family[0].names()
     right = {
         name: Counter(id(one.line(name)) for one in family).most_common(1)[0][0] for name in names
@@ -226,7 +226,7 @@ def _orders(count: int) -> Iterator[tuple[int, ...]]:
 
 
 def _reason(got: Array | str) -> str:
-    """Return what an unusable result has in common with others, or nothing for numbers."""
+    """Return what identifies the failure of an unusable result, or nothing for numbers."""
     if not isinstance(got, str):
         return ""
     raised = re.search(r" raised (\w+)", got)

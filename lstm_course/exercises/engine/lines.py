@@ -24,7 +24,7 @@ class Lines:
     results
         The names of its results.
     loop
-        Run once per step, which they find as `s.t`. They also find what the last round
+        Run once per step, which is `s.t`. These lines can also use what the previous step
         computed.
     after
         Run once, after the loop.
@@ -61,7 +61,7 @@ class Lines:
         return results if len(results) > 1 else results[0]
 
     def but(self, **changed: Line) -> Lines:
-        """Return the function with other lines under some names, in the loop if it has them."""
+        """Return the function with some named lines replaced, in the loop if it has them."""
         parts: dict[str, dict[str, Line]] = {}
         for part in ("loop", "lines", "after"):
             own = getattr(self, part)

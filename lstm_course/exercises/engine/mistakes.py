@@ -1,7 +1,7 @@
 """Mistakes that several questions share: a sentence for each, under a key.
 
-A bank takes them by key: with `shared` where the library holds the wrong code too, with `said`
-where the bank has its own. A sentence that only one question needs stays in that question's bank.
+A bank takes them by key: with `shared` if the library holds the wrong code too, with `said` if the
+bank has its own. A sentence that only one question needs stays in that question's bank.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Mistakes = dict[str, tuple[Any, ...]]
 
 
 class Mistake:
-    """A sentence, with {words} where questions differ, and the wrong code if they share it."""
+    """A sentence, with {words} where questions differ, and the wrong code if it is shared."""
 
     def __init__(self, sentence: str, *wrong: Any) -> None:
         self.sentence, self.wrong = sentence, wrong
@@ -44,8 +44,7 @@ SUM = {
         lambda x, h, W, U, b: np.hstack([x, h]) @ np.hstack([U, W]).T + b,
     ),
     "inputs-added": Mistake(
-        "You add x and h_prev before any weight has touched them. Each needs a map of its own "
-        "first.",
+        "You add x and h_prev before you apply the weights. Each needs a map of its own first.",
         lambda x, h, W, U, b: (x + h) @ W.T + b,
         lambda x, h, W, U, b: (x + h) @ U.T + b,
         lambda x, h, W, U, b: (x + h) @ (W + U).T + b,
@@ -96,7 +95,7 @@ AXES = {
     ),
 }
 
-# A gate(x, h, W, U, b, squash) that never forms the right sum.
+# A gate(x, h, W, U, b, squash) that never computes the right sum.
 UNSUMMED = {
     "bias-after": Mistake(
         "You add the bias after the squashing. It belongs to the sum that you squash.",
@@ -289,7 +288,7 @@ VALUES = {
     "digits-lost": Mistake(
         "These values look right, but they lose digits where {f} is flat: at x = {at} or x = "
         "-{at}, or in float32 at {single} or -{single}. Subtracting two nearly equal numbers "
-        "loses them, and you can write the slope without that."
+        "loses them; you can write the slope without that."
     ),
 }
 
@@ -352,18 +351,18 @@ GRADIENTS = {
     "product-unseen": Mistake(
         "The values are right, but the check sees no product {of}. Multiply the arrays just as "
         "they come: not number by number, and not through a list, asarray or ascontiguousarray, "
-        "because those wipe off the marks that the check follows."
+        "because those erase the marks that the check follows."
     ),
 }
 
 # A run over time, as lines in the place of those of a sequence.
 TIME = {
     "nothing-carried": Mistake(
-        "You carry nothing on: every step starts from h0 and c0 again.",
+        "You carry nothing over: every step starts from h0 and c0 again.",
         {"h_prev": lambda s: s.h0, "c_prev": lambda s: s.c0},
     ),
     "c-not-carried": Mistake(
-        "You don't carry the cell state on: every step starts from c0 again.",
+        "You don't carry the cell state over: every step starts from c0 again.",
         {"c_prev": lambda s: s.c0},
     ),
     "states-crossed": Mistake(
@@ -375,7 +374,7 @@ TIME = {
         {"pair": lambda s: (s.c, s.h)},
     ),
     "squashed-c-handed-on": Mistake(
-        "You hand on the squashed cell state. Squash only what you show.",
+        "You pass on the squashed cell state. Squash only what you show.",
         {"c_prev": lambda s: tanh(s.c)},
     ),
     "first-input-only": Mistake("Every step reads the first input.", {"x": lambda s: s.inputs[0]}),
@@ -408,7 +407,7 @@ STATES = {
         "This is the squashed cell state. The question asks for the cell state itself."
     ),
     "state-not-handed-on": Mistake(
-        "You don't hand the state on: every step starts from the one you were given."
+        "You don't pass the state on: every step starts from the one you were given."
     ),
     "written-not-read": Mistake(
         "The model never reads what it writes: it gets {it} again and again."
@@ -483,7 +482,7 @@ def wording(key: str, **words: object) -> str:
 
 
 def shared(build: Callable[[Any], Any], *keys: str, **words: object) -> Mistakes:
-    """Return mistakes of the library, whose wrong code `build` turns into answers.
+    """Return mistakes from the library, whose wrong code `build` turns into answers.
 
     Examples
     --------
@@ -495,12 +494,12 @@ def shared(build: Callable[[Any], Any], *keys: str, **words: object) -> Mistakes
 
 
 def said(key: str, *wrong: Any, **words: object) -> Mistakes:
-    """Return a mistake of the library, with the bank's own wrong answers."""
+    """Return a mistake from the library, with the bank's own wrong answers."""
     return {wording(key, **words): wrong}
 
 
 def each(template: str, cases: dict[Any, tuple[Any, ...]]) -> Mistakes:
-    """Return mistakes whose sentences differ only in a word or two, the keys of `cases`.
+    """Return mistakes whose sentences differ only in a few words, the keys of `cases`.
 
     Examples
     --------
@@ -516,7 +515,7 @@ def each(template: str, cases: dict[Any, tuple[Any, ...]]) -> Mistakes:
 def in_order(order: str, right: str, whose: str) -> str:
     """Return what to say when slices are taken in the wrong order.
 
-    Gates that are all sigmoids may also have been mixed up later, where they're used.
+    If all the misplaced gates are sigmoids, they may instead have been mixed up later, in use.
     `whose` says whose order is the right one.
 
     Examples

@@ -21,7 +21,7 @@ MISSING = (
 
 @dataclass(frozen=True)
 class Module:
-    """A torch.nn.LSTM of one layer, made anew for each call of a learner's function."""
+    """A one-layer torch.nn.LSTM, made anew for each call of a learner's function."""
 
     input_size: int
     hidden_size: int
@@ -30,7 +30,7 @@ class Module:
     batch_first: bool = False
 
     def make(self, dtype: str = "float64") -> Any:
-        """Return the module, with parameters drawn from a seed made of its sizes."""
+        """Return the module, with parameters drawn from a seed given by its sizes."""
         import torch
 
         settings = vars(self)
@@ -50,10 +50,11 @@ Run = Callable[..., Any]
 
 @dataclass(frozen=True)
 class TorchExam(Exam):
-    """A FunctionExam for functions that take a torch.nn.LSTM first. Imports PyTorch when it checks.
+    """A FunctionExam for functions whose first argument is a torch.nn.LSTM.
 
-    `run` calls an answer on a Module and the other arguments, and returns arrays. `demands` apply
-    only to answers with the right values; `forbidden` is the same as in a FunctionExam.
+    PyTorch is imported only for a check. `run` calls an answer on a Module and the other arguments,
+    and returns arrays. `demands` apply only to answers with the right values; `forbidden` is the
+    same as in a FunctionExam.
     """
 
     name: str
@@ -121,7 +122,7 @@ class Tensor:
 
 
 def arrays_only(result: Any) -> Any:
-    """Return a result with something that isn't an array in place of each tensor."""
+    """Return a result with a non-array in place of each tensor."""
     import torch
 
     if isinstance(result, tuple | list):

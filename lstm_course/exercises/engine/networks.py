@@ -1,4 +1,4 @@
-"""Trained networks, handed in as weights: read, checked, and tried on fresh sequences."""
+"""Trained networks, handed in as weights: read, checked, and tested on fresh sequences."""
 
 import itertools
 import os
@@ -30,7 +30,7 @@ NAMES = ("task", *ARRAYS, "loss")
 class Task:
     """A task, and the errors of guessing, of a model that has begun to learn, and of a good one.
 
-    The error is the share of wrong answers if there are classes, otherwise the mean squared error.
+    The error is the share of wrong answers for classes, otherwise the mean squared error.
     """
 
     draw: Callable[..., Any]
@@ -48,8 +48,8 @@ class Task:
         return float(((outputs - targets) ** 2).mean())
 
     def least_loss(self, error: float) -> float:
-        """Return the smallest loss that is possible with an error."""
-        # If the right class isn't the answer, it has at most half of the probability.
+        """Return the smallest possible loss at a given error."""
+        # In a wrong answer, the right class has at most half of the probability.
         return error * np.log(2) if self.classes else error
 
     def loss_of_guessing(self) -> float:
@@ -57,7 +57,7 @@ class Task:
         return float(np.log(self.outputs)) if self.classes else self.guessing
 
     def large_loss(self) -> float:
-        """Return a loss that no fresh model has, only one whose steps were too large."""
+        """Return a loss that no fresh model has, only one trained with too large steps."""
         return (2 if self.classes else 10) * self.loss_of_guessing()
 
     def says(self, error: float) -> str:
@@ -204,7 +204,7 @@ def _network(given: dict[str, Any]) -> Network:
 def _floats(name: str, value: Any) -> Array:
     try:
         array = np.array(value)
-    except Exception:  # from whatever an object does when it's turned into an array
+    except Exception:  # an object may do anything when turned into an array
         array = np.array(None)
     if array.dtype.kind not in "fiu":
         raise WrongAnswer(f"Expected {name} to be an array of real numbers, got {kind(value)}.")
@@ -271,7 +271,7 @@ def _fault(network: Network, error: float, limit: float) -> str:
         return (
             f"The training loss you report, {network.loss:.2g}, is far above that of guessing, "
             f"{task.loss_of_guessing():.2g}: the learning rate is too large. (Or you report a sum "
-            "where a mean is meant.)"
+            "instead of a mean.)"
         )
     if np.ptp(network.answers(batch.inputs), axis=0).max() < 1e-9:
         raise WrongAnswer(SAME_FOR_ALL)

@@ -1,4 +1,4 @@
-"""What several banks build answers and cases from: the equations of a step, and arrays."""
+"""Building blocks for the answers and cases of several banks: a step's equations, and arrays."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ WEIGHTS = {
     for gate in ("", "_i", "_g")
 }
 SHAPES = {**STATES, **SEQUENCES, **ENDS, **WEIGHTS, "V": "K H", "d": "K"}
-"""The shapes of all arrays of an LSTM by name; G counts the rows of all gates."""
+"""The shapes of all arrays of an LSTM by name; G is the number of rows of all gates."""
 
 WEIGHT_GRADIENTS = (
     Returned("dW", "(4H, D)", GATE_SLICES),
@@ -55,7 +55,7 @@ def lstm_case(names: str, scale: float = 1.0, gates: int = 4, **sizes: int) -> C
 
 
 def as_it_is(value: Array) -> Array:
-    """Return an array unchanged, in place of a squashing or a change."""
+    """Return an array unchanged, instead of squashing or changing it."""
     return value
 
 
@@ -105,7 +105,7 @@ EQUATIONS: dict[str, Line] = {
     "c": lambda s: s.f * s.c_prev + s.i * s.g,
     "h": lambda s: s.o * tanh(s.c),
 }
-"""A step, from the four sums on."""
+"""A step, starting from the four sums."""
 
 STEP = Lines(
     ("x", "h_prev", "c_prev", "W", "U", "b"),

@@ -16,7 +16,7 @@ FUNCTIONS = ("dot", "vdot", "inner", "outer", "tensordot", "einsum", "multi_dot"
 
 
 class Product(NamedTuple):
-    """One call, which arguments its factors came from, and how many matrix products it makes."""
+    """One call: the arguments its factors came from, and how many matrix products it makes."""
 
     origins: frozenset[str]
     products: int
@@ -26,9 +26,9 @@ _log: list[Product] = []
 
 
 class Counted(np.ndarray):
-    """An array that knows where it came from. Its views, copies and sums came from there too.
+    """An array that knows its origins, which its views, copies and sums inherit.
 
-    A product is something new and comes from nowhere: a hidden state has no origin.
+    A product is new and has no origin; neither does a hidden state.
     """
 
     origins: frozenset[str]

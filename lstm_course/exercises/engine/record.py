@@ -1,4 +1,4 @@
-"""What a learner has earned: kept in a small file, read from notebooks, and shown.
+"""What a learner has earned: saved in a small file, read from notebooks, and shown.
 
 The file is ~/.lstm-course/progress.json. The environment variable LSTM_COURSE_PROGRESS can name
 another one. If it's empty, nothing is written, and points last as long as the session.
@@ -33,7 +33,7 @@ _session: dict[str, Entry] = {}  # what this session has earned, saved or not
 
 
 class Loaded(NamedTuple):
-    """What was earned, a sentence if the file isn't in order, and whether it may be replaced."""
+    """What was earned, a sentence if the file has a problem, and whether it may be replaced."""
 
     entries: dict[str, Entry]
     note: str = ""
@@ -79,7 +79,7 @@ def _path() -> Path | None:
         return None
     try:
         return Path(name) if name else Path.home() / ".lstm-course" / "progress.json"
-    except RuntimeError:  # there is no home
+    except RuntimeError:  # no home directory
         return None
 
 
@@ -112,7 +112,7 @@ def _set_aside(path: Path) -> Loaded:
 
 
 def _save(entries: Mapping[str, Entry]) -> str:
-    """Write the whole file or nothing; return a sentence if it couldn't be written."""
+    """Write the whole file or nothing; return a sentence if writing failed."""
     path = _path()
     if path is None:
         return ""
@@ -206,7 +206,7 @@ class Progress:
 
     @property
     def out_of(self) -> int:
-        """The points to be had in total."""
+        """The total number of points available."""
         return sum(question.points for question in self.questions)
 
     def __repr__(self) -> str:
@@ -245,7 +245,7 @@ class Progress:
         return "  ".join(f"{'✓' if q.name in self.earned else '·'} {q.name}" for q in questions)
 
     def _rungs(self) -> Iterator[tuple[str, int, int, Sequence[Question]]]:
-        """Return each chapter's title, points earned, points to earn, and questions."""
+        """Return each chapter's title, points earned, points available, and questions."""
         for title, questions in self.rungs.items():
             earned = sum(self.earned.get(question.name, 0) for question in questions)
             yield title, earned, sum(question.points for question in questions), questions

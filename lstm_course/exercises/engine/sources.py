@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 
 def source_of(name: str, answer: object) -> str:
-    """Return a source that defines an answer and checks it, or an empty text if it isn't known.
+    """Return a source that defines an answer and checks it, or an empty string if unknown.
 
-    In a notebook it's the running cell, elsewhere the function's own source. Statements that it
-    needs from other cells, or from the function's module, come first.
+    In a notebook it's the running cell, elsewhere the function's own source. Statements needed
+    from other cells, or from the function's module, come first.
     """
     try:
         cells = _cells()
@@ -49,8 +49,8 @@ class _Statement(NamedTuple):
 def with_needs(source: str, earlier: Sequence[str]) -> str:
     """Return a source preceded by the earlier statements that bind the names it needs.
 
-    If several bind the same name, the latest counts. Later changes to what a name is bound to, such
-    as a new entry in a dictionary, aren't followed.
+    If several bind the same name, the latest counts. Later changes to a name's object, such as a
+    new entry in a dictionary, aren't followed.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A learner's function tried on cases: what it gets, what it returns, what's expected."""
+"""A learner's function tried on cases: its arguments, its results, what's expected."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from lstm_course.exercises.engine.feedback import NotAnswered, WrongAnswer, as_a
 
 Answer = Callable[..., Any]
 Outcome = tuple[Array | str, ...]
-"""What a call returns: each result as an array, or a sentence that says why there isn't one."""
+"""The results of a call: each is an array, or a sentence that says why there isn't one."""
 
 GATE_SLICES = ("input gate", "forget gate", "candidate", "output gate")
 """What the four slices of a stacked array are called, in the course's order."""
@@ -21,7 +21,7 @@ GATE_SLICES = ("input gate", "forget gate", "candidate", "output gate")
 class Case:
     """Arguments to try a function on, the sizes that identify them, and what to show of them.
 
-    `shown` takes the place of the arguments themselves, if they'd mean nothing to a reader.
+    `shown` replaces the arguments themselves if they'd mean nothing to a reader.
     """
 
     sizes: Mapping[str, int]
@@ -40,7 +40,7 @@ class Returned:
 
     A single result may have an empty name; a number has an empty shape. A list of arrays counts as
     that many results, named name[0], name[1], ... If the numbers of a result would mean nothing to
-    a reader, `told` says for each entry what it means that it's wrong.
+    a reader, `told` says for each entry what's wrong if it's wrong.
     """
 
     name: str = ""
@@ -58,7 +58,7 @@ class Part(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What a sentence calls it."""
+        """What a message calls it."""
         return self.returned.name + ("" if self.entry is None else f"[{self.entry}]")
 
 
@@ -70,7 +70,7 @@ class Trial(NamedTuple):
     got: Outcome
 
     def wrong(self) -> list[int]:
-        """Return the places of the wrong results."""
+        """Return the indices of the wrong results."""
         return [k for k, part in enumerate(self.parts) if not agree(self.got[k], part.expected)]
 
 
@@ -78,7 +78,7 @@ def expect(
     solution: Answer, returns: tuple[Returned, ...], arguments: Mapping[str, Any]
 ) -> tuple[Part, ...]:
     """Return what a right answer returns for these arguments, array by array."""
-    with np.errstate(all="ignore"):  # changed arguments may be outside its domain
+    with np.errstate(all="ignore"):  # changed arguments may lie outside its domain
         result = solution(**arguments)
     parts = []
     for returned, value in zip(returns, (result,) if len(returns) == 1 else result, strict=True):

@@ -22,7 +22,7 @@ SILENCERS: tuple[Watched, ...] = (
     warnings.simplefilter,
     warnings.filterwarnings,
 )
-"""What silences NumPy's warnings. Libraries may use it internally; an answer may not."""
+"""These silence NumPy's warnings. Libraries may use them internally; an answer may not."""
 
 HANDING_ON = ("contextlib", "functools", np.errstate.__call__.__globals__["__name__"])
 LIBRARIES = ("numpy", "scipy", "torch", "warnings", "lstm_course")
@@ -31,10 +31,10 @@ LIBRARIES = ("numpy", "scipy", "torch", "warnings", "lstm_course")
 
 @contextlib.contextmanager
 def watching(functions: Sequence[Watched]) -> Iterator[list[Watched]]:
-    """Collect those of the functions, or classes, that a learner's code calls in the block.
+    """Collect those functions or classes that a learner's code calls in the block.
 
-    A function of the package counts even if another one of the package calls it for the learner,
-    but not if the exam calls it, in a function that it passes to the answer.
+    A package function counts even if another package function calls it for the learner, but not if
+    the exam calls it, in a function that it passes to the answer.
 
     Examples
     --------

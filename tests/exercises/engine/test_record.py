@@ -342,7 +342,7 @@ def test_what_is_no_certificate(tmp_path, content):
     path = tmp_path / "certificate.json"
     path.write_text(content)
     with pytest.raises(
-        ValueError, match="is no certificate, expected a file that certificate wrote"
+        ValueError, match="is not a certificate, expected a file written by certificate"
     ):
         verify(path)
 
@@ -360,7 +360,7 @@ def test_a_certificate_made_by_a_script(tmp_path):
         [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("1 of ")
-    assert "Left out, since the source is not known: sigmoid." in done.stdout
+    assert "Left out, because the source is unknown: sigmoid." in done.stdout
     assert verify(tmp_path / "certificate.json").earned == {"tanh": 1}
 
 
