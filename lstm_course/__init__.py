@@ -16,7 +16,7 @@ tasks                      data: made by our code, shipped inside a dependency, 
 pytorch, interop           the same cell in PyTorch; parameters to and from other frameworks
 experiments                long runs, one command each, with recorded results
 example                    the 2-unit cell that every chapter follows
-figures, diagram           plots and block diagrams, drawn from traces and equations
+figures, diagram, unrolled plots, block diagrams, and the cell over several steps
 exercises                  check, hint, progress; the questions of each chapter
 ========================== =====================================================================
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         saving,
         tasks,
         training,
+        unrolled,
         variants,
     )
     from lstm_course.exercises import check, hint, progress
@@ -108,6 +109,7 @@ __all__ = [
     "tasks",
     "trace",
     "training",
+    "unrolled",
     "variants",
 ]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from lstm_course import diagram, example, figures, lstm_forward, trace
+from lstm_course import diagram, example, figures, lstm_forward, trace, unrolled
 
 WHITE, NEAR_BLACK = "#ffffff", "#121212"  # the pages of the light and the dark theme
 
@@ -266,3 +266,18 @@ def test_a_diagram_has_a_narrow_form_that_fits_a_phone():
 def test_bad_equations_get_one_sentence(equations, sentence):
     with pytest.raises(ValueError, match=sentence):
         diagram.block_diagram(equations)
+
+
+def test_the_unrolled_cell_names_its_parts_and_fits_a_phone():
+    picture = unrolled.unrolled(["the", "cat"], "Two copies of the cell.")
+    for svg in (picture.svg, picture.narrow):
+        parts = re.findall(r'data-part="(\d) ([^"]+)"', svg)
+        names = {name for t, name in parts if t == "1"}
+        assert {name for t, name in parts if t == "0"} == names
+        assert {"f", "i", "g", "o", "c", "h", "tanh(c)", "i * g", "f * c_prev", "x"} <= names
+        # Every arrow starts and ends at something that is there, or leaves the copy.
+        ends = {end for name in names if " &gt; " in name for end in name.split(" &gt; ")}
+        assert ends - names <= {"maps", "c_prev", "h_prev", "c_next", "h_next"}
+    assert float(re.search(r"max-width: (\d+)px", picture.narrow)[1]) <= 400
+    with pytest.raises(ValueError, match="words is empty"):
+        unrolled.unrolled([], "Nothing.")
