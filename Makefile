@@ -33,7 +33,6 @@ $(VENV)/.ready: $(BIN)/python pyproject.toml constraints.txt
 # Sphinx does not repeat the warnings of pages it has read before, so a failed build leaves nothing behind.
 book: venv ## build the book into _build/html
 	@$(BIN)/jupyter-book build -W -n --keep-going --quiet . || { rm -rf _build; exit 1; }
-	@cp book/_static/* _build/html/_static/ # which Sphinx leaves out when no page has changed
 	@echo "The book is at file://$(CURDIR)/_build/html/index.html"
 
 serve: book ## build the book and serve it on localhost (PORT=8000)

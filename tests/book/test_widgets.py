@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 import lstm_course as lc
 from conftest import ROOT, SITE
@@ -271,3 +272,73 @@ def test_the_viewer_writes_on_and_a_unit_can_be_switched_off(viewer):
 
 def test_weights_of_the_viewer_are_light():
     assert sum(path.stat().st_size for path in (SITE / "_static").glob("model-*.js")) < 1_500_000
+
+
+def test_the_walk_shows_every_product_of_the_chapter(reader, site):
+    reader.wrong.clear()
+    reader.set_viewport_size({"width": 1280, "height": 800})
+    reader.goto(site + "book/3-learning/10-through-time.html")
+    walk = reader.locator("[data-lc=walk]")
+    title, lines = walk.locator(".lc-title"), walk.locator(".lc-formula ul")
+    said = {}
+    slider = walk.get_by_role("slider", name="where the walk stands")
+    frames = int(slider.get_attribute("max")) + 1
+    assert frames == 3 * 5 + 3 * 7
+    for frame in range(frames):
+        slider.fill(str(frame))
+        said[title.inner_text()] = lines.inner_text().replace("−", "-")
+    assert len(said) == frames
+    assert all("NaN" not in text and "undefined" not in text for text in said.values())
+
+    def at(step, name):
+        (text,) = (
+            text for where, text in said.items() if f"Step {step} " in where and name in where
+        )
+        return text
+
+    hs, _, cache = lc.lstm_forward(example.xs, example.params, example.h0, example.c0)
+    dhs = np.zeros_like(hs)
+    dhs[2, 0, 0] = 1  # the loss is the last hidden state of unit 0
+    _, dh0, dc0, _ = lc.lstm_backward(dhs, cache)
+    for t in range(3):
+        assert f"{hs[t, 0, 0]:.4f}" in at(t + 1, "forward: show")
+        assert f"{cache[t].c[0, 0]:.4f}" in at(t + 1, "forward: add")
+    assert "0.4091" in at(2, "two flows")  # as computed by hand
+    assert "0.0586" in at(3, "through the maps")
+    assert f"{dc0[0, 0]:.4f}".rstrip("0") in at(1, "along the cell state")
+    assert f"{dh0[0, 0]:.4f}".rstrip("0") in at(1, "through the maps")
+    assert reader.wrong == []
+
+
+def test_the_walk_follows_what_the_reader_changes(reader, site):
+    reader.goto(site + "book/2-pieces/08-sequence.html")
+    walk = reader.locator("[data-lc=walk]")
+    slider = walk.get_by_role("slider", name="where the walk stands")
+    assert slider.get_attribute("max") == "14"  # forward only
+    walk.locator("summary").click()
+    walk.get_by_label("step 1 reads").select_option("nothing")
+    for _ in range(4):
+        walk.get_by_role("button", name="next").click()
+    c = lc.lstm_step(np.zeros((1, 3)), example.h0, example.c0, example.params)[2]
+    assert f"{c.h[0, 0]:.4f}".rstrip("0") in walk.locator(".lc-formula").inner_text()
+    walk.get_by_role("button", name="play").click()
+    reader.wait_for_function(
+        "document.querySelector('.lc-wide-slider').value > 4"
+    )  # it plays on by itself
+    block = reader.locator('.lc-walking [data-part="2 f * c_prev"]').first
+    block.evaluate("e => e.dispatchEvent(new MouseEvent('click', {bubbles: true}))")
+    assert walk.get_by_role("button", name="play").count() == 1  # and stops at what is clicked
+    assert "Step 3" in walk.locator(".lc-title").inner_text()
+
+
+@pytest.mark.parametrize("name", ["explorer", "viewer", "3-learning/10-through-time"])
+def test_a_live_figure_is_accessible_and_fits_a_phone(name, reader, site):
+    reader.goto(site + f"book/{name}.html")
+    for closed in reader.locator("[data-lc] summary, [data-lc] > button").all():
+        closed.click()
+    reader.wait_for_timeout(500)
+    for width in (1280, 360):
+        reader.set_viewport_size({"width": width, "height": 800})
+        assert reader.evaluate("document.documentElement.scrollWidth") <= width
+        found = Axe().run(reader, context="[data-lc]").response["violations"]
+        assert [(one["id"], one["nodes"][0]["target"]) for one in found] == []

@@ -1,0 +1,238 @@
+"""Make pages light: one stylesheet of what is in use, few scripts and all deferred, subset fonts.
+
+Also what search engines and social networks look for: a description, a card, a map of the site.
+"""
+
+import hashlib
+import html
+import logging
+import re
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+import tinycss2
+from docutils import nodes
+from fontTools import subset
+
+DROPPED = ("thebe", "togglebutton", "design-tabs", "toggleHint", "toggleOpen", "OPTIONS.pagename")
+"""Scripts of extensions that no page needs: the book has no live code and no tabs of theirs."""
+
+ROLES = (' role="doc-biblioentry"', ' role="list"', ' role="doc-backlink"')
+"""Of the bibliography: deprecated, or at odds with what is inside."""
+
+FONTS = {
+    "text": ("font_source_serif_pro", "files/SourceSerifPro-Regular.otf"),
+    "text-italic": ("font_source_serif_pro", "files/SourceSerifPro-It.otf"),
+    "text-bold": ("font_source_serif_pro", "files/SourceSerifPro-Semibold.otf"),
+    "math": ("ziamath", "fonts/STIXTwoMath-Regular.ttf"),
+}
+"""Both families are under the SIL Open Font License 1.1, in packages that ship them whole."""
+
+STYLES = [
+    "basic.css",
+    "styles/pydata-sphinx-theme.css",
+    "pygments.css",
+    "styles/sphinx-book-theme.css",
+    "copybutton.css",
+    "mystnb.*.css",
+    "sphinx-design.min.css",
+    "lstm.css",
+]
+"""In the order in which a page would load them."""
+
+ICON = re.compile(r"^\.(svg-inline--)?fa")
+"""Selectors of the icon font, which is left out."""
+
+
+def thin_page(app, pagename, templatename, context, doctree):
+    """Drop scripts, defer the others, and tell search engines what the page is about."""
+    kept = []
+    for script in context["script_files"]:
+        body = script.attributes.get("body", "")
+        if not any(name in f"{script.filename} {body}" for name in DROPPED):
+            # Pages share these objects. That of the search has scripts that ask for them at once.
+            if pagename == "search":
+                script.attributes.pop("defer", None)
+            elif script.filename and not body:
+                script.attributes["defer"] = "defer"
+            kept.append(script)
+    context["script_files"] = kept
+    context["css_files"] = [
+        one
+        for one in context["css_files"]
+        if not any(name in str(one.filename) for name in DROPPED)
+    ]
+    body = context.get("body", "")
+    body = re.sub(r'<script type="text/x-thebe-config">.*?</script>', "", body, flags=re.DOTALL)
+    body = re.sub(r"<script>kernelName = .*?</script>", "", body)
+    for needless in (' aria-label="Toggle hidden content"', *ROLES):
+        body = body.replace(needless, "")
+    # A corner of a table with nothing in it is no header.
+    context["body"] = re.sub(r"<th\b[^>]*?( style=[^>]*)?>(?:<p></p>)?</th>", r"<td\1></td>", body)
+    title = re.sub("<[^>]+>", "", context.get("title", ""))
+    card = {
+        "og:type": "article",
+        "og:site_name": app.config.html_title or app.config.project,
+        "og:title": html.unescape(title),
+        "og:description": description(doctree),
+        "og:image": f"{app.config.html_baseurl}_static/screenshot.png",
+        "og:url": f"{app.config.html_baseurl}{pagename}.html",
+    }
+    tags = [f'<meta name="description" content="{html.escape(description(doctree))}">']
+    tags += [f'<meta property="{k}" content="{html.escape(v)}">' for k, v in card.items()]
+    context["metatags"] = context.get("metatags", "") + "\n".join(tags)
+
+
+def description(doctree):
+    """Return the first sentences of a page, at most 155 characters of them."""
+    text = (
+        "Derive the LSTM, compute it by hand, write it from scratch in NumPy, and test the claims."
+    )
+    if doctree is not None:
+        found = [one.astext() for one in doctree.findall(nodes.paragraph)][:2]
+        text = re.sub(r"\s+", " ", " ".join(found)) or text
+    return text if len(text) <= 155 else text[:154].rsplit(" ", 1)[0] + "…"
+
+
+def in_use(out):
+    """Return all words of pages' attributes and of scripts: what a selector may refer to."""
+    words = set()
+    for path in out.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        for names in re.findall(r'\b(?:class|id)="([^"]*)"', text):
+            words.update(names.split())
+    for path in (out / "_static").rglob("*.js"):
+        if "model-" not in path.name and "fontawesome" not in path.name:
+            words.update(re.findall(r"[\w-]+", path.read_text(encoding="utf-8")))
+    return words
+
+
+def purged(rules, words):
+    """Return a stylesheet's rules as text, without selectors that match nothing."""
+    text = ""
+    for rule in rules:
+        if rule.type == "qualified-rule":
+            selectors = tinycss2.serialize(rule.prelude).split(",")
+            if "(" not in tinycss2.serialize(rule.prelude):  # :not(.a, .b) is kept as it is
+                selectors = [
+                    one for one in selectors if set(re.findall(r"[.#]([\w-]+)", one)) <= words
+                ]
+            if ICON.search(tinycss2.serialize(rule.prelude)):
+                continue
+            if selectors:
+                text += f"{','.join(selectors).strip()}{{{squeezed(rule.content)}}}\n"
+        elif rule.type == "at-rule":
+            if rule.at_keyword == "import":
+                continue  # basic.css, which is in the list
+            if rule.content and "FontAwesome" in tinycss2.serialize(rule.content).replace(" ", ""):
+                continue
+            head = f"@{rule.at_keyword} {tinycss2.serialize(rule.prelude).strip()}"
+            if rule.content is None:
+                text += head + ";\n"
+            elif rule.at_keyword in ("media", "supports", "container", "layer"):
+                inner = purged(rules_of(rule.content), words)
+                text += f"{head}{{{inner}}}\n" if inner else ""
+            else:
+                text += f"{head}{{{squeezed(rule.content)}}}\n"
+    return text
+
+
+def rules_of(content):
+    """Parse the rules inside an at-rule, or of a whole sheet."""
+    return tinycss2.parse_rule_list(content, skip_comments=True, skip_whitespace=True)
+
+
+def squeezed(content):
+    """Return declarations without comments and needless blanks."""
+    text = re.sub(r"/\*.*?\*/", "", tinycss2.serialize(content), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def write_fonts(out):
+    """Write each font with the characters that pages use, and no others."""
+    text, equations = set(), set()
+    for path in out.rglob("*.html"):
+        page = html.unescape(path.read_text(encoding="utf-8"))
+        for one in re.findall(r"<math.*?</math>", page, re.DOTALL):
+            equations |= set(re.sub("<[^>]+>", "", one))
+        article = page.partition("<article")[2].partition("</article>")[0]
+        text |= set(re.sub(r"<svg.*?</svg>|<math.*?</math>|<[^>]+>", "", article, flags=re.DOTALL))
+    # Letters of equations are italic, which a browser takes from a block of their own.
+    for letter in map(ord, list(equations)):
+        if chr(letter).isascii() and chr(letter).isalpha():
+            small = chr(letter).islower()
+            equations.add(
+                chr(letter - ord("a" if small else "A") + (0x1D44E if small else 0x1D434))
+            )
+    italic_greek = range(0x1D6FC, 0x1D71C)
+    equations |= {"\u210e", *map(chr, italic_greek)}
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
+    for name, (package, file) in FONTS.items():
+        options = subset.Options(flavor="woff2", layout_features=["kern", "liga", "ssty"])
+        with subset.load_font(files(package).joinpath(file), options) as font:
+            worker = subset.Subsetter(options)
+            worker.populate(unicodes=map(ord, equations if name == "math" else text))
+            worker.subset(font)
+            (out / "_static/fonts").mkdir(exist_ok=True)
+            subset.save_font(font, out / f"_static/fonts/{name}.woff2", options)
+
+
+def named(page):
+    """Name the parts of a page's frame that the theme leaves without a name."""
+    page = page.replace(
+        '<div id="pst-primary-sidebar"',
+        '<div role="complementary" aria-label="Book" id="pst-primary-sidebar"',
+    )
+    return re.sub(
+        r">([^<]+)</a><details([^>]*)><summary>",
+        r'>\1</a><details\2><summary aria-label="pages below \1">',
+        page,
+    )
+
+
+def finish(app, exception):
+    """Write the stylesheet, the fonts, the map and the page for a wrong address."""
+    if exception is not None or app.builder.name != "html":
+        return
+    out = Path(app.outdir)
+    static = out / "_static"
+    # Sphinx skips static files where no page has changed.
+    shutil.copytree(Path(app.confdir) / "book/_static", static, dirs_exist_ok=True)
+    words, sheet = in_use(out), ""
+    for pattern in STYLES:
+        (path,) = static.glob(pattern)
+        rules = tinycss2.parse_stylesheet(path.read_text(encoding="utf-8"), True, True)
+        sheet += purged(rules, words)
+    (static / "site.css").write_text(sheet, encoding="utf-8")
+    write_fonts(out)
+    version = hashlib.sha256(sheet.encode()).hexdigest()[:8]
+    sheets = "|".join(Path(one).name.replace(".", r"\.").replace("*", r"\w*") for one in STYLES)
+    style = re.compile(rf'\s*<link[^>]*href="[^"]*?(?:{sheets}|site\.css)[^"]*"[^>]*>')
+    for path in out.rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        if 'rel="stylesheet"' in page:
+            up = "../" * len(path.relative_to(out).parents[:-1])
+            link = f'\n<link rel="stylesheet" href="{up}_static/site.css?v={version}">'
+            found = style.search(page)
+            page = style.sub("", page)
+            page = named(page[: found.start()] + link + page[found.start() :])
+            path.write_text(page, encoding="utf-8")
+    base = app.config.html_baseurl
+    pages = [f"<url><loc>{base}{name}.html</loc></url>" for name in sorted(app.env.found_docs)]
+    (out / "sitemap.xml").write_text(
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n'
+        + "\n".join(pages)
+        + "\n</urlset>\n",
+        encoding="utf-8",
+    )
+    lost = (Path(__file__).parent / "404.html").read_text(encoding="utf-8")
+    (out / "404.html").write_text(lost.replace("BASE", base), encoding="utf-8")
+
+
+def setup(app):
+    """Register with Sphinx: pages after the extensions that add scripts, files at the very end."""
+    app.connect("html-page-context", thin_page, priority=900)
+    app.connect("build-finished", finish, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
