@@ -55,13 +55,15 @@ function field(label, limit, step, change) {
   return { element: element("span", { class: "lc-field" }, box, slider), set: show };
 }
 
-// The live figures of a page: build(place, figures before it) for every mark of that name.
+// The live figures of a page: build(place, figures before it) for every mark of that name, once a
+// reader comes near, as a page should be there at once.
 function enliven(name, build) {
   document.addEventListener("DOMContentLoaded", () => {
     const figures = [...document.querySelectorAll("svg.lc-figure")];
-    for (const place of document.querySelectorAll(`[data-lc="${name}"]`)) {
-      const before = figures.filter((svg) => svg.compareDocumentPosition(place) & Node.DOCUMENT_POSITION_FOLLOWING);
-      build(place, before);
-    }
+    const near = new IntersectionObserver((entries) => entries.filter((one) => one.isIntersecting).forEach(({ target }) => {
+      near.unobserve(target);
+      build(target, figures.filter((svg) => svg.compareDocumentPosition(target) & Node.DOCUMENT_POSITION_FOLLOWING));
+    }), { rootMargin: "800px" });
+    document.querySelectorAll(`[data-lc="${name}"]`).forEach((place) => near.observe(place));
   });
 }

@@ -41,11 +41,15 @@ def test_page(name, reader, site):
     assert reader.locator(".math").count() == reader.locator(".math > math").count()
     assert reader.locator("merror").count() == 0
 
-    for width in (1280, 360):
+    for width in (360, 1280):
         reader.set_viewport_size({"width": width, "height": 800})
         assert reader.evaluate("document.documentElement.scrollWidth") <= width
-        if width == 1280:  # on a phone they scroll within themselves
-            assert reader.evaluate(CUT) == []
+    assert reader.evaluate(CUT) == []  # at 1280; on a phone they scroll within themselves
+    options = {"resultTypes": ["violations"]}
+    if reader.theme == "dark":  # which changes colours alone; the API's many names take long
+        options["runOnly"] = ["color-contrast" if name != "book/api.html" else "document-title"]
+    found = Axe().run(reader, options=options).response["violations"]
+    assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []
 
     for picture in reader.locator("svg.lc-figure").all():
         assert picture.get_attribute("aria-label")
@@ -96,14 +100,6 @@ def test_a_page_is_light(name):
     budget = BUDGET["chapter" if re.search(r"/\d\d-[^/]*\.html", name) else "page"]
     assert sum(parts.values()) <= budget["bytes"], parts
     assert len(parts) <= budget["requests"], sorted(parts)
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_accessible(name, reader, site):
-    reader.set_viewport_size({"width": 1280, "height": 800})
-    reader.goto(site + name)
-    found = Axe().run(reader).response["violations"]
-    assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []
 
 
 def test_search_engines_and_lost_readers_find_their_way():
@@ -157,10 +153,11 @@ def test_search_finds_a_word(reader, site):
     reader.wait_for_selector("#search-results li:has-text('The forget gate')")
 
 
-def test_every_chapter_and_exercise_has_its_colab_button(reader, site):
+def test_every_chapter_and_exercise_has_its_colab_button():
     for name in PAGES:
         if re.search(r"/\d\d-[^/]*\.html|/student\.html", name):
-            reader.goto(site + name)
-            link = reader.locator('a[href^="https://colab.research.google.com/github/"]').first
-            expected = f"/blob/main/{name.removesuffix('.html')}.ipynb"
-            assert link.get_attribute("href").endswith(expected)
+            page = (SITE / name).read_text(encoding="utf-8")
+            (link,) = re.findall(
+                r'href="(https://colab\.research\.google\.com/github/[^"]+)"', page
+            )
+            assert link.endswith(f"/blob/main/{name.removesuffix('.html')}.ipynb")

@@ -279,6 +279,7 @@ def test_the_walk_shows_every_product_of_the_chapter(reader, site):
     reader.set_viewport_size({"width": 1280, "height": 800})
     reader.goto(site + "book/3-learning/10-through-time.html")
     walk = reader.locator("[data-lc=walk]")
+    walk.scroll_into_view_if_needed()
     title, lines = walk.locator(".lc-title"), walk.locator(".lc-formula ul")
     said = {}
     slider = walk.get_by_role("slider", name="where the walk stands")
@@ -313,6 +314,7 @@ def test_the_walk_shows_every_product_of_the_chapter(reader, site):
 def test_the_walk_follows_what_the_reader_changes(reader, site):
     reader.goto(site + "book/2-pieces/08-sequence.html")
     walk = reader.locator("[data-lc=walk]")
+    walk.scroll_into_view_if_needed()
     slider = walk.get_by_role("slider", name="where the walk stands")
     assert slider.get_attribute("max") == "14"  # forward only
     walk.locator("summary").click()
@@ -334,6 +336,8 @@ def test_the_walk_follows_what_the_reader_changes(reader, site):
 @pytest.mark.parametrize("name", ["explorer", "viewer", "3-learning/10-through-time"])
 def test_a_live_figure_is_accessible_and_fits_a_phone(name, reader, site):
     reader.goto(site + f"book/{name}.html")
+    reader.locator("[data-lc]").first.scroll_into_view_if_needed()
+    reader.wait_for_selector(".lc-live")
     for closed in reader.locator("[data-lc] summary, [data-lc] > button").all():
         closed.click()
     reader.wait_for_timeout(500)

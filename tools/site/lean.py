@@ -41,6 +41,16 @@ STYLES = [
 ]
 """In the order in which a page would load them."""
 
+VARIABLE = re.compile(r"var\(\s*(--[\w-]+)")
+
+BOOTSTRAP = {
+    *("active", "disabled", "fade", "hiding", "show", "showing"),
+    *("dropdown-menu", "dropdown-menu-end", "dropdown-toggle"),
+    *("tooltip", "tooltip-arrow", "tooltip-inner", "bs-tooltip-auto"),
+    *(f"bs-tooltip-{side}" for side in ("bottom", "end", "start", "top")),
+}
+"""What its script adds to the two parts that pages use, menus and tooltips."""
+
 ICON = re.compile(r"^\.(svg-inline--)?fa")
 """Selectors of the icon font, which is left out."""
 
@@ -103,39 +113,55 @@ def in_use(out):
         for names in re.findall(r'\b(?:class|id)="([^"]*)"', text):
             words.update(names.split())
     for path in (out / "_static").rglob("*.js"):
-        if "model-" not in path.name and "fontawesome" not in path.name:
+        if not any(name in path.name for name in ("model-", "fontawesome", "bootstrap")):
             words.update(re.findall(r"[\w-]+", path.read_text(encoding="utf-8")))
-    return words
+    return words | BOOTSTRAP
 
 
-def purged(rules, words):
-    """Return a stylesheet's rules as text, without selectors that match nothing."""
+def selectors_of(prelude):
+    """Split a rule's selectors at the commas that stand in no parentheses."""
+    parts, depth = [""], 0
+    for letter in tinycss2.serialize(prelude):
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts]
+
+
+def matches(selector, words):
+    """Return whether a selector may match something; what :not and its like say is not read."""
+    outside = re.sub(r"\([^()]*\)", "", re.sub(r"\([^()]*\)", "", selector))
+    return set(re.findall(r"[.#]([\w-]+)", outside)) <= words and not ICON.search(selector)
+
+
+def purged(rules, words, needless=frozenset()):
+    """Return a stylesheet's rules as text, without what matches nothing or is not needed."""
     text = ""
     for rule in rules:
         if rule.type == "qualified-rule":
-            selectors = tinycss2.serialize(rule.prelude).split(",")
-            if "(" not in tinycss2.serialize(rule.prelude):  # :not(.a, .b) is kept as it is
-                selectors = [
-                    one for one in selectors if set(re.findall(r"[.#]([\w-]+)", one)) <= words
-                ]
-            if ICON.search(tinycss2.serialize(rule.prelude)):
+            kept = [one for one in selectors_of(rule.prelude) if matches(one, words)]
+            content = squeezed(rule.content, needless)
+            if kept and content:
+                text += f"{','.join(kept)}{{{content}}}\n"
+        elif rule.type == "at-rule" and rule.content is not None:
+            name = tinycss2.serialize(rule.prelude).strip()
+            content = squeezed(rule.content)
+            if "fontawesome" in content.replace(" ", "").lower() or name in needless:
                 continue
-            if selectors:
-                text += f"{','.join(selectors).strip()}{{{squeezed(rule.content)}}}\n"
-        elif rule.type == "at-rule":
-            if rule.at_keyword == "import":
-                continue  # basic.css, which is in the list
-            if rule.content and "FontAwesome" in tinycss2.serialize(rule.content).replace(" ", ""):
-                continue
-            head = f"@{rule.at_keyword} {tinycss2.serialize(rule.prelude).strip()}"
-            if rule.content is None:
-                text += head + ";\n"
-            elif rule.at_keyword in ("media", "supports", "container", "layer"):
-                inner = purged(rules_of(rule.content), words)
-                text += f"{head}{{{inner}}}\n" if inner else ""
-            else:
-                text += f"{head}{{{squeezed(rule.content)}}}\n"
+            if rule.at_keyword in ("media", "supports", "container", "layer"):
+                content = purged(rules_of(rule.content), words, needless)
+            if content:
+                text += f"@{rule.at_keyword} {name}{{{content}}}\n"
     return text
+
+
+def unused(sheet, pages):
+    """Return the custom properties that nothing reads, and the animations that nothing plays."""
+    defined = set(re.findall(r"(--[\w-]+)\s*:", sheet)) - pages - set(VARIABLE.findall(sheet))
+    played = set(re.findall(r"animation(?:-name)?:\s*([\w-]+)", sheet))
+    return defined | (set(re.findall(r"@(?:-webkit-)?keyframes ([\w-]+)", sheet)) - played)
 
 
 def rules_of(content):
@@ -143,8 +169,11 @@ def rules_of(content):
     return tinycss2.parse_rule_list(content, skip_comments=True, skip_whitespace=True)
 
 
-def squeezed(content):
-    """Return declarations without comments and needless blanks."""
+def squeezed(content, needless=frozenset()):
+    """Return declarations without comments, needless blanks, and needless custom properties."""
+    if needless:
+        found = tinycss2.parse_blocks_contents(content, True, True)
+        content = [one for one in found if getattr(one, "name", "") not in needless]
     text = re.sub(r"/\*.*?\*/", "", tinycss2.serialize(content), flags=re.DOTALL)
     return re.sub(r"\s+", " ", text).strip()
 
@@ -204,6 +233,12 @@ def finish(app, exception):
         (path,) = static.glob(pattern)
         rules = tinycss2.parse_stylesheet(path.read_text(encoding="utf-8"), True, True)
         sheet += purged(rules, words)
+    readers = [*out.rglob("*.html"), *static.glob("*.js"), static / "widgets.css"]
+    pages = {name for path in readers for name in VARIABLE.findall(path.read_text("utf-8"))}
+    before = ""
+    while sheet != before:  # what is dropped may have been the last to read something else
+        before, needless = sheet, unused(sheet, pages)
+        sheet = purged(tinycss2.parse_stylesheet(sheet, True, True), words, needless)
     (static / "site.css").write_text(sheet, encoding="utf-8")
     write_fonts(out)
     version = hashlib.sha256(sheet.encode()).hexdigest()[:8]
