@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 
 .DELETE_ON_ERROR: # a virtual environment that was not finished is made again
 
-.PHONY: help venv book serve lab lint format quick test bench experiments notebooks chapters colab address clean
+.PHONY: help venv book serve lab lint format quick test bench pdf slides site experiments notebooks chapters colab address clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-12s%s\n", $$1, $$2}' Makefile
@@ -61,6 +61,15 @@ bench: venv ## run the benchmarks
 	@$(BIN)/python -m benchmarks.imports
 	@$(BIN)/python -m benchmarks.cpu
 	@$(BIN)/python -m benchmarks.causes
+
+pdf: book ## print the whole book into one PDF (needs Chromium)
+	@$(BIN)/python tools/pdf.py
+
+slides: book ## make slides of part II, or of PAGES="book/3-learning/10-through-time ..."
+	@$(BIN)/python tools/slides.py $(PAGES)
+
+site: book ## measure how light and fast the pages are, with Lighthouse (needs Node.js)
+	@$(BIN)/python -m benchmarks.site
 
 experiments: venv ## repeat the long runs whose results the chapters load (three and a half hours)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lstm_course.experiments gradients_travel remembering next_character verb_number pronouns captioning digit_reading forecasting

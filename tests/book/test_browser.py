@@ -8,7 +8,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pdf
 import pytest
+import slides
 from axe_playwright_python.sync_playwright import Axe
 
 from conftest import ROOT, SITE, need
@@ -161,3 +163,47 @@ def test_every_chapter_and_exercise_has_its_colab_button():
                 r'href="(https://colab\.research\.google\.com/github/[^"]+)"', page
             )
             assert link.endswith(f"/blob/main/{name.removesuffix('.html')}.ipynb")
+
+
+def test_all_pages_in_one_refer_to_places_that_are_there():
+    names = ["book/index", "book/2-pieces/04-forget-gate", "book/2-pieces/08-sequence"]
+    page = pdf.joined([*names, "book/glossary"])
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    for target in re.findall(r'href="#([^"]+)"', page) + re.findall(r"url\(#([^)]+)\)", page):
+        assert target in ids
+    assert page.count("<article") == 4
+    assert 'href="#p1"' in page  # a link to a chapter that is there
+    assert "/book/5-applications/19-text.html" in page  # and to one that is not
+    assert "<details>" not in page
+
+
+def test_slides_have_what_a_chapter_shows():
+    made = slides.slides("book/2-pieces/04-forget-gate")
+    contents = [content for _, content, _ in made]
+    assert "How does a network know when to forget?" in contents[0]
+    page = (SITE / "book/2-pieces/04-forget-gate.html").read_text(encoding="utf-8")
+    article = page[page.index("<article") : page.index("</article>")]
+    assert sum("<svg" in content for content in contents) == article.count("<svg class=")
+    assert sum("<details" in content for content in contents) == article.count(
+        "<strong>Predict"
+    ) + article.count("<strong>Try it")  # questions, with answers
+    assert [heading for heading, *_ in made][-1] == "Recap"
+    assert sum(len(notes) > 100 for *_, notes in made) > len(made) / 2
+
+
+def test_slides_turn_by_keys(browser, tmp_path):
+    slides.main(["book/2-pieces/04-forget-gate"], tmp_path / "slides.html")
+    page = browser.new_page()
+    page.goto((tmp_path / "slides.html").as_uri())
+    assert page.locator(".slide:visible h2").inner_text() == "4 · The forget gate"
+    for key, place in (("ArrowRight", "2 /"), ("End", "/"), ("Home", "1 /")):
+        page.keyboard.press(key)
+        assert place in page.locator("#where").inner_text()
+        assert page.locator(".slide:visible").count() == 1
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert not page.locator("aside:visible").count()
+    page.keyboard.press("n")
+    assert page.locator("aside:visible").count() == 1
+    page.close()
