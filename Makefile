@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 
 .DELETE_ON_ERROR: # a virtual environment that was not finished is made again
 
-.PHONY: help venv book serve lab lint format quick test bench pdf slides site experiments notebooks chapters colab address clean
+.PHONY: help venv book serve lab lint format quick test bench pdf epub slides site experiments notebooks chapters colab address clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-12s%s\n", $$1, $$2}' Makefile
@@ -64,6 +64,9 @@ bench: venv ## run the benchmarks
 
 pdf: book ## print the whole book into one PDF (needs Chromium)
 	@$(BIN)/python tools/pdf.py
+
+epub: book ## bind the whole book as an EPUB
+	@$(BIN)/python tools/epub.py
 
 slides: book ## make slides of part II, or of PAGES="book/3-learning/10-through-time ..."
 	@$(BIN)/python tools/slides.py $(PAGES)

@@ -4,9 +4,11 @@ import gzip
 import html
 import json
 import re
+import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+import epub
 import numpy as np
 import pdf
 import pytest
@@ -207,3 +209,20 @@ def test_slides_turn_by_keys(browser, tmp_path):
     page.keyboard.press("n")
     assert page.locator("aside:visible").count() == 1
     page.close()
+
+
+def test_an_epub_is_well_formed_and_refers_to_places_that_are_there(tmp_path):
+    assert len(epub.pages()) == len(PAGES) - len(pdf.LEFT_OUT)
+    names = ["book/index", "book/2-pieces/08-sequence", "book/3-learning/10-through-time"]
+    epub.main(tmp_path / "book.epub", [*names, "book/glossary"])
+    with zipfile.ZipFile(tmp_path / "book.epub") as book:
+        assert book.namelist()[0] == "mimetype"
+        assert book.getinfo("mimetype").compress_type == zipfile.ZIP_STORED
+        pages = {name: book.read(name) for name in book.namelist() if name.endswith(".xhtml")}
+    assert len(pages) == 5  # with the contents
+    ids = {name: set(re.findall(rb'\bid="([^"]+)"', page)) for name, page in pages.items()}
+    for name, page in pages.items():
+        ElementTree.fromstring(page)  # or a reader shows nothing
+        assert b"var(--" not in page
+        for file, anchor in re.findall(rb'href="([^":#]*)#([^"]+)"', page):
+            assert anchor in ids[file.decode() or name], (name, file, anchor)
