@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bs4 import BeautifulSoup
-from pdf import LEFT_OUT, ROOT, SITE
+from pdf import SITE, pages
 
 from lstm_course.figures import COLORS
 
@@ -71,12 +71,6 @@ def document(name: str, number: dict[str, int]) -> tuple[str, str]:
     text = soup.article.decode(formatter="minimal").replace("<article", "<section", 1)
     text = text[: text.rindex("</article>")] + "</section>"
     return title, DOCUMENT.format(title=html.escape(title), body=text)
-
-
-def pages() -> list[str]:
-    """Return the pages of the book, in order."""
-    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
-    return [n for n in re.findall(r"(?:file|root): (\S+)", toc) if n not in LEFT_OUT]
 
 
 def main(path: Path, names: list[str]) -> None:

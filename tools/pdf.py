@@ -27,6 +27,12 @@ svg, table, .sd-card, div.math { break-inside: avoid }
 """
 
 
+def pages() -> list[str]:
+    """Return the pages of the book, in order."""
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    return [n for n in re.findall(r"(?:file|root): (\S+)", toc) if n not in LEFT_OUT]
+
+
 def joined(names: list[str]) -> str:
     """Return the articles of all pages, with identifiers that differ from page to page."""
     number = {f"{name}.html": k for k, name in enumerate(names)}
@@ -59,12 +65,10 @@ def joined(names: list[str]) -> str:
 
 def main(path: Path) -> None:
     """Print the book into a file."""
-    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
-    names = [n for n in re.findall(r"(?:file|root): (\S+)", toc) if n not in LEFT_OUT]
     page = (
         '<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8">'
         '<title>LSTM, Gate by Gate</title><link rel="stylesheet" href="_static/site.css">'
-        f"<style>{STYLE}</style></head><body>{joined(names)}</body></html>"
+        f"<style>{STYLE}</style></head><body>{joined(pages())}</body></html>"
     )
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with tempfile.NamedTemporaryFile("w", dir=SITE, suffix=".html", encoding="utf-8") as file:

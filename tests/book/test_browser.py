@@ -212,7 +212,7 @@ def test_slides_turn_by_keys(browser, tmp_path):
 
 
 def test_an_epub_is_well_formed_and_refers_to_places_that_are_there(tmp_path):
-    assert len(epub.pages()) == len(PAGES) - len(pdf.LEFT_OUT)
+    assert len(pdf.pages()) == len(PAGES) - len(pdf.LEFT_OUT)
     names = ["book/index", "book/2-pieces/08-sequence", "book/3-learning/10-through-time"]
     epub.main(tmp_path / "book.epub", [*names, "book/glossary"])
     with zipfile.ZipFile(tmp_path / "book.epub") as book:
