@@ -63,7 +63,8 @@ def measured(address: str) -> dict[str, Any]:
         subprocess.run(command, check=True, env=os.environ | {"CHROME_PATH": chromium})
         report = json.loads(path.read_text(encoding="utf-8"))
     audits = report["audits"]
-    requests = audits["network-requests"]["details"]["items"]
+    asked = audits["network-requests"]["details"]["items"]
+    requests = [one for one in asked if not one["url"].startswith("data:")]
     scores = {name: round(100 * one["score"]) for name, one in report["categories"].items()}
     return {
         "bytes": sum(one["transferSize"] for one in requests),

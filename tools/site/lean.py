@@ -18,6 +18,19 @@ from fontTools import subset
 DROPPED = ("thebe", "togglebutton", "design-tabs", "toggleHint", "toggleOpen", "OPTIONS.pagename")
 """Scripts of extensions that no page needs: the book has no live code and no tabs of theirs."""
 
+SCRIPTS = [
+    "documentation_options.js",
+    "doctools.js",
+    "sphinx_highlight.js",
+    "clipboard.min.js",
+    "copybutton.js",
+    "scripts/sphinx-book-theme.js",
+    "figures.js",
+    "scripts/bootstrap.js",
+    "scripts/pydata-sphinx-theme.js",
+]
+"""Those of every page, in their order; that of the search asks for some of them one by one."""
+
 ROLES = (' role="doc-biblioentry"', ' role="list"', ' role="doc-backlink"')
 """Of the bibliography: deprecated, or at odds with what is inside."""
 
@@ -220,6 +233,18 @@ def named(page):
     )
 
 
+def one_for_all(names, tag, content, page):
+    """Replace the tags that load several files by one, which the content tells from older ones."""
+    known = "|".join(Path(one).name.replace(".", r"\.").replace("*", r"\w*") for one in names)
+    file = tag.rpartition("/")[2].replace(".", r"\.")
+    kind = r"<script\b[^>]*src" if "script" in tag else r"<link\b[^>]*href"
+    end = "></script>" if "script" in tag else ">"
+    loads = re.compile(rf'\s*{kind}="[^"]*?/(?:{known}|{file})(?:\?[^"]*)?"[^>]*>(?:</script>)?')
+    first = loads.search(page).start()
+    version = hashlib.sha256(content.encode()).hexdigest()[:8]
+    return page[:first] + f'\n{tag}?v={version}"{end}' + loads.sub("", page[first:])
+
+
 def finish(app, exception):
     """Write the stylesheet, the fonts, the map and the page for a wrong address."""
     if exception is not None or app.builder.name != "html":
@@ -241,18 +266,16 @@ def finish(app, exception):
         sheet = purged(tinycss2.parse_stylesheet(sheet, True, True), words, needless)
     (static / "site.css").write_text(sheet, encoding="utf-8")
     write_fonts(out)
-    version = hashlib.sha256(sheet.encode()).hexdigest()[:8]
-    sheets = "|".join(Path(one).name.replace(".", r"\.").replace("*", r"\w*") for one in STYLES)
-    style = re.compile(rf'\s*<link[^>]*href="[^"]*?(?:{sheets}|site\.css)[^"]*"[^>]*>')
+    program = "\n;".join((static / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    (static / "site.js").write_text(program, encoding="utf-8")
     for path in out.rglob("*.html"):
         page = path.read_text(encoding="utf-8")
-        if 'rel="stylesheet"' in page:
-            up = "../" * len(path.relative_to(out).parents[:-1])
-            link = f'\n<link rel="stylesheet" href="{up}_static/site.css?v={version}">'
-            found = style.search(page)
-            page = style.sub("", page)
-            page = named(page[: found.start()] + link + page[found.start() :])
-            path.write_text(page, encoding="utf-8")
+        if 'rel="stylesheet"' in page and static not in path.parents:
+            up = "../" * len(path.relative_to(out).parents[:-1]) + "_static/site"
+            page = one_for_all(STYLES, f'<link rel="stylesheet" href="{up}.css', sheet, page)
+            if path.name != "search.html":
+                page = one_for_all(SCRIPTS, f'<script defer src="{up}.js', program, page)
+            path.write_text(named(page), encoding="utf-8")
     base = app.config.html_baseurl
     pages = [f"<url><loc>{base}{name}.html</loc></url>" for name in sorted(app.env.found_docs)]
     (out / "sitemap.xml").write_text(
