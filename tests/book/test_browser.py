@@ -151,6 +151,20 @@ def test_a_diagram_has_its_narrow_form_on_a_phone(reader, site):
         assert shown == [form]
 
 
+def test_a_link_jumps_to_its_heading_past_live_figures(reader, site):
+    for width in (1280, 360):
+        reader.set_viewport_size({"width": width, "height": 800})
+        reader.goto("about:blank")
+        reader.goto(site + "book/3-learning/10-through-time.html#what-it-costs")
+        for anchor in ("what-it-costs", "recap", "the-code"):
+            reader.evaluate(f"location.hash = '{anchor}'")
+            reader.wait_for_timeout(400)  # in which figures come alive
+            top = reader.evaluate(
+                f"document.getElementById('{anchor}').getBoundingClientRect().top"
+            )
+            assert 0 <= top < 120, anchor
+
+
 def test_search_finds_a_word(reader, site):
     reader.goto(site + "search.html?q=peephole")
     # Names of the package come first, pages after them.
