@@ -6,13 +6,14 @@ enliven("walk", (place, figures) => {
   const params = { W, U, b };
   const [svg, tall] = figures.slice(-2);
   const steps = words.map((_, t) => t);
+  const last = words.length - 1;
   const gates = ["i", "f", "g", "o"];
   const H = 2;
   const withBack = place.dataset.way === "back";
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const losses = {
-    [`h_${words.length}, unit 0`]: (t, unit) => Number(t === words.length - 1 && unit === 0),
-    [`h_${words.length}, unit 1`]: (t, unit) => Number(t === words.length - 1 && unit === 1),
+    [`h_${words.length}, unit 0`]: (t, unit) => Number(t === last && unit === 0),
+    [`h_${words.length}, unit 1`]: (t, unit) => Number(t === last && unit === 1),
     "the sum of all h": () => 1,
   };
 
@@ -43,13 +44,13 @@ enliven("walk", (place, figures) => {
   const back = [
     ["dh arrives", ["h > h_next", "h"], (t, u) => {
       const loss = losses[set.loss](t, u);
-      return [[`dh_${t + 1}`, `${factor(loss)} from the loss + ${factor(grads[t].dh[u] - loss)} from step ${t + 2}`.replace(/ \+ \S+ from step 4$/, ""), grads[t].dh[u]]];
+      return [[`dh_${t + 1}`, `${factor(loss)} from the loss${t === last ? "" : ` + ${factor(grads[t].dh[u] - loss)} from step ${t + 2}`}`, grads[t].dh[u]]];
     }],
     ["through the output", ["tanh(c) > h", "o > h", "o", "tanh(c)"], (t, u) => [
       [`do_${t + 1}`, `dh · tanh(c) = ${factor(grads[t].dh[u])} · ${factor(caches[t].tanh_c[u])}`, grads[t].dh[u] * caches[t].tanh_c[u]],
       ["into the cell state", `dh · o · (1 − tanh²(c)) = ${factor(grads[t].dh[u])} · ${factor(caches[t].o[u])} · ${square(caches[t].tanh_c[u])}`, grads[t].through_h[u]]]],
     ["two flows add up", ["c > tanh(c)", "c > c_next", "c"], (t, u) =>
-      [[`dc_${t + 1}`, `${factor(grads[t].dc[u])} from step ${t + 2} + ${factor(grads[t].through_h[u])} through h`.replace("from step 4", "from the end"), grads[t].dc_total[u]]]],
+      [[`dc_${t + 1}`, `${factor(grads[t].dc[u])} from ${t === last ? "the end" : `step ${t + 2}`} + ${factor(grads[t].through_h[u])} through h`, grads[t].dc_total[u]]]],
     ["along the cell state", ["f * c_prev > c", "f * c_prev", "c_prev > f * c_prev", "f > f * c_prev", "f"], (t, u) => [
       [`dc_${t}, the flow along the cell state`, `dc · f = ${factor(grads[t].dc_total[u])} · ${factor(caches[t].f[u])}`, grads[t].dc_prev[u]],
       [`df_${t + 1}`, `dc · c_${t} = ${factor(grads[t].dc_total[u])} · ${factor(caches[t].c_prev[u])}`, grads[t].dc_total[u] * caches[t].c_prev[u]]]],
