@@ -4,6 +4,7 @@ import gzip
 import html
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,6 +16,7 @@ import pytest
 import slides
 from axe_playwright_python.sync_playwright import Axe
 
+from benchmarks.site import measured
 from conftest import ROOT, SITE, need
 
 CUT = """
@@ -151,12 +153,32 @@ def test_a_diagram_has_its_narrow_form_on_a_phone(reader, site):
         assert shown == [form]
 
 
-def test_a_link_jumps_to_its_heading_past_live_figures(reader, site):
+@pytest.mark.skipif(shutil.which("npx") is None, reason="Lighthouse needs Node.js")
+@pytest.mark.parametrize(
+    "name", ["book/index.html", "book/explorer.html", "book/2-pieces/08-sequence.html"]
+)
+def test_lighthouse_finds_nothing_to_improve_but_speed(name, site):
+    found = measured(site + name)  # speed, which depends on the machine, is for `make site`
+    assert {key: found[key] for key in ("accessibility", "best-practices", "seo")} == {
+        "accessibility": 100,
+        "best-practices": 100,
+        "seo": 100,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "anchors"),
+    [
+        ("book/3-learning/10-through-time.html", ["what-it-costs", "recap", "the-code"]),
+        ("book/api.html", ["lstm_course.rnn.RNNParams.init", "lstm_course.pointwise.product"]),
+    ],
+)
+def test_a_link_jumps_to_its_place_past_what_is_not_drawn_yet(name, anchors, reader, site):
     for width in (1280, 360):
         reader.set_viewport_size({"width": width, "height": 800})
         reader.goto("about:blank")
-        reader.goto(site + "book/3-learning/10-through-time.html#what-it-costs")
-        for anchor in ("what-it-costs", "recap", "the-code"):
+        reader.goto(f"{site}{name}#{anchors[0]}")
+        for anchor in anchors:
             reader.evaluate(f"location.hash = '{anchor}'")
             reader.wait_for_timeout(400)  # in which figures come alive
             top = reader.evaluate(

@@ -1,4 +1,4 @@
-"""Make pages light: one stylesheet of what is in use, few scripts and all deferred, subset fonts.
+"""Make pages light: the styles in use inside each page, one deferred script, subset fonts.
 
 Also what search engines and social networks look for: a description, a card, a map of the site.
 """
@@ -25,6 +25,7 @@ SCRIPTS = [
     "clipboard.min.js",
     "copybutton.js",
     "scripts/sphinx-book-theme.js",
+    "scrollable.js",
     "figures.js",
     "scripts/bootstrap.js",
     "scripts/pydata-sphinx-theme.js",
@@ -54,7 +55,29 @@ STYLES = [
 ]
 """In the order in which a page would load them."""
 
+SCROLLABLE = re.compile(
+    r'(?<=document\.querySelectorAll\()\["pre"(?:,"[^"]+")*\]\.join\(", "\)(?=\)\.forEach)'
+)
+"""What the theme's script measures at once, folded or not, which costs a phone half a second;
+scrollable.js looks at each when it is seen."""
+
+INLINE = re.compile(r'<style id="site">.*?</style>', re.DOTALL)
+"""The styles in a page that this build did not write again."""
+
+THEME = (
+    'dataset.theme = localStorage.getItem("theme") || "auto"',
+    'dataset.theme = localStorage.getItem("theme") || '
+    '(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")',
+)
+"""Light or dark is known before anything is drawn; the theme alone would lay pages out twice."""
+
 VARIABLE = re.compile(r"var\(\s*(--[\w-]+)")
+
+FIGURE = re.compile(r'(<svg class="lc-figure[^>]*viewBox="0 0 ([\d.]+) ([\d.]+)"[^>]*style=")')
+"""A figure's size must be known before it is drawn, which is when a reader comes near."""
+
+PLAIN = re.compile(r'<span class="(?:n|nn|p|w)">([^<]*)</span>')
+"""Names, punctuation and blanks, which have the colour of all code: half of a page's elements."""
 
 BOOTSTRAP = {
     *("active", "disabled", "fade", "hiding", "show", "showing"),
@@ -89,6 +112,9 @@ def thin_page(app, pagename, templatename, context, doctree):
     body = context.get("body", "")
     body = re.sub(r'<script type="text/x-thebe-config">.*?</script>', "", body, flags=re.DOTALL)
     body = re.sub(r"<script>kernelName = .*?</script>", "", body)
+    body = body.replace("<pre>", '<pre tabindex="0">')  # until scrollable.js knows better
+    body = PLAIN.sub(r"\1", body)
+    body = FIGURE.sub(r"\1aspect-ratio: \2 / \3; ", body)
     for needless in (' aria-label="Toggle hidden content"', *ROLES):
         body = body.replace(needless, "")
     # A corner of a table with nothing in it is no header.
@@ -118,14 +144,13 @@ def description(doctree):
     return text if len(text) <= 155 else text[:154].rsplit(" ", 1)[0] + "…"
 
 
-def in_use(out):
+def in_use(pages, static):
     """Return all words of pages' attributes and of scripts: what a selector may refer to."""
     words = set()
-    for path in out.rglob("*.html"):
-        text = path.read_text(encoding="utf-8")
-        for names in re.findall(r'\b(?:class|id)="([^"]*)"', text):
+    for page in pages:
+        for names in re.findall(r'\b(?:class|id)="([^"]*)"', page):
             words.update(names.split())
-    for path in (out / "_static").rglob("*.js"):
+    for path in static.rglob("*.js"):
         if not any(name in path.name for name in ("model-", "fontawesome", "bootstrap")):
             words.update(re.findall(r"[\w-]+", path.read_text(encoding="utf-8")))
     return words | BOOTSTRAP
@@ -170,11 +195,27 @@ def purged(rules, words, needless=frozenset()):
     return text
 
 
-def unused(sheet, pages):
+def unused(sheet, read):
     """Return the custom properties that nothing reads, and the animations that nothing plays."""
-    defined = set(re.findall(r"(--[\w-]+)\s*:", sheet)) - pages - set(VARIABLE.findall(sheet))
+    defined = set(re.findall(r"(--[\w-]+)\s*:", sheet)) - read - set(VARIABLE.findall(sheet))
     played = set(re.findall(r"animation(?:-name)?:\s*([\w-]+)", sheet))
     return defined | (set(re.findall(r"@(?:-webkit-)?keyframes ([\w-]+)", sheet)) - played)
+
+
+def stylesheet(pages, static):
+    """Return what pages use of all their stylesheets."""
+    words, sheet = in_use(pages, static), ""
+    for pattern in STYLES:
+        (path,) = static.glob(pattern)
+        rules = tinycss2.parse_stylesheet(path.read_text(encoding="utf-8"), True, True)
+        sheet += purged(rules, words)
+    scripts = [one.read_text("utf-8") for one in (*static.glob("*.js"), static / "widgets.css")]
+    read = {name for text in (*pages, *scripts) for name in VARIABLE.findall(text)}
+    before = ""
+    while sheet != before:  # what is dropped may have been the last to read something else
+        before, needless = sheet, unused(sheet, read)
+        sheet = purged(tinycss2.parse_stylesheet(sheet, True, True), words, needless)
+    return sheet
 
 
 def rules_of(content):
@@ -191,11 +232,10 @@ def squeezed(content, needless=frozenset()):
     return re.sub(r"\s+", " ", text).strip()
 
 
-def write_fonts(out):
+def write_fonts(pages, folder):
     """Write each font with the characters that pages use, and no others."""
     text, equations = set(), set()
-    for path in out.rglob("*.html"):
-        page = html.unescape(path.read_text(encoding="utf-8"))
+    for page in map(html.unescape, pages):
         for one in re.findall(r"<math.*?</math>", page, re.DOTALL):
             equations |= set(re.sub("<[^>]+>", "", one))
         article = page.partition("<article")[2].partition("</article>")[0]
@@ -210,14 +250,16 @@ def write_fonts(out):
     italic_greek = range(0x1D6FC, 0x1D71C)
     equations |= {"\u210e", *map(chr, italic_greek)}
     logging.getLogger("fontTools").setLevel(logging.WARNING)
+    folder.mkdir(exist_ok=True)
     for name, (package, file) in FONTS.items():
-        options = subset.Options(flavor="woff2", layout_features=["kern", "liga", "ssty"])
+        options = subset.Options(
+            flavor="woff2", layout_features=["kern", "liga", "ssty"], hinting=name != "math"
+        )
         with subset.load_font(files(package).joinpath(file), options) as font:
             worker = subset.Subsetter(options)
             worker.populate(unicodes=map(ord, equations if name == "math" else text))
             worker.subset(font)
-            (out / "_static/fonts").mkdir(exist_ok=True)
-            subset.save_font(font, out / f"_static/fonts/{name}.woff2", options)
+            subset.save_font(font, folder / f"{name}.woff2", options)
 
 
 def named(page):
@@ -233,55 +275,65 @@ def named(page):
     )
 
 
-def one_for_all(names, tag, content, page):
-    """Replace the tags that load several files by one, which the content tells from older ones."""
+def loads(names):
+    """Return a pattern of the tags that load files, whatever their folder and version."""
     known = "|".join(Path(one).name.replace(".", r"\.").replace("*", r"\w*") for one in names)
-    file = tag.rpartition("/")[2].replace(".", r"\.")
-    kind = r"<script\b[^>]*src" if "script" in tag else r"<link\b[^>]*href"
-    end = "></script>" if "script" in tag else ">"
-    loads = re.compile(rf'\s*{kind}="[^"]*?/(?:{known}|{file})(?:\?[^"]*)?"[^>]*>(?:</script>)?')
-    first = loads.search(page).start()
-    version = hashlib.sha256(content.encode()).hexdigest()[:8]
-    return page[:first] + f'\n{tag}?v={version}"{end}' + loads.sub("", page[first:])
+    return re.compile(
+        rf'\s*<(?:link|script)\b[^>]*(?:src|href)="(?:[^"]*/)?(?:{known})(?:\?[^"]*)?"[^>]*>'
+        "(?:</script>)?"
+    )
+
+
+def one_for_all(names, tag, page):
+    """Replace the tags that load several files by one."""
+    pattern = loads(names)
+    first = pattern.search(page).start()
+    return page[:first] + f"\n{tag}" + pattern.sub("", page[first:])
+
+
+def program(static):
+    """Return the scripts of a page as one."""
+    text = "\n;".join((static / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    text, found = SCROLLABLE.subn('"none"', text)
+    if found != 1:
+        raise ValueError(f"the theme's script looks for scrollable blocks {found} times, not once")
+    return text
 
 
 def finish(app, exception):
-    """Write the stylesheet, the fonts, the map and the page for a wrong address."""
+    """Write styles into pages, the script, the fonts, the map and the page for a wrong address."""
     if exception is not None or app.builder.name != "html":
         return
     out = Path(app.outdir)
     static = out / "_static"
     # Sphinx skips static files where no page has changed.
     shutil.copytree(Path(app.confdir) / "book/_static", static, dirs_exist_ok=True)
-    words, sheet = in_use(out), ""
-    for pattern in STYLES:
-        (path,) = static.glob(pattern)
-        rules = tinycss2.parse_stylesheet(path.read_text(encoding="utf-8"), True, True)
-        sheet += purged(rules, words)
-    readers = [*out.rglob("*.html"), *static.glob("*.js"), static / "widgets.css"]
-    pages = {name for path in readers for name in VARIABLE.findall(path.read_text("utf-8"))}
-    before = ""
-    while sheet != before:  # what is dropped may have been the last to read something else
-        before, needless = sheet, unused(sheet, pages)
-        sheet = purged(tinycss2.parse_stylesheet(sheet, True, True), words, needless)
+    pages = {
+        path: INLINE.sub('<link rel="stylesheet" href="site.css">', path.read_text("utf-8"))
+        for path in out.rglob("*.html")
+        if static not in path.parents
+    }
+    sheet, script = stylesheet(pages.values(), static), program(static)
+    write_fonts(pages.values(), static / "fonts")
     (static / "site.css").write_text(sheet, encoding="utf-8")
-    write_fonts(out)
-    program = "\n;".join((static / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    (static / "site.js").write_text(program, encoding="utf-8")
-    for path in out.rglob("*.html"):
-        page = path.read_text(encoding="utf-8")
-        if 'rel="stylesheet"' in page and static not in path.parents:
-            up = "../" * len(path.relative_to(out).parents[:-1]) + "_static/site"
-            page = one_for_all(STYLES, f'<link rel="stylesheet" href="{up}.css', sheet, page)
+    (static / "site.js").write_text(script, encoding="utf-8")
+    version = hashlib.sha256(script.encode()).hexdigest()[:8]
+    for path, page in pages.items():
+        if 'rel="stylesheet"' in page:
+            up = "../" * len(path.relative_to(out).parents[:-1]) + "_static"
+            style = sheet.replace('url("fonts/', f'url("{up}/fonts/')
+            page = one_for_all([*STYLES, "site.css"], f'<style id="site">\n{style}</style>', page)
+            page = page.replace(THEME[0], THEME[1])
             if path.name != "search.html":
-                page = one_for_all(SCRIPTS, f'<script defer src="{up}.js', program, page)
+                tag = f'<script defer src="{up}/site.js?v={version}"></script>'
+                page = one_for_all([*SCRIPTS, "site.js"], tag, page)
             path.write_text(named(page), encoding="utf-8")
     base = app.config.html_baseurl
-    pages = [f"<url><loc>{base}{name}.html</loc></url>" for name in sorted(app.env.found_docs)]
+    addresses = [f"<url><loc>{base}{name}.html</loc></url>" for name in sorted(app.env.found_docs)]
     (out / "sitemap.xml").write_text(
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n'
-        + "\n".join(pages)
+        + "\n".join(addresses)
         + "\n</urlset>\n",
         encoding="utf-8",
     )
