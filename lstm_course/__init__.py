@@ -18,6 +18,7 @@ experiments                long runs, one command each, with recorded results
 example                    the 2-unit cell that every chapter follows
 figures, diagram, unrolled plots, block diagrams, and the cell over several steps
 exercises                  check, hint, progress; the questions of each chapter
+grading                    the sandbox that answers are graded in, and the command that grades
 ========================== =====================================================================
 
 Importing the package needs only NumPy, and loads the first parts; the rest loads on first use.

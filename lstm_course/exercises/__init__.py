@@ -3,15 +3,12 @@
 import difflib
 import importlib
 import json
-import linecache
 import os
 import pkgutil
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import CodeType
-from typing import Any
 
 import numpy as np
 
@@ -21,8 +18,6 @@ from lstm_course.exercises.engine.feedback import (
     REPOSITORY,
     Feedback,
     Question,
-    quiet,
-    time_limit,
 )
 from lstm_course.exercises.engine.record import Progress
 from lstm_course.exercises.engine.sources import source_of
@@ -44,9 +39,7 @@ import numpy as np
 import lstm_course as lc
 from lstm_course import example
 """
-"""What `verify` runs before the answers."""
-
-_verified: dict[str, int] | None = None  # points that checks count while a certificate is verified
+"""What runs before an answer whose source stands alone."""
 
 
 def check(name: str, answer: object) -> Feedback:
@@ -86,11 +79,7 @@ def check(name: str, answer: object) -> Feedback:
         feedback = _question(name).check(answer)  # whatever the notebook has set
     if feedback.passed:
         feedback = replace(feedback, others=_others(name))
-    if _verified is None:
-        return record.remember(feedback, source_of(name, answer) if feedback.passed else "")
-    if feedback.passed:
-        _verified[name] = feedback.points
-    return feedback
+    return record.remember(feedback, source_of(name, answer) if feedback.passed else "")
 
 
 class Hint(str):
@@ -132,8 +121,8 @@ def progress(*notebooks: str | os.PathLike[str]) -> Progress:
     Parameters
     ----------
     notebooks
-        Paths of saved notebooks whose outputs count too. (Anyone can edit an output: use `verify`
-        for grades.)
+        Paths of saved notebooks whose outputs count too. (Anyone can edit an output: for grades,
+        there is `lstm-course grade`.)
 
     Raises
     ------
@@ -152,7 +141,7 @@ def progress(*notebooks: str | os.PathLike[str]) -> Progress:
     for path in notebooks:
         for name, points in record.points_in(path, QUESTIONS).items():
             earned[name] = max(points, earned.get(name, 0))
-    return _progress(earned, note)
+    return progress_of(earned, note)
 
 
 def certificate(path: str | os.PathLike[str], learner: str) -> Progress:
@@ -184,8 +173,6 @@ def certificate(path: str | os.PathLike[str], learner: str) -> Progress:
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     certificate(Path(folder) / "certificate.json", "your name").points
-    ...     verify(Path(folder) / "certificate.json").points
-    1
     1
     """
     if not isinstance(learner, str) or not learner.strip():
@@ -207,69 +194,7 @@ def certificate(path: str | os.PathLike[str], learner: str) -> Progress:
     if unknown:
         left_out = f"Left out, because the source is unknown: {unknown}. Run the cell again."
         note = "\n".join(filter(None, [note, left_out]))
-    return _progress(certified, note)
-
-
-def verify(path: str | os.PathLike[str], seconds: float = 60.0) -> Progress:
-    """Run the answers in a certificate again, and return the points they earn now.
-
-    The points that the file states are ignored. **This executes the learner's code in the running
-    process.** Call it in a sandbox, in a separate process for each certificate: the code can do
-    anything there, including changing the checks themselves.
-
-    Parameters
-    ----------
-    path
-        A file written by `certificate`.
-    seconds
-        How long one answer may take. The sandbox must set all other limits.
-
-    Raises
-    ------
-    ValueError
-        The file is not a certificate.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> answer = "lc.check('tanh', lambda x, sigmoid: 2 * sigmoid(2 * x) - 1)"
-    >>> content = {"points": 100, "answers": [{"question": "tanh", "source": answer}]}
-    >>> with TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "certificate.json"
-    ...     _ = path.write_text(json.dumps(content))
-    ...     verify(path).points
-    1
-    """
-    global _verified
-    try:
-        answers = json.loads(Path(path).read_text(encoding="utf-8"))["answers"]
-        sources = {str(answer["question"]): str(answer["source"]) for answer in answers}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise ValueError(
-            f"{path} is not a certificate, expected a file written by certificate"
-        ) from None
-    namespace: dict[str, Any] = {"__name__": "__main__"}
-    exec(PRELUDE, namespace)
-    _verified = {}
-    try:
-        for name in QUESTIONS:
-            try:
-                with quiet(), time_limit("The answer", seconds):
-                    exec(_compiled(name, sources.get(name, "")), namespace)
-            except KeyboardInterrupt:
-                raise
-            except BaseException:  # this answer earns nothing; others may
-                continue
-        return _progress(_verified)
-    finally:
-        _verified = None
-
-
-def _compiled(name: str, source: str) -> CodeType:
-    """Compile a source so that its lines can be looked up, like those of a notebook's cell."""
-    file = f"<answer to {name}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    return compile(source, file, "exec")
+    return progress_of(certified, note)
 
 
 def _others(name: str) -> str:
@@ -287,7 +212,8 @@ def _question(name: str) -> Question:
     return QUESTIONS[name]
 
 
-def _progress(earned: Mapping[str, int], note: str = "") -> Progress:
+def progress_of(earned: Mapping[str, int], note: str = "") -> Progress:
+    """Return the points earned, by question, as they are shown."""
     known = {
         name: min(earned[name], question.points)
         for name, question in QUESTIONS.items()
@@ -310,5 +236,5 @@ __all__ = [
     "check",
     "hint",
     "progress",
-    "verify",
+    "progress_of",
 ]

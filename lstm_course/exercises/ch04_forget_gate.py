@@ -19,7 +19,7 @@ from lstm_course.exercises.engine.mistakes import (
     said,
     shared,
 )
-from lstm_course.exercises.engine.parts import affine, lstm_case
+from lstm_course.exercises.engine.parts import affine, lstm_case, sized
 from lstm_course.exercises.engine.trials import Answer, Case, Returned, kind
 from lstm_course.pointwise import sigmoid, tanh
 
@@ -123,10 +123,12 @@ PROPERTIES: dict[str, Property] = {
 }
 
 
+@sized
 def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
     return lstm_case("x h_prev c_prev W U b", scale, gates=1, N=N, D=D, H=H)
 
 
+@sized
 def _cancelling() -> Case:
     """Return a case whose sums are small differences of large terms, too fine for float32."""
     arguments = _case(1, 3, 2, scale=30).arguments

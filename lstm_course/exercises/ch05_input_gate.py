@@ -22,7 +22,7 @@ from lstm_course.exercises.engine.mistakes import (
     said,
     shared,
 )
-from lstm_course.exercises.engine.parts import affine, as_it_is, lstm_case
+from lstm_course.exercises.engine.parts import affine, as_it_is, lstm_case, seeded, sized
 from lstm_course.exercises.engine.trials import Answer, Case, Returned, in_digits
 from lstm_course.pointwise import sigmoid, tanh
 
@@ -35,6 +35,7 @@ def _joined(W: Array, U: Array) -> Array:
     return np.concatenate([W, U], axis=1)
 
 
+@sized
 def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
     case = lstm_case("x h_prev W_i U_i b_i W_g U_g b_g", scale, gates=1, N=N, D=D, H=H)
     x, h_prev, W_i, U_i, b_i, W_g, U_g, b_g = case.arguments.values()
@@ -42,6 +43,7 @@ def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
     return Case(case.sizes, {"x": x, "h_prev": h_prev, **matrices}, case.large)
 
 
+@sized
 def _cancelling() -> Case:
     """Return a case whose sums are small differences of large terms, too fine for float32."""
     arguments = dict(_case(1, 3, 2, scale=30).arguments)
@@ -237,8 +239,9 @@ def cell_update(c_prev: Array, f: Array, i: Array, g: Array) -> Array:
     return f * c_prev + i * g
 
 
+@sized
 def _update_case(N: int, H: int) -> Case:
-    rng = np.random.default_rng([N, H])
+    rng = seeded(N, H)
     c_prev, a_f, a_i, a_g = rng.normal(scale=1.5, size=(4, N, H))
     arguments = {"c_prev": c_prev, "f": sigmoid(a_f), "i": sigmoid(a_i), "g": tanh(a_g)}
     return Case({"N": N, "H": H}, arguments)

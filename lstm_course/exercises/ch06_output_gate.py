@@ -21,7 +21,7 @@ from lstm_course.exercises.engine.mistakes import (
     said,
     shared,
 )
-from lstm_course.exercises.engine.parts import affine, as_it_is, lstm_case
+from lstm_course.exercises.engine.parts import affine, as_it_is, lstm_case, seeded, sized
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.pointwise import sigmoid, tanh
 
@@ -34,14 +34,16 @@ def output_gate(x: Array, h_prev: Array, c: Array, W: Array, U: Array, p: Array,
     return sigmoid(affine(x, h_prev, W, U, b) + p * c)
 
 
+@sized
 def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
     case = lstm_case("x h_prev c_prev W U b", scale, gates=1, N=N, D=D, H=H)
     x, h_prev, c, W, U, b = case.arguments.values()
-    p = scale * np.random.default_rng([H, D, N]).normal(size=H)
+    p = scale * seeded(H, D, N).normal(size=H)
     arguments = {"x": x, "h_prev": h_prev, "c": c, "W": W, "U": U, "p": p, "b": b}
     return Case(case.sizes, arguments, case.large)
 
 
+@sized
 def _cancelling() -> Case:
     """Return a case whose sums are small differences of large terms, too fine for float32."""
     arguments = dict(_case(1, 3, 2, scale=30).arguments)
@@ -137,8 +139,9 @@ def hidden_state(o: Array, c: Array) -> Array:
     return o * tanh(c)
 
 
+@sized
 def _shown_case(N: int, H: int, scale: float = 1.5) -> Case:
-    rng = np.random.default_rng([N, H])
+    rng = seeded(N, H)
     o, c = sigmoid(rng.normal(size=(N, H))), scale * rng.normal(size=(N, H))
     return Case({"N": N, "H": H}, {"o": o, "c": c}, large=scale > 10)
 
@@ -202,11 +205,13 @@ def cell_behind(h: Array, o: Array) -> Array:
         return np.arctanh(h / o)
 
 
+@sized
 def _behind_case(N: int, H: int, scale: float = 0.8) -> Case:
     shown = _shown_case(N, H, scale).arguments
     return Case({"N": N, "H": H}, {"h": hidden_state(**shown), "o": shown["o"]})
 
 
+@sized
 def _saturated() -> Case:
     """Return a case with cell states so large that h is almost o."""
     c = np.array([[-9.5, 6.5], [0.3, 9.0]])
@@ -283,8 +288,9 @@ def bound(c0: Array, T: int) -> Array:
     return tanh(np.abs(c0) + np.asarray(T, c0.dtype))
 
 
+@sized
 def _bound_case(N: int, H: int, T: int, scale: float = 0.5) -> Case:
-    c0 = scale * np.random.default_rng([N, H, T]).normal(size=(N, H))
+    c0 = scale * seeded(N, H, T).normal(size=(N, H))
     return Case({"N": N, "H": H, "T": T}, {"c0": c0, "T": T})
 
 

@@ -31,6 +31,8 @@ from lstm_course.exercises.engine.parts import (
     drawn,
     lstm_case,
     reordered,
+    seeded,
+    sized,
     slices_in,
     split,
 )
@@ -53,6 +55,7 @@ def _apart(M: Array, D: int) -> tuple[Array, Array, Array]:
     return M[:D].T, M[D:-1].T, M[-1]
 
 
+@sized
 def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
     case = lstm_case(STEP_ARGUMENTS, scale, N=N, D=D, H=H)
     x, h_prev, c_prev, *parameters = case.arguments.values()
@@ -60,6 +63,7 @@ def _case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
     return Case(case.sizes, arguments, case.large)
 
 
+@sized
 def _cancelling() -> Case:
     """Return a case whose sums are small differences of large terms, too fine for float32."""
     arguments = dict(_case(1, 3, 2, scale=30).arguments)
@@ -252,14 +256,16 @@ def onnx_solution(
     return onnx_step(x, h_prev, c_prev, W, R, B)
 
 
+@sized
 def _onnx_case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
     arguments = drawn(STEP_ARGUMENTS, scale, N=N, D=D, H=H)
     W, R, b = arguments.pop("W"), arguments.pop("U"), arguments.pop("b")
-    other = scale * np.random.default_rng([H, D, N, 1]).normal(size=b.shape)
+    other = scale * seeded(H, D, N, 1).normal(size=b.shape)
     arguments |= {"W": W[None], "R": R[None], "B": np.concatenate([b, other])[None]}
     return Case({"N": N, "D": D, "H": H}, arguments, large=scale > 1)
 
 
+@sized
 def _onnx_cancelling() -> Case:
     """Return a case whose sums are small differences of large terms, too fine for float32."""
     arguments = dict(_onnx_case(1, 3, 2, scale=30).arguments)

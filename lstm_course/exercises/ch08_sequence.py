@@ -24,6 +24,7 @@ from lstm_course.exercises.engine.parts import (
     lstm_case,
     lstm_forward,
     lstm_step,
+    sized,
     slices_in,
 )
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
@@ -35,12 +36,14 @@ Inputs = Callable[[list[str], list[str]], Array]
 SIZES = ((2, 2, 2, 2), (1, 1, 1, 1), (1, 2, 3, 2), (3, 1, 2, 2), (3, 2, 1, 2), (2, 3, 2, 1))
 
 
+@sized
 def _case(T: int, N: int, D: int, H: int) -> Case:
     case = lstm_case("xs h0 c0 W U b", T=T, N=N, D=D, H=H)
     xs = case.arguments["xs"].transpose(1, 0, 2).copy()
     return Case(case.sizes, {**case.arguments, "xs": xs})
 
 
+@sized
 def _cancelling() -> Case:
     """Return a case whose sums are small differences of large terms, too fine for float32."""
     arguments = drawn("xs h0 c0 W U b", scale=30, T=1, N=1, D=3, H=2)
@@ -476,6 +479,7 @@ ENCODE_PROPERTIES: dict[str, Property] = {
 }
 
 
+@sized
 def _sentences(H: int, vocabulary: str, *sentences: str) -> Case:
     words = vocabulary.split()
     N, D, T = len(sentences), len(words), max(len(s.split()) for s in sentences)

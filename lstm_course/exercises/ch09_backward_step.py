@@ -18,6 +18,8 @@ from lstm_course.exercises.engine.parts import (
     as_it_is,
     drawn,
     lstm_case,
+    seeded,
+    sized,
     split,
 )
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
@@ -127,8 +129,9 @@ def _shut(f: Guarded, dh: Array, dc: Array, o: Array, c: Array) -> bool:
     return np.allclose(f(dh, dc, o, o * tanh(c)), dc)
 
 
+@sized
 def _two_flows_case(N: int, H: int) -> Case:
-    dh, dc, o, c = np.random.default_rng([N, H]).normal(size=(4, N, H))
+    dh, dc, o, c = seeded(N, H).normal(size=(4, N, H))
     o = sigmoid(o)
     return Case({"N": N, "H": H}, {"dh": dh, "dc": dc, "o": o, "h": o * tanh(c)})
 
@@ -393,6 +396,7 @@ def _arguments(N: int, D: int, H: int) -> dict[str, Array]:
     return drawn(ARGUMENTS, N=N, D=D, H=H)
 
 
+@sized
 def _case(N: int, D: int, H: int) -> Case:
     return lstm_case(ARGUMENTS, N=N, D=D, H=H)
 

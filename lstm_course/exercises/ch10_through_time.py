@@ -11,7 +11,7 @@ from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
 from lstm_course.exercises.engine.lines import Line, Lines
 from lstm_course.exercises.engine.mistakes import Mistakes, each, said
-from lstm_course.exercises.engine.parts import WEIGHT_GRADIENTS, drawn
+from lstm_course.exercises.engine.parts import WEIGHT_GRADIENTS, drawn, sized
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 
 
@@ -329,6 +329,7 @@ def _arguments(T: int, N: int, D: int, H: int) -> dict[str, Array]:
     return {name: given[name] for name in ARGUMENTS.split()}
 
 
+@sized
 def _case(T: int, N: int, D: int, H: int) -> Case:
     return Case({"T": T, "N": N, "D": D, "H": H}, _arguments(T, N, D, H))
 
@@ -592,6 +593,7 @@ TRUNCATED_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _truncated_case(T: int, N: int, D: int, H: int, k: int) -> Case:
     given = _arguments(T, N, D, H)
     arguments = {name: given[name] for name in ("dhs", "xs", "W", "U", "b")}

@@ -11,7 +11,7 @@ from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
 from lstm_course.exercises.engine.lines import Line, Lines
 from lstm_course.exercises.engine.mistakes import Mistakes, each, said
-from lstm_course.exercises.engine.parts import drawn, softmax_over
+from lstm_course.exercises.engine.parts import drawn, seeded, sized, softmax_over
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.losses import softmax
 from lstm_course.pointwise import sigmoid
@@ -414,8 +414,9 @@ LOSS_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _loss_case(T: int, N: int, K: int) -> Case:
-    rng = np.random.default_rng([T, N, K])
+    rng = seeded(T, N, K)
     mask = rng.random((T, N)) < 0.6
     mask.flat[0], mask.flat[-1] = True, T * N == 1
     arguments = {
@@ -453,6 +454,7 @@ LARGE = Case(
 )
 
 
+@sized
 def _above(case: Case, shift: float) -> Case:
     """Return a case whose scores are all larger by this number."""
     scores = case.arguments["scores"] + shift
@@ -651,6 +653,7 @@ CLIP_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _clip_case(H: int, D: int, limit: float, scale: float = 2.0) -> Case:
     arguments = drawn("dW dU db", scale, H=H, D=D)
     return Case({"H": H, "D": D}, {**arguments, "limit": limit})
@@ -884,8 +887,9 @@ ADAM_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _adam_case(H: int, D: int, t: int, *constants: float) -> Case:
-    rng = np.random.default_rng([H, D, t])
+    rng = seeded(H, D, t)
     w, *gradients = rng.normal(size=(t + 1, H, D))
     beta1, beta2 = constants[1:3]
     m, q = np.zeros((2, H, D))

@@ -10,7 +10,7 @@ from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
 from lstm_course.exercises.engine.mistakes import INVERSE, Mistakes, each, said, shared
-from lstm_course.exercises.engine.parts import drawn
+from lstm_course.exercises.engine.parts import drawn, sized, stretched
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.pointwise import sigmoid
 
@@ -94,8 +94,9 @@ HALF_LIFE_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _half_life_case(*k: float) -> Case:
-    return Case({"n": len(k)}, {"k": np.array(k)})
+    return Case({"n": len(k)}, {"k": stretched(np.array(k))})
 
 
 def _halves(f: Guarded, rng: np.random.Generator) -> bool:
@@ -347,6 +348,7 @@ def _arguments(T: int, N: int, D: int, H: int, bias: float = 0.0) -> dict[str, A
     return arguments
 
 
+@sized
 def _case(T: int, N: int, D: int, H: int, bias: float = 0.0) -> Case:
     return Case({"T": T, "N": N, "D": D, "H": H}, _arguments(T, N, D, H, bias))
 

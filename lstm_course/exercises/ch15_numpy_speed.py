@@ -23,6 +23,7 @@ from lstm_course.exercises.engine.parts import (
     WEIGHT_GRADIENTS,
     drawn,
     lstm_case,
+    sized,
     slices_in,
 )
 from lstm_course.exercises.engine.products import are_seen, grow
@@ -196,6 +197,7 @@ HOIST_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _loop_case(T: int, N: int, D: int, E: int, H: int) -> Case:
     given = drawn("xs W U b h0 c0", T=T, N=N, D=D, H=H)
     other = drawn("x W", seed=1, N=N, D=E, H=H)
@@ -341,6 +343,7 @@ DEFERRED_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _sums_case(T: int, N: int, D: int, H: int) -> Case:
     return lstm_case("das xs hs h0", T=T, N=N, D=D, H=H)
 

@@ -18,7 +18,7 @@ from lstm_course.exercises.engine.modules import (
     equal,
     leaves_alone,
 )
-from lstm_course.exercises.engine.parts import as_it_is, drawn, reordered
+from lstm_course.exercises.engine.parts import as_it_is, drawn, reordered, seeded, sized
 from lstm_course.exercises.engine.trials import GATE_SLICES, Answer, Case, Returned
 
 ARRAYS = ("weight_ih_l0", "weight_hh_l0")
@@ -255,6 +255,7 @@ SHARED = (
 )
 
 
+@sized
 def _to_case(D: int, H: int) -> Case:
     arrays = drawn("W U b", seed=1, D=D, H=H)
     return Case({"D": D, "H": H}, {"lstm": Module(D, H), **arrays})
@@ -507,8 +508,9 @@ ENCODE_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _encode_case(N: int, T: int, D: int, H: int) -> Case:
-    batch = np.random.default_rng([N, T, D, H]).normal(size=(N, T, D))
+    batch = seeded(N, T, D, H).normal(size=(N, T, D))
     lstm = Module(D, H, bidirectional=True)
     return Case({"N": N, "T": T, "D": D, "H": H}, {"lstm": lstm, "batch": batch})
 

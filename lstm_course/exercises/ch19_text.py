@@ -10,7 +10,7 @@ from lstm_course.exercises.engine.feedback import Question, WrongAnswer
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
 from lstm_course.exercises.engine.generation import Step, Writer, draw, tempered
 from lstm_course.exercises.engine.mistakes import Mistakes, each, said
-from lstm_course.exercises.engine.parts import normalized, softmax_over
+from lstm_course.exercises.engine.parts import normalized, seeded, sized, softmax_over
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.losses import softmax
 from lstm_course.models import sample
@@ -173,8 +173,9 @@ TEMPERED_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _tempered_case(N: int, K: int, temperature: float) -> Case:
-    rng = np.random.default_rng([N, K])
+    rng = seeded(N, K)
     scores = rng.normal(scale=1.5, size=(N, K))
     return Case({"N": N, "K": K}, {"scores": scores, "temperature": temperature})
 
@@ -462,7 +463,7 @@ class State(list[Array]):
 
 def _step(K: int) -> Step:
     """Return a small network that reads a word and scores the next, in its state's dtype."""
-    rng = np.random.default_rng([K, 4])
+    rng = seeded(K, 4)
     words, U, V = rng.normal(size=(K, 4)), rng.normal(size=(4, 4)), 3 * rng.normal(size=(4, K))
 
     def step(word: int, state: Any) -> tuple[Array, Any]:
@@ -473,8 +474,9 @@ def _step(K: int) -> Step:
     return step
 
 
+@sized
 def _write_case(S: int, T: int, K: int, temperature: float) -> Case:
-    rng = np.random.default_rng([S, T, K])
+    rng = seeded(S, T, K)
     arguments = {
         "step": _step(K),
         "state": State([rng.normal(size=4)]),

@@ -9,7 +9,7 @@ from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded, Property
 from lstm_course.exercises.engine.mistakes import Mistakes, each
-from lstm_course.exercises.engine.parts import drawn
+from lstm_course.exercises.engine.parts import drawn, seeded, sized
 from lstm_course.exercises.engine.trials import GATE_SLICES, Answer, Case, Returned
 
 
@@ -379,13 +379,14 @@ NUMBER_UNIT_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _number_case(T: int, N: int, H: int, seed: int = 0) -> Case:
     """Draw states that move far in some units and little in others.
 
     The first sentence is singular, the second plural, and both are at least three steps long, so
     that mistakes of one step at either end leave both numbers.
     """
-    rng = np.random.default_rng([T, N, H, seed])
+    rng = seeded(T, N, H, seed)
     first = rng.integers(1, T - 1, N)
     last = np.array([rng.integers(start, T) for start in first])
     first[:2], last[:2] = 1, (T - 2, T - 1)
@@ -715,6 +716,7 @@ SWITCH_OFF_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _switch_case(H: int, K: int, unit: int, value: float) -> Case:
     arrays = drawn("U b V d", H=H, K=K)
     return Case({"H": H, "K": K}, {**arrays, "unit": unit, "value": value})

@@ -23,7 +23,7 @@ from lstm_course.exercises.engine.generation import (
 )
 from lstm_course.exercises.engine.lines import Lines
 from lstm_course.exercises.engine.mistakes import Mistakes, each, said
-from lstm_course.exercises.engine.parts import softmax_over
+from lstm_course.exercises.engine.parts import seeded, sized, softmax_over
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.models import beam_search as search_of_the_package
 
@@ -337,11 +337,12 @@ SCORE_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _score_case(
     T: int, N: int, V: int, end: int, alpha: float, all_end: bool | None = None
 ) -> Case:
     """Return captions of which one ends on the way, or all (and are cut there), or none."""
-    rng = np.random.default_rng([T, N, V])
+    rng = seeded(T, N, V)
     p = (1 + rng.multinomial(20 - V, rng.dirichlet(np.ones(V)), size=(T, N))) / 20  # round, above 0
     words = rng.integers(0, V, (T, N))
     if all_end:
@@ -886,7 +887,7 @@ BEAM_MISTAKES: Mistakes = {
 
 def _step(V: int, seed: int) -> Step:
     """Return a small LSTM that reads a word and gives log probabilities of the next."""
-    rng = np.random.default_rng([V, seed])
+    rng = seeded(V, seed)
     params = cell.LSTMParams.init(3, 4, rng=rng)
     words, out = 2 * rng.normal(size=(V, 3)), 3 * rng.normal(size=(V, 4))
 
@@ -905,8 +906,9 @@ def _step(V: int, seed: int) -> Step:
     return step
 
 
+@sized
 def _beam_case(K: int, T: int, V: int, start: int, end: int, seed: int = 0) -> Case:
-    rng = np.random.default_rng([K, T, V, seed])
+    rng = seeded(K, T, V, seed)
     arguments: dict[str, Any] = {
         "step": _step(V, seed),
         "state": [rng.normal(size=(1, 4)) for _ in range(2)],

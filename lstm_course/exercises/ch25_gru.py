@@ -30,6 +30,8 @@ from lstm_course.exercises.engine.parts import (
     as_it_is,
     drawn,
     lstm_case,
+    seeded,
+    sized,
 )
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.pointwise import sigmoid, sigmoid_derivative, tanh, tanh_derivative
@@ -157,6 +159,7 @@ COUPLED_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _coupled_case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
     return lstm_case(" ".join(STEP.arguments), scale, gates=3, N=N, D=D, H=H)
 
@@ -298,8 +301,9 @@ def _linear_in_dc(f: Guarded, dc: Array, i: Array, c_prev: Array, c: Array) -> b
     return np.allclose(f(3 * dc, sigmoid(i), c_prev, c), 3 * f(dc, sigmoid(i), c_prev, c))
 
 
+@sized
 def _coupled_backward_case(N: int, H: int) -> Case:
-    dc, i, c_prev, g = np.random.default_rng([N, H]).normal(size=(4, N, H))
+    dc, i, c_prev, g = seeded(N, H).normal(size=(4, N, H))
     i = sigmoid(i)
     c = (1 - i) * c_prev + i * tanh(g)
     return Case({"N": N, "H": H}, {"dc": dc, "i": i, "c_prev": c_prev, "c": c})
@@ -500,6 +504,7 @@ GRU_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _gru_case(N: int, D: int, H: int, scale: float = 1.0) -> Case:
     x, h_prev, W, U, b_ih, b_hh = _gru_arrays(N, D, H, scale)
     matrices = {"M_x": np.vstack([W.T, b_ih]), "M_h": np.vstack([U.T, b_hh])}
@@ -781,6 +786,7 @@ GRU_BACKWARD_MISTAKES: Mistakes = {
 }
 
 
+@sized
 def _gru_back_case(N: int, D: int, H: int) -> Case:
     return Case({"N": N, "D": D, "H": H}, _gru_back_arguments(N, D, H))
 

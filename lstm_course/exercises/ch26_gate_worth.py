@@ -9,6 +9,7 @@ from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question
 from lstm_course.exercises.engine.functions import FunctionExam, Guarded
 from lstm_course.exercises.engine.mistakes import Mistakes, each
+from lstm_course.exercises.engine.parts import seeded, stretched
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 
 
@@ -174,7 +175,7 @@ EFFECT_MISTAKES: Mistakes = {
 
 
 def _effect_case(S: int, spread: float) -> Case:
-    rng = np.random.default_rng(S)
+    rng = seeded(S)
     standard = rng.uniform(100.0, 400.0, S).round()
     variant = (standard * np.exp(rng.normal(0.4, spread, S))).round()
     quantile = {2: 12.706, 3: 4.303, 5: 2.776, 8: 2.365}[S]
@@ -321,7 +322,8 @@ HIGHS = np.array([3.1, 0.7, 1.2, 2.6, 1.9, 0.98, 1.22, 1.02, 0.79, 0.98])
 
 def _verdict_case(least: float, order: list[int]) -> Case:
     return Case(
-        {"M": len(order)}, {"low": LOWS[order].copy(), "high": HIGHS[order].copy(), "least": least}
+        {"M": len(order)},
+        {"low": stretched(LOWS[order]), "high": stretched(HIGHS[order]), "least": least},
     )
 
 

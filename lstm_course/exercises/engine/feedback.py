@@ -42,6 +42,18 @@ class Stopped(BaseException):
     """Ends a check at once. No `except Exception` in a learner's function catches it."""
 
 
+class Raised(Exception):
+    """An error that a learner's function has raised elsewhere.
+
+    `name` and `line` are those of the error there; `passed_on` says that a function raised it
+    which was passed to the learner's.
+    """
+
+    def __init__(self, name: str, text: str, line: str = "", passed_on: bool = False) -> None:
+        super().__init__(text)
+        self.name, self.line, self.passed_on = name, line, passed_on
+
+
 @dataclass(frozen=True)
 class Feedback:
     """The result of a check: points, and a sentence or two.
@@ -236,7 +248,11 @@ def _raised(error: BaseException) -> str:
         text = str(error)[:300]
     except Exception:
         text = ""
-    what = type(error).__name__ + (f": {text}" if text else "")
+    name = error.name if isinstance(error, Raised) else type(error).__name__
+    what = name + (f": {text}" if text else "")
+    if isinstance(error, Raised):
+        whose = "A function that was passed to yours" if error.passed_on else "Your function"
+        return f"{whose} raised {what}" + (f"\nin the line: {error.line}" if error.line else "")
     frames = traceback.extract_tb(error.__traceback__)[1:]  # the first belongs to `call`
     is_own = [CHECKS in Path(frame.filename).parents for frame in frames]
     if frames and all(is_own):

@@ -10,6 +10,7 @@ import numpy as np
 from lstm_course.exercises.engine.diagnosis import describe, example
 from lstm_course.exercises.engine.feedback import Exam, NotAnswered, WrongAnswer, call
 from lstm_course.exercises.engine.known import Known
+from lstm_course.exercises.engine.parts import seeded
 from lstm_course.exercises.engine.trials import (
     Answer,
     Case,
@@ -30,8 +31,9 @@ class Guarded:
     names: tuple[str, ...]
 
     def __call__(self, *arguments: Any) -> Any:
-        """Return what the answer returns for these arguments."""
-        return call(self.answer, dict(zip(self.names, arguments, strict=True)))[0]
+        """Return what the answer returns for these arguments, with arrays in place of lists."""
+        result = call(self.answer, dict(zip(self.names, arguments, strict=True)))[0]
+        return tuple(map(_array_of, result)) if isinstance(result, tuple) else _array_of(result)
 
     def warns(self, *arguments: Any) -> bool:
         """Return whether NumPy warns of an overflow or an invalid value.
@@ -87,6 +89,8 @@ class FunctionExam(Exam):
     forbidden
         Functions or classes of the package that a right answer must not call, directly or through
         others, because they do what the question asks for. The solution needn't be listed.
+    explains
+        Whether to look for the mistake in a wrong answer. If not, it's only refused.
     """
 
     name: str
@@ -98,6 +102,7 @@ class FunctionExam(Exam):
     properties: Mapping[str, Property] = field(default_factory=dict)
     demands: Mapping[str, Property] = field(default_factory=dict)
     forbidden: tuple[Answer, ...] = ()
+    explains: bool = True
 
     def examine(self, answer: Any) -> str:
         """Examine an answer; return what to say to a right one."""
@@ -125,7 +130,7 @@ class FunctionExam(Exam):
             raise self._mistake(answer, trials)
         self._check_precision(answer)
         self._check_calls(answer)
-        self._check_properties(answer, {**self.properties, **self.demands})
+        self._check_properties(answer, {**self.properties, **self.demands}, strictly=True)
         return self.right
 
     def trial(self, answer: Answer, case: Case) -> Trial:
@@ -158,6 +163,8 @@ class FunctionExam(Exam):
             ) from None
 
     def _mistake(self, answer: Answer, trials: list[Trial]) -> WrongAnswer:
+        if not self.explains:
+            return WrongAnswer("Wrong.")
         known = Known(self.mistakes, self.returns, trials)
         sentence, explained = known.find()
         wrong = {k for trial in trials for k in trial.wrong()}
@@ -176,15 +183,17 @@ class FunctionExam(Exam):
             broken = [str(wrong)] if str(wrong) in self.properties and not explained else []
         return describe(self.trial, answer, trials, explained, broken)
 
-    def _check_properties(self, answer: Answer, properties: Mapping[str, Property]) -> None:
+    def _check_properties(
+        self, answer: Answer, properties: Mapping[str, Property], strictly: bool = False
+    ) -> None:
         guarded = Guarded(answer, tuple(self.cases[0].arguments))
         for sentence, holds in properties.items():
             try:
-                held = bool(holds(guarded, np.random.default_rng(0)))
+                held = bool(holds(guarded, seeded(0)))
             except WrongAnswer:
                 raise
-            except Exception:  # a result that isn't an array is reported elsewhere
-                continue
+            except Exception:  # a result that isn't an array is reported where cases are
+                held = not strictly
             if not held:
                 raise WrongAnswer(sentence)
 
@@ -228,6 +237,15 @@ class FunctionExam(Exam):
                     raise WrongAnswer(
                         f"Right for float64 arguments, but wrong values{of} for float32 ones."
                     )
+
+
+def _array_of(result: object) -> object:
+    """Return nested lists of numbers as an array, and anything else as it is."""
+    try:
+        array = np.asarray(result) if isinstance(result, list) else None
+    except ValueError:  # of several shapes
+        return result
+    return result if array is None or array.dtype.kind not in "fiu" else array
 
 
 def _is_float(value: object) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Exam, NotAnswered, WrongAnswer, call
 from lstm_course.exercises.engine.functions import OWN, FunctionExam, Property
+from lstm_course.exercises.engine.parts import seeded
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.exercises.engine.watching import is_of_the_package
 
@@ -35,7 +36,7 @@ class Module:
 
         settings = vars(self)
         module = torch.nn.LSTM(**settings, dtype=getattr(torch, dtype))
-        rng = np.random.default_rng([self.input_size, self.hidden_size])
+        rng = seeded(self.input_size, self.hidden_size)
         with torch.no_grad():
             for parameter in module.parameters():
                 parameter.copy_(torch.from_numpy(rng.normal(size=tuple(parameter.shape))))

@@ -14,6 +14,7 @@ from lstm_course import fast, tasks
 from lstm_course._checks import Array
 from lstm_course.cell import GATES, LSTMParams
 from lstm_course.exercises.engine.feedback import Exam, NotAnswered, WrongAnswer
+from lstm_course.exercises.engine.parts import fresh
 from lstm_course.exercises.engine.trials import kind
 
 STEPS = 40
@@ -149,7 +150,7 @@ class NetworkExam(Exam):
             )
         network = _network(_read(answer))
         limit = getattr(network.task, self.level)
-        error = network.error(STEPS, FRESH, np.random.default_rng())
+        error = network.error(STEPS, FRESH, fresh())
         says = network.task.says
         message = (
             f"On {FRESH} fresh sequences: {says(error)}. Needed: at most {says(limit)}. "
@@ -250,7 +251,7 @@ def _check_shapes(task: Task, W: Array, U: Array, b: Array, V: Array, v: Array) 
 
 def _fault(network: Network, error: float, limit: float) -> str:
     """Say why a network fails, from the plainest cause to the most general."""
-    task, rng = network.task, np.random.default_rng()
+    task, rng = network.task, fresh()
     batch = task.draw(STEPS, 200, rng=rng)
     for order in itertools.permutations(range(4)):
         if list(order) != [0, 1, 2, 3]:

@@ -1,7 +1,9 @@
 """Building blocks for the answers and cases of several banks: a step's equations, and arrays."""
 
-from collections.abc import Sequence
-from typing import Any
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -9,6 +11,11 @@ from lstm_course._checks import Array
 from lstm_course.exercises.engine.lines import Line, Lines
 from lstm_course.exercises.engine.trials import GATE_SLICES, Case, Returned
 from lstm_course.pointwise import sigmoid, tanh
+
+Build = TypeVar("Build", bound=Callable[..., Case])
+
+_salt: tuple[int, ...] = ()  # makes other inputs of the same seeds
+_more = 0  # by how much the sizes of cases grow
 
 STATES = {"x": "N D", "h_prev": "N H", "c_prev": "N H", "dh": "N H", "dc": "N H"}
 SEQUENCES = {"xs": "T N D", "hs": "T N H", "dhs": "T N H", "das": "T N G"}
@@ -29,6 +36,64 @@ WEIGHT_GRADIENTS = (
 )
 
 
+@contextlib.contextmanager
+def salted(salt: int, larger: bool = False) -> Iterator[None]:
+    """Draw other inputs in the block, which nobody can foresee who doesn't know the salt.
+
+    If `larger`, cases that are made in the block have larger sizes too; see `sized`.
+
+    Examples
+    --------
+    >>> public = seeded(2, 3).normal()
+    >>> with salted(1):
+    ...     hidden = seeded(2, 3).normal()
+    >>> public == seeded(2, 3).normal() != hidden
+    True
+    """
+    global _salt, _more
+    before = _salt, _more
+    _salt, _more = (salt,), 1 + salt % 2 if larger else 0
+    try:
+        yield
+    finally:
+        _salt, _more = before
+
+
+def seeded(*numbers: int) -> np.random.Generator:
+    """Return a generator for a question's inputs, seeded with their sizes."""
+    return np.random.default_rng([*_salt, *numbers])
+
+
+def sized(build: Build) -> Build:
+    """Decorate a function of sizes that makes a case: hidden cases are larger than the public ones.
+
+    All sizes above 1 grow by the same number, so that what was equal or smaller stays so. What the
+    function itself calls keeps its sizes.
+    """
+
+    @functools.wraps(build)
+    def built(*sizes: Any, **others: Any) -> Case:
+        global _more
+        more, _more = _more, 0
+        try:
+            grown = (one + more if type(one) is int and one > 1 else one for one in sizes)
+            return build(*grown, **others)
+        finally:
+            _more = more
+
+    return cast(Build, built)
+
+
+def stretched(values: Array) -> Array:
+    """Return values that nothing draws, for hidden inputs a little larger than they stand."""
+    return values * seeded(0).uniform(1.01, 1.1) if _salt else values
+
+
+def fresh() -> np.random.Generator:
+    """Return a generator for inputs that differ in every check, but not for the same salt."""
+    return seeded(0) if _salt else np.random.default_rng()
+
+
 def drawn(
     names: str, scale: float = 1.0, gates: int = 4, seed: int | None = None, **sizes: int
 ) -> dict[str, Array]:
@@ -41,7 +106,7 @@ def drawn(
     >>> {name: array.shape for name, array in drawn("x W", N=2, D=3, H=1).items()}
     {'x': (2, 3), 'W': (4, 3)}
     """
-    rng = np.random.default_rng([*sizes.values(), *([] if seed is None else [seed])])
+    rng = seeded(*sizes.values(), *([] if seed is None else [seed]))
     lengths = {**sizes, "G": gates * sizes["H"]}
     return {
         name: scale * rng.normal(size=tuple(lengths[letter] for letter in SHAPES[name].split()))

@@ -4,12 +4,13 @@ from __future__ import annotations  # an array's methods return arrays of the sa
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lstm_course._checks import Array
-from lstm_course.exercises.engine.trials import Case
+if TYPE_CHECKING:
+    from lstm_course._checks import Array
+    from lstm_course.exercises.engine.trials import Case
 
 UFUNCS = ("matmul", "vecdot", "matvec", "vecmat")
 FUNCTIONS = ("dot", "vdot", "inner", "outer", "tensordot", "einsum", "multi_dot", "kron")
@@ -22,7 +23,12 @@ class Product(NamedTuple):
     products: int
 
 
-_log: list[Product] = []
+MOST = 100_000
+"""How many products are counted of those made elsewhere."""
+
+_counting = False
+log: list[Product] = []
+"""The products that counted arrays have taken part in, since it was cleared."""
 
 
 class Counted(np.ndarray):
@@ -55,7 +61,7 @@ class Counted(np.ndarray):
         between = ufunc is np.multiply and len(found) > max(map(len, origins))
         if found and (between or ufunc.__name__ in UFUNCS):
             batch = () if between else np.broadcast_shapes(*(np.shape(one)[:-2] for one in inputs))
-            _log.append(Product(found, int(np.prod(batch))))
+            log.append(Product(found, int(np.prod(batch))))
             found = frozenset()
         return out[0] if len(out) == 1 else _tagged(result, found)
 
@@ -67,9 +73,15 @@ class Counted(np.ndarray):
         result = func(*_plain(args), **{name: _plain(value) for name, value in kwargs.items()})
         name = func.__name__
         if name in FUNCTIONS and sum(map(_is_array, _flat(args))) > 1:
-            _log.append(Product(found, 1))
+            log.append(Product(found, 1))
             return result
         return result if name.endswith("_like") else _tagged(result, found)
+
+
+def report(origins: frozenset[str], count: int) -> None:
+    """Count a product that was made elsewhere."""
+    if _counting and len(log) < MOST:
+        log.append(Product(origins, count))
 
 
 def counted(array: Array, *origins: str) -> Counted:
@@ -82,13 +94,16 @@ def counted(array: Array, *origins: str) -> Counted:
 @contextlib.contextmanager
 def counting() -> Iterator[list[Product]]:
     """Collect the products of counted arrays that the block makes."""
-    _log.clear()
+    global _counting
+    log.clear()
     found: list[Product] = []
+    _counting = True
     try:
         yield found
     finally:
-        found += _log
-        _log.clear()
+        _counting = False
+        found += log
+        log.clear()
 
 
 def are_seen(answer: Callable[..., Any], case: Case, which: str) -> bool:

@@ -1,0 +1,35 @@
+"""Hostile notebooks: none earns a point, each gets a row, and the grader goes on."""
+
+import attacks
+import pytest
+
+from lstm_course.grading import marking
+from lstm_course.grading.sandbox import Limits
+from lstm_course.grading.submissions import find
+
+SEED = b"a secret seed of sixteen bytes or more"
+BRIEF = Limits(instructions=3_500_000_000, seconds=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", attacks.ATTACKS, ids=lambda one: one.name)
+def test_an_attack_earns_nothing_and_is_reported(attack, tmp_path):
+    path = tmp_path / "ada.ipynb"
+    path.write_bytes(attacks.notebook(attack))
+    (submission,) = find(path)
+    row = marking.row(submission, SEED, limits=BRIEF)
+    assert row.status in {
+        "graded", "partly", "timed out", "out of memory", "too much output", "crashed",
+        "unreadable", "refused", "nothing found",
+    }  # fmt: skip
+    assert row.marks or row.sentence
+    if attack.debatable:  # rebuilt from parts that the question allows
+        return
+    assert [mark.question for mark in row.marks if mark.points] == []
+
+
+def test_the_corpus_has_many_attacks_of_every_kind():
+    kinds = [attack.family for attack in attacks.ATTACKS]
+    assert len(kinds) >= 200
+    assert all(kinds.count(kind) >= 3 for kind in attacks.FAMILIES)
+    assert sum(attack.debatable for attack in attacks.ATTACKS) <= 8
