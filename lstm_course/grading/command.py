@@ -1,6 +1,7 @@
 """The command `lstm-course`: grade what a class has handed in, or check one notebook."""
 
 import argparse
+import csv
 import hashlib
 import multiprocessing
 import os
@@ -11,12 +12,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 import lstm_course
 from lstm_course.exercises import BANKS
-from lstm_course.grading import marking, sandbox
+from lstm_course.grading import gradescope, marking, sandbox, similar
 from lstm_course.grading.results import TITLE, Results, Row, clean
 from lstm_course.grading.submissions import Submission, Unreadable, find, read
 
@@ -50,12 +52,20 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument("--out", type=Path, required=True, help="the folder for the results")
     grade.add_argument("--seed-file", type=Path, help="a file with a secret seed for the inputs")
     grade.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    grade.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a dask scheduler, in place of --workers"
+    )
+    grade.add_argument("--similar", action="store_true", help="list answers that are much alike")
     grade.add_argument("--title", default=TITLE, help="the assignment's name in the LMS")
     grade.set_defaults(run=_grade)
     check = commands.add_parser("check", help="check the answers of one notebook")
     check.add_argument("submissions", type=Path, metavar="notebook", help="the notebook")
     check.set_defaults(run=_check)
-    for one in (grade, check):
+    autograder = commands.add_parser("autograder", help="write an autograder for Gradescope")
+    autograder.add_argument("--out", type=Path, required=True, help="the zip file to write")
+    autograder.add_argument("--seed-file", type=Path, help="a file with a secret seed")
+    autograder.set_defaults(run=_autograder)
+    for one in (grade, check, autograder):
         one.add_argument(
             "--exercise",
             action="append",
@@ -105,11 +115,40 @@ def _grade(options: argparse.Namespace) -> int:
         print(FIRST)
         sandbox.warm_up()
     with tqdm(total=len(todo), unit="submission") as bar:
-        for row in graded(todo, seed, banks, options.workers):
+        rows = (
+            graded_on(options.scheduler, todo, seed, banks)
+            if options.scheduler
+            else graded(todo, seed, banks, options.workers)
+        )
+        for row in rows:
             results.add(row)
             bar.update()
     print(results.finish(_worth(banks, results.rows(), options), options.title))
+    if options.similar:
+        _write_similar(found, banks, options.out / "similar.csv")
     print(f"The gradebook and the feedback are in {options.out}.")
+    return 0
+
+
+def _write_similar(found: Sequence[Submission], banks: Sequence[str], path: Path) -> None:
+    """Write which learners' answers are nearly the same, for somebody to judge."""
+    answers = []
+    for submission in found:
+        with suppress(Unreadable):
+            given = read(submission)
+            for _, question in marking.questions_of(given, banks):
+                source = marking.source_of(given, question.name)
+                answers.append((question.name, submission.learner, source))
+    alike = similar.pairs(answers)
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([similar.Pair._fields, *alike])
+    print(f"{len(alike)} pairs of answers are nearly the same: {path}")
+
+
+def _autograder(options: argparse.Namespace) -> int:
+    """Write an autograder package."""
+    gradescope.pack(options.out, _banks(options), _seed(options))
+    print(f"{options.out} is ready for Gradescope. It holds the seed: keep it secret.")
     return 0
 
 
@@ -175,15 +214,46 @@ def graded(
                 yield _given_up(one, "The grading process ended while it graded this, twice.")
 
 
+def graded_on(
+    scheduler: str, submissions: Sequence[Submission], seed: bytes, banks: Sequence[str]
+) -> Iterator[Row]:
+    """Grade submissions on a dask cluster, whose workers must see the same files.
+
+    A worker that is lost takes nothing with it: dask gives its submissions to the others. One whose
+    workers are lost again and again is given up.
+
+    Raises
+    ------
+    RuntimeError
+        dask.distributed is not installed, or nothing answers at the address.
+    """
+    try:
+        import distributed
+    except ImportError:
+        raise RuntimeError("--scheduler needs dask: pip install 'lstm-course[cluster]'") from None
+    try:
+        dask: Any = distributed  # which has no types
+        client = dask.Client(scheduler, timeout=30)
+    except OSError as error:
+        raise RuntimeError(f"no dask scheduler answers at {scheduler}: {error}") from None
+    with client:
+        running = {
+            client.submit(marking.row, one, seed, banks, pure=False): one for one in submissions
+        }
+        for future in dask.as_completed(list(running)):
+            yield _result(future, running.pop(future))
+
+
 def _pool(workers: int) -> ProcessPoolExecutor:
     """Return processes that are spawned: a sandbox cannot be used on both sides of a fork."""
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
 
 
-def _result(future: Future[Row], submission: Submission) -> Row:
+def _result(future: Any, submission: Submission) -> Row:
     """Return a result; an error of the grader's own becomes one, and does not stop the others."""
     try:
-        return future.result()
+        row: Row = future.result()
+        return row
     except (BrokenProcessPool, KeyboardInterrupt):
         raise
     except Exception as error:

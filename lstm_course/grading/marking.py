@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -38,6 +39,8 @@ HIDDEN = (
     "lc.check accepts this answer, but on other inputs of the same kind it is wrong. Does it work "
     "for some sizes or some numbers only?"
 )
+_ONE_AT_A_TIME = threading.Lock()  # exams redirect what is printed, which is the process's
+
 NO_SANDBOX = "This question needs PyTorch, for which there is no sandbox here. It was not graded."
 TWICE = "More than one cell answers this question. The last one was graded."
 CHECKED = re.compile(r"check\(\s*[\"']([\w-]{1,60})[\"']")
@@ -128,6 +131,17 @@ def row(
     ('tanh', 1)
     """
     about = {"learner": submission.learner, "name": submission.name, "number": submission.number}
+    with _ONE_AT_A_TIME:
+        return _row(submission, about, seed, banks, limits)
+
+
+def _row(
+    submission: Submission,
+    about: dict[str, str],
+    seed: bytes,
+    banks: Iterable[str],
+    limits: Limits,
+) -> Row:
     try:
         answers = read(submission)
         questions = questions_of(answers, banks)
@@ -236,6 +250,12 @@ def mark(bank: str, question: Question, answers: Answers, seed: bytes, limits: L
     except Ended as end:
         words = ENDED[end.status].format(limits=limits)
         return Mark(name, 0, question.points, end.status, words)
+
+
+def source_of(answers: Answers, name: str) -> str:
+    """Return the source of a learner's answer to a question: the cells marked with its name."""
+    marked = [cell for cell in answers.cells if name in MARKED.findall(cell)]
+    return answers.certified.get(name, "\n".join(marked))
 
 
 def _cells(answers: Answers, name: str) -> list[str]:

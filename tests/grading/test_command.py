@@ -4,10 +4,13 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
+from threading import Timer
 
 import pytest
 
@@ -87,11 +90,85 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_gradebook(handed_in
 
 
 @pytest.mark.slow
+def test_answers_that_are_much_alike_are_listed(tmp_path, capsys):
+    loop = (
+        "# EXERCISE: sequence\ndef lstm_forward(xs, h0, c0, W, U, b):\n    h, c, hs = h0, c0, []\n"
+        "    for t in range(xs.shape[1]):\n        a = xs[:, t] @ W.T + h @ U.T + b\n"
+        "        hs.append(a)\n    return np.stack(hs, 1), h, c\nlc.check('sequence', lstm_forward)"
+    )
+    other = loop.replace("hs.append(a)", "hs += [np.tanh(a) * h0]").replace("range(", "reversed(")
+    renamed = (
+        loop.replace("hs", "outputs").replace("    a =", "    total =  ").replace("(a)", "(total)")
+    )
+    for name, source in {"ada": loop, "alan": renamed, "grace": other}.items():
+        cell = {"cell_type": "code", "source": source, "metadata": {}, "outputs": []}
+        content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps(content))
+    assert grade(tmp_path, tmp_path.parent / "similar-out", "--similar") == 0
+    assert "1 pairs of answers are nearly the same" in capsys.readouterr().out
+    text = (tmp_path.parent / "similar-out/similar.csv").read_text()
+    assert text == "question,one,other,share\nsequence,ada,alan,1.0\n"
+
+
+@pytest.mark.slow
 def test_one_notebook_is_checked(handed_in, capsys):
     assert command.main(["check", str(handed_in / "learner1.ipynb")]) == 0
     said = capsys.readouterr().out
     assert "4 of 6 points" in said
     assert "✓ forget-gate: 4 of 4 points." in said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_a_cluster_that_loses_a_worker_ends_with_the_same_rows(handed_in, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    seed = tmp_path / "seed"
+    seed.write_text("a secret seed of sixteen bytes or more")
+    one, other = tmp_path / "one", tmp_path / "other"
+    assert grade(handed_in, one, "--seed-file", str(seed)) == 0
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        victim = next(iter(cluster.workers.values())).pid
+        Timer(4, os.kill, (victim, signal.SIGKILL)).start()
+        address = cluster.scheduler_address
+        assert grade(handed_in, other, "--seed-file", str(seed), "--scheduler", address) == 0
+    for path in (one / "rows").iterdir():
+        assert (other / "rows" / path.name).read_bytes() == path.read_bytes()
+    assert (one / "grades.csv").read_bytes() == (other / "grades.csv").read_bytes()
+
+
+def test_a_scheduler_that_is_not_there_gets_one_sentence(handed_in, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command.sandbox, "warm_up", lambda: None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert grade(handed_in, tmp_path / "out", "--scheduler", "tcp://127.0.0.1:1") == 2
+    assert "--scheduler needs dask" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_an_autograder_runs_as_gradescope_runs_it(tmp_path, handed_in):
+    """Unpacked to /autograder/source, with one learner's files in /autograder/submission."""
+    root = tmp_path / "autograder"
+    packed = tmp_path / "autograder.zip"
+    arguments = ["autograder", "--exercise", "04-forget-gate", "--out", str(packed)]
+    assert command.main(arguments) == 0
+    with zipfile.ZipFile(packed) as file:
+        file.extractall(root / "source")
+        modes = {one.filename: one.external_attr >> 16 for one in file.infolist()}
+    assert modes["run_autograder"] & 0o111
+    assert modes["setup.sh"] & 0o111
+    subprocess.run(["bash", "-n", root / "source/setup.sh"], check=True)
+    (root / "submission").mkdir()
+    shutil.copy(handed_in / "learner1.ipynb", root / "submission/notebook.ipynb")
+    environment = os.environ | {"AUTOGRADER": str(root), "PYTHON": sys.executable}
+    subprocess.run(["bash", root / "source/run_autograder"], check=True, env=environment)
+    found = json.loads((root / "results/results.json").read_text(encoding="utf-8"))
+    assert found["score"] == 4
+    assert [(one["name"], one["score"], one["max_score"]) for one in found["tests"]] == [
+        ("forget-gate", 4, 4),
+        ("forget-gate-puzzle", 0, 2),
+    ]
 
 
 @pytest.mark.parametrize(
