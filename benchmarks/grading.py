@@ -1,8 +1,7 @@
 """How fast a class is graded, and whether kills lose anything: `python -m benchmarks.grading`.
 
 Generates a class of mixed quality, grades it while `kill -9` ends the run at random moments, and
-compares the rows with those of a run that nobody disturbed. Also grades every right answer of the
-exercises, and every attack of the test corpus.
+compares the rows with those of a run that nobody disturbed.
 """
 
 import argparse

@@ -52,7 +52,8 @@ def write(folder: Path, forbidden: Iterable[Callable[..., Any]]) -> None:
     (package / "exercises/engine").mkdir(parents=True)
     (package / "exercises/__init__.py").write_text(CHECKS)
     (package / "exercises/engine/__init__.py").write_text("")
-    shutil.copy(source / "exercises/engine/products.py", package / "exercises/engine")
+    for name in ("feedback", "products"):
+        shutil.copy(source / f"exercises/engine/{name}.py", package / "exercises/engine")
     (package / "grading").mkdir()
     (package / "grading/__init__.py").write_text("")
     for name in ("wire", "guest"):

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from lstm_course.exercises.engine import products
+from lstm_course.exercises.engine.feedback import quiet
 from lstm_course.grading.wire import Handle, decode, encode
 
 NOT_DRAWN = "Figures are not drawn where answers are graded"
@@ -144,13 +145,7 @@ def _done(job: dict[str, Any]) -> dict[str, Any]:
     products.log.clear()
     out = io.StringIO()
     reply: dict[str, Any]
-    with (
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(out),
-        np.errstate(all="warn", under="ignore"),
-        warnings.catch_warnings(record=True) as caught,
-    ):
-        warnings.simplefilter("always")
+    with quiet(out) as caught:
         try:
             result = function(*arguments)
             reply = {"say": "result", "result": result}

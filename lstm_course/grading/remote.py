@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import linecache
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -17,8 +18,6 @@ from lstm_course.grading.wire import Handle, Malformed, Opaque
 REFUSED = (
     "Your answer calls {}, which is not allowed here: it does what you're meant to write yourself."
 )
-
-
 MOST_TEXT = 200
 """How long a text in an answer may be: NumPy makes an array of texts as wide as the longest."""
 MOST_NUMBERS = 1_000_000
@@ -61,8 +60,8 @@ class Conversation:
                 _overwrite(arguments[int(key)], value)
         if isinstance(printed := said.get("printed"), str):
             print(printed, end="")
-        for one in _sequence(said.get("warnings"))[:10]:
-            _warn(*map(str, _sequence(one)[:3]))
+        for k, one in enumerate(_sequence(said.get("warnings"))[:10]):
+            _warn(k, *(str(part)[:300] for part in _sequence(one)[:3]))
         for name in map(str, _sequence(said.get("silenced"))[:3]):
             for function in SILENCERS:
                 if name in (f"{function.__module__}.{function.__name__}", name_of(function)):
@@ -198,6 +197,9 @@ def _overwrite(old: Any, new: Any) -> bool:
     return False
 
 
-def _warn(category: str = "", text: str = "", line: str = "") -> None:
-    if category in ("RuntimeWarning", "DeprecationWarning", "UserWarning"):
-        warnings.warn_explicit(text[:300], getattr(__import__("builtins"), category), "<cell>", 1)
+def _warn(k: int, category: str = "", text: str = "", line: str = "") -> None:
+    """Give a warning of NumPy's again, with the line that it came from."""
+    if category == "RuntimeWarning":
+        file = f"<warning {k} of an answer>"
+        linecache.cache[file] = (len(line), None, [line], file)
+        warnings.warn_explicit(text[:300], RuntimeWarning, file, 1)

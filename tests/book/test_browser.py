@@ -187,6 +187,12 @@ def test_a_link_jumps_to_its_place_past_what_is_not_drawn_yet(name, anchors, rea
             assert 0 <= top < 120, anchor
 
 
+def test_light_or_dark_is_known_before_anything_is_drawn():
+    page = (SITE / "book/2-pieces/08-sequence.html").read_text(encoding="utf-8")
+    head = page.partition("</head>")[0]
+    assert 'dataset.theme = localStorage.getItem("theme") || (matchMedia(' in head
+
+
 def test_search_finds_a_word(reader, site):
     reader.goto(site + "search.html?q=peephole")
     # Names of the package come first, pages after them.

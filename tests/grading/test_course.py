@@ -195,6 +195,7 @@ def test_no_bank_solution_experiment_or_grader_is_there(copies, name):
     assert {path for path in files(package) if path.startswith(("exercises", "grading"))} == {
         "exercises/__init__.py",
         "exercises/engine/__init__.py",
+        "exercises/engine/feedback.py",
         "exercises/engine/products.py",
         "grading/__init__.py",
         "grading/guest.py",
