@@ -97,8 +97,8 @@ def questions_of(answers: Answers, banks: Iterable[str]) -> list[tuple[str, Ques
 def row(
     submission: Submission,
     seed: bytes,
-    banks: Iterable[str] = tuple(BANKS),
-    limits: Limits = Limits(),  # noqa: B008
+    banks: Iterable[str] | None = None,
+    limits: Limits | None = None,
 ) -> Row:
     """Grade a submission.
 
@@ -109,9 +109,9 @@ def row(
     seed
         The secret that hidden inputs are drawn from.
     banks
-        The names of the exercises to grade.
+        The names of the exercises' banks; None for all of them.
     limits
-        What each question may use.
+        What each question may use; None for the usual limits.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def row(
     """
     about = {"learner": submission.learner, "name": submission.name, "number": submission.number}
     with _ONE_AT_A_TIME:
-        return _row(submission, about, seed, banks, limits)
+        return _row(submission, about, seed, BANKS if banks is None else banks, limits or Limits())
 
 
 def _row(
