@@ -6,20 +6,20 @@ it does with instructions is counted, so that a slow machine gives the same verd
 """
 
 import queue
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from lstm_course.exercises.engine.feedback import Stopped
+from lstm_course.grading.snapshot import Snapshot
 from lstm_course.grading.wire import Malformed, decode, encode
 
-PROGRAM = """
-import _host
-from lstm_course.grading import guest
-guest.serve(_host.call)
-"""
+IMPORTS = "import _host; from lstm_course.grading import guest"
+PROGRAM = "guest.serve(_host.call)"
 MISSING = (
     "Grading needs the sandbox, which is not installed. Install it with "
     "pip install 'lstm-course[grading]'; nothing is run without it."
@@ -67,10 +67,8 @@ def require() -> Any:
 
 def warm_up() -> None:
     """Have the sandbox compiled, once per machine, before anything is measured or limited."""
-    done = require().run(["-c", "import numpy"], fuel=10**12, deadline_s=None)
-    if done.exit_code != 0:
-        said = (done.trapped or done.stderr.decode(errors="replace").strip()).splitlines()
-        raise RuntimeError(f"the sandbox does not run here: {said[-1] if said else 'no reason'}")
+    with tempfile.TemporaryDirectory() as folder, _session(Path(folder)) as session:
+        Snapshot(session, "import numpy")
 
 
 class Guest:
@@ -112,12 +110,39 @@ class Guest:
     def _door(self, message: bytes) -> bytes:
         """Hand a message to the grader's thread and wait for its reply."""
         self._requests.put(bytes(message))
-        while True:
+        return b"" if self.stop.is_set() else self._replies.get()
+
+    def dismiss(self) -> None:
+        """Let go of the guest, which may be waiting for a reply."""
+        self.stop.set()
+        self._replies.put(b"")
+
+    def meet(self, talk: Callable[["Guest"], Any], running: Callable[[], str]) -> Any:
+        """Talk in a thread of its own while the guest runs; return what `talk` returns.
+
+        `running` hands messages on until the guest has ended or `stop` is set, and returns how it
+        has ended.
+        """
+        outcome: dict[str, Any] = {}
+
+        def talking() -> None:
             try:
-                return self._replies.get(timeout=0.05)
-            except queue.Empty:
-                if self.stop.is_set():
-                    return b""
+                outcome["value"] = talk(self)
+            except BaseException as error:
+                outcome["error"] = error
+            finally:
+                self.dismiss()
+
+        thread = threading.Thread(target=talking, daemon=True)
+        thread.start()
+        try:
+            self.status = running()
+        finally:
+            self._requests.put(None)
+            thread.join()
+        if "error" in outcome:
+            raise outcome["error"]
+        return outcome["value"]
 
 
 def run(folder: Path, talk: Callable[[Guest], Any], limits: Limits) -> Any:
@@ -150,40 +175,42 @@ def run(folder: Path, talk: Callable[[Guest], Any], limits: Limits) -> Any:
     ...     run(Path(folder), lambda guest: guest.hear()["say"], Limits())
     'ready'
     """
-    sandbox = require()
     guest = Guest()
-    outcome: dict[str, Any] = {}
 
-    def talking() -> None:
-        try:
-            outcome["value"] = talk(guest)
-        except BaseException as error:
-            outcome["error"] = error
-        finally:
-            guest.stop.set()
+    def running() -> str:
+        with _session(folder, limits, guest._door) as session:
+            _imported(folder).restore(session)
+            return _status(session.run(PROGRAM, cancel=guest.stop))
 
-    thread = threading.Thread(target=talking, daemon=True)
-    thread.start()
-    try:
-        done = sandbox.run(
-            ["-c", PROGRAM],
-            grants=[sandbox.Grant(str(folder), "/course")],
-            import_path=["/course"],
-            host=guest._door,
-            fuel=limits.instructions,
-            deadline_s=limits.seconds,
-            memory_bytes=limits.memory,
-            output_bytes=limits.output,
-            max_open_files=200,
-            cancel=guest.stop,
-        )
-        guest.status = _status(done)
-    finally:
-        guest._requests.put(None)
-        thread.join()
-    if "error" in outcome:
-        raise outcome["error"]
-    return outcome["value"]
+    return guest.meet(talk, running)
+
+
+@lru_cache(maxsize=8)
+def _imported(folder: Path) -> Snapshot:
+    """Return the memory of a guest that has imported the package from a folder."""
+    with _session(folder) as session:
+        return Snapshot(session, IMPORTS)
+
+
+def _session(
+    folder: Path,
+    limits: Limits | None = None,
+    host: Callable[[bytes], bytes] = bytes,
+) -> Any:
+    """Return a guest that finds the package in a folder, and hasn't run anything yet."""
+    limits = limits or Limits()
+    sandbox = require()
+    return sandbox.Session(
+        grants=[sandbox.Grant(str(folder), "/course")],
+        import_path=["/course"],
+        host=host,
+        fuel=limits.instructions,
+        deadline_s=limits.seconds,
+        memory_bytes=limits.memory,
+        output_bytes=limits.output,
+        max_open_files=200,
+        shutdown_s=0,
+    )
 
 
 def _status(done: Any) -> str:

@@ -75,7 +75,7 @@ def running(package):
     try:
         yield guest
     finally:
-        guest.stop.set()
+        guest.dismiss()
         process.kill()
         process.wait()
         thread.join()
