@@ -1,10 +1,12 @@
 """How fast a class is graded, and whether kills lose anything: `python -m benchmarks.grading`.
 
 Generates a class of mixed quality, grades it while `kill -9` ends the run at random moments, and
-compares the rows with those of a run that nobody disturbed.
+compares the rows with those of a run that nobody disturbed. Then a fifth of it is graded once more,
+on a machine that is made slow by other processes.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -15,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,30 @@ def write_class(folder: Path, count: int, rng: random.Random) -> None:
         path.write_text(json.dumps(content))
 
 
+@contextlib.contextmanager
+def crowded(processes: int) -> Iterator[None]:
+    """Keep the machine busy with processes that compute all the time."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for one in busy:
+            one.kill()
+            one.wait()
+
+
+def timed(*run: Any) -> float:
+    """Return the seconds that a run of the command takes."""
+    began = time.perf_counter()
+    start(*run).wait()
+    return time.perf_counter() - began
+
+
+def rows_in(folder: Path) -> dict[str, bytes]:
+    """Return the rows in a folder of results."""
+    return {one.name: one.read_bytes() for one in (folder / "rows").iterdir()}
+
+
 def start(handed_in: Path, out: Path, seed: Path, workers: int) -> "subprocess.Popen[bytes]":
     """Start the command in a process group of its own."""
     command = [sys.executable, "-m", "lstm_course.grading.command", "grade", str(handed_in)]
@@ -88,9 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seed = folder / "seed"
         seed.write_text("a secret seed of sixteen bytes or more")
         write_class(folder / "class", options.count, rng)
-        began = time.perf_counter()
-        start(folder / "class", folder / "whole", seed, options.workers).wait()
-        seconds = time.perf_counter() - began
+        seconds = timed(folder / "class", folder / "whole", seed, options.workers)
         most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         done = []
         for _ in range(options.kills):
@@ -100,11 +124,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             run.wait()
             done.append(len(list((folder / "killed/rows").glob("*.json"))))
         start(folder / "class", folder / "killed", seed, options.workers).wait()
-        rows = {one.name: one.read_bytes() for one in (folder / "whole/rows").iterdir()}
-        again = {one.name: one.read_bytes() for one in (folder / "killed/rows").iterdir()}
+        rows, again = rows_in(folder / "whole"), rows_in(folder / "killed")
         same = (folder / "whole/grades.csv").read_bytes() == (
             folder / "killed/grades.csv"
         ).read_bytes()
+        few = options.count // 5
+        write_class(folder / "few", few, random.Random(0))
+        with crowded(4 * options.workers):
+            slow = timed(folder / "few", folder / "slow", seed, options.workers)
+        slowly = rows_in(folder / "slow")
         statuses = Counter(json.loads(row)["status"] for row in rows.values())
     found: dict[str, Any] = {
         "submissions": options.count,
@@ -118,6 +146,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "rows after the last run": len(again),
         "rows that differ": sum(rows[one] != again.get(one) for one in rows),
         "gradebooks are equal": same,
+        "on a machine five times as busy": {
+            "submissions": few,
+            "submissions a second and worker": round(few / slow / options.workers, 2),
+            "rows that differ": sum(slowly[one] != rows.get(one) for one in slowly),
+        },
     }
     print(json.dumps(found, indent=1))
     if arguments is None and len(sys.argv) == 1:

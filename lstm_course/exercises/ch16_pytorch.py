@@ -10,14 +10,8 @@ from lstm_course import interop
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Question, Stopped
 from lstm_course.exercises.engine.mistakes import Mistakes, each, said, wording
-from lstm_course.exercises.engine.modules import (
-    Module,
-    TorchExam,
-    arrays_only,
-    copy_into,
-    equal,
-    leaves_alone,
-)
+from lstm_course.exercises.engine.modules import Module, Observe, Ran, TorchExam, copy_into
+from lstm_course.exercises.engine.observing import make
 from lstm_course.exercises.engine.parts import as_it_is, drawn, reordered, seeded, sized
 from lstm_course.exercises.engine.trials import GATE_SLICES, Answer, Case, Returned
 
@@ -25,22 +19,24 @@ ARRAYS = ("weight_ih_l0", "weight_hh_l0")
 BIASES = ("bias_ih_l0", "bias_hh_l0")
 
 
-def _fill(answer: Answer, lstm: Module, W: Array, U: Array, b: Array) -> Any:
+def _fill(observe: Observe, lstm: Module, W: Array, U: Array, b: Array) -> Any:
     """Return what the module holds afterwards: the weights, and the sum of the biases."""
-    module = lstm.make(str(W.dtype))
-    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    result = answer(module, W, U, b)
-    state = module.state_dict()
-    lost = [name for name in before if name not in state]
+    seen = observe(lstm, W, U, b, dtype=str(W.dtype))
+    lost = [name for name in seen.given["parameters"] if name not in seen.arrays]
     if lost:
         raise Stopped(
             f"The module has lost {', '.join(lost)}, and can't run without. Leave every parameter "
             "where it is: fill one that you don't need with zeros."
         )
-    if result in (None, ...) and all(equal(state[name], before[name]) for name in before):
+    if (seen.result is None or seen.result is Ellipsis) and seen.holds_the_same():
         raise NotImplementedError
-    arrays = {name: tensor.numpy().copy() for name, tensor in state.items()}
-    return *(arrays[name] for name in ARRAYS), arrays[BIASES[0]] + arrays[BIASES[1]]
+    return *(seen.arrays[name] for name in ARRAYS), _sum_of_biases(seen.arrays, b.shape)
+
+
+def _sum_of_biases(arrays: dict[str, Array], shape: tuple[int, ...]) -> Array:
+    """Return the sum of the two biases, or one of them that hasn't their shape."""
+    one, other = (np.asarray(arrays[name]) for name in BIASES)
+    return one if one.shape != shape else other if other.shape != shape else one + other
 
 
 def reorder(array: Array, order: Sequence[int] = (0, 1, 3, 2)) -> Array:
@@ -106,7 +102,7 @@ def _with_zeros_of_float32(lstm: Any, W: Array, U: Array, b: Array) -> None:
 
 
 def _new_module(lstm: Any, W: Array, U: Array, b: Array) -> Any:
-    new = Module(W.shape[1], U.shape[1]).make(str(W.dtype))
+    new = make(Module(W.shape[1], U.shape[1]).given(str(W.dtype)))
     to_pytorch(new, W, U, b)
     return new
 
@@ -219,32 +215,24 @@ TO_MISTAKES: Mistakes = {
 }
 
 
-def _filled(answer: Answer) -> tuple[Any, Array, Array, Array]:
-    """Return a float64 module that an answer has filled, and what the answer was given."""
-    lstm, W, U, b = _to_case(3, 2).arguments.values()
-    module = lstm.make()
-    answer(module, W, U, b)
-    return module, W, U, b
-
-
-def _asks_for_gradients(answer: Answer) -> bool:
+def _asks_for_gradients(observe: Observe) -> bool:
     """Return whether the module can learn. A frozen bias of zeros costs it nothing."""
-    module, *_ = _filled(answer)
+    seen = observe(*_to_case(3, 2).arguments.values())
     return all(
-        parameter.requires_grad or (name in BIASES and not parameter.any())
-        for name, parameter in module.named_parameters()
+        learns or (name in BIASES and not seen.arrays[name].any())
+        for name, learns in seen.learns.items()
     )
 
 
-def _is_of_one_dtype(answer: Answer) -> bool:
-    module, *_ = _filled(answer)
-    return len({parameter.dtype for parameter in module.parameters()}) == 1
+def _is_of_one_dtype(observe: Observe) -> bool:
+    seen = observe(*_to_case(3, 2).arguments.values())
+    return len({array.dtype for array in seen.arrays.values()}) == 1
 
 
-def _fills_exactly(answer: Answer) -> bool:
+def _fills_exactly(observe: Observe) -> bool:
     """Return whether the weights are copies. Two biases may add up to b with rounding."""
-    module, W, U, b = _filled(answer)
-    held_W, held_U, held_b = from_pytorch(module)
+    lstm, W, U, b = _to_case(3, 2).arguments.values()
+    held_W, held_U, held_b = _fill(observe, lstm, W, U, b)
     copied = np.array_equal(held_W, reorder(W)) and np.array_equal(held_U, reorder(U))
     return copied and np.allclose(held_b, reorder(b), rtol=1e-12, atol=0)
 
@@ -261,8 +249,13 @@ def _to_case(D: int, H: int) -> Case:
     return Case({"D": D, "H": H}, {"lstm": Module(D, H), **arrays})
 
 
-def _read(answer: Answer, lstm: Module) -> Any:
-    return arrays_only(answer(lstm.make()))
+def _read(observe: Observe, lstm: Module) -> Any:
+    return observe(lstm).result
+
+
+@sized
+def _from_case(D: int, H: int, **settings: bool) -> Case:
+    return Case({"D": D, "H": H}, {"lstm": Module(D, H, **settings)})
 
 
 def read_with(
@@ -365,24 +358,27 @@ FROM_MISTAKES: Mistakes = {
 }
 
 
-def _reads_copies(answer: Answer) -> bool:
-    module = Module(3, 2).make()
-    held = [parameter.detach().numpy() for parameter in module.parameters()]
-    return not any(np.shares_memory(one, other) for one in held for other in answer(module))
+def _reads_copies(observe: Observe) -> bool:
+    return not observe(Module(3, 2)).shared
 
 
-def _reads_exactly(answer: Answer) -> bool:
-    module = Module(3, 2).make()
-    return all(map(np.array_equal, answer(module), from_pytorch(module)))
+def _reads_only(observe: Observe) -> bool:
+    return observe(Module(3, 2)).is_unchanged()
 
 
-def _keeps_float32(answer: Answer) -> bool:
-    modules = [Module(3, 2, bias).make("float32") for bias in (True, False)]
-    return all(np.asarray(one).dtype == np.float32 for each in modules for one in answer(each))
+def _reads_exactly(observe: Observe) -> bool:
+    seen = observe(Module(3, 2))
+    W, U, *biases = seen.given["parameters"].values()
+    return all(map(np.array_equal, seen.result, (W, U, sum(biases))))
 
 
-def _encode(answer: Answer, lstm: Module, batch: Array) -> Any:
-    return arrays_only(answer(lstm.make(str(batch.dtype)), batch))
+def _keeps_float32(observe: Observe) -> bool:
+    results = [observe(Module(3, 2, bias), dtype="float32").result for bias in (True, False)]
+    return all(np.asarray(one).dtype == np.float32 for each in results for one in each)
+
+
+def _encode(observe: Observe, lstm: Module, batch: Array) -> Any:
+    return observe(lstm, batch, dtype=str(batch.dtype)).result
 
 
 Pick = Callable[[Any, Any, Any], Any]
@@ -515,15 +511,14 @@ def _encode_case(N: int, T: int, D: int, H: int) -> Case:
     return Case({"N": N, "T": T, "D": D, "H": H}, {"lstm": lstm, "batch": batch})
 
 
-def _leaves_the_encoder_alone(answer: Answer) -> bool:
-    lstm, batch = _encode_case(2, 3, 3, 2).arguments.values()
-    return leaves_alone(answer, lstm.make(), batch)
+def _leaves_the_encoder_alone(observe: Observe) -> bool:
+    return observe(*_encode_case(2, 3, 3, 2).arguments.values()).is_unchanged()
 
 
-def _encodes_in_float64(answer: Answer) -> bool:
+def _encodes_in_float64(observe: Observe) -> bool:
     lstm, batch = _encode_case(2, 3, 3, 2).arguments.values()
-    got, expected = (f(lstm.make(), batch) for f in (answer, encoded_with(_side_by_side)))
-    return np.allclose(got, expected, rtol=1e-10, atol=1e-12)
+    expected = Ran(_encode, encoded_with(_side_by_side))(lstm, batch)
+    return np.allclose(observe(lstm, batch).result, expected, rtol=1e-10, atol=1e-12)
 
 
 def _alone_as_in_company(f: Answer, rng: np.random.Generator) -> bool:
@@ -590,14 +585,14 @@ QUESTIONS = (
                 Returned("b", "(4H,)", GATE_SLICES),
             ),
             cases=(
-                *(Case({"D": D, "H": H}, {"lstm": Module(D, H)}) for D, H in SIZES),
-                Case({"D": 3, "H": 4}, {"lstm": Module(3, 4, batch_first=True)}),
-                Case({"D": 2, "H": 4}, {"lstm": Module(2, 4, bias=False)}),
+                *(_from_case(*sizes) for sizes in SIZES),
+                _from_case(3, 4, batch_first=True),
+                _from_case(2, 4, bias=False),
             ),
             mistakes=FROM_MISTAKES,
             demands={
                 SHARED: _reads_copies,
-                CHANGED: lambda answer: leaves_alone(answer, Module(3, 2).make()),
+                CHANGED: _reads_only,
                 WIDENED: _keeps_float32,
                 SINGLE: _reads_exactly,
             },

@@ -226,7 +226,7 @@ def solution(
 
 
 @sized
-def _case(N: int, H: int, padding: int, BLOCK: int) -> Case:
+def _case(N: int, H: int, padding: int, *, BLOCK: int) -> Case:
     rng = seeded(N, H)
     stride = 4 * H + padding
     a, c = rng.normal(size=(N, stride)), rng.normal(size=(N, H))
@@ -257,28 +257,28 @@ PROPERTIES: dict[str, Property] = {
 
 def _shown(f: Guarded) -> Array:
     """Return the hidden states. Where nothing is stored they're -1, which no right one is."""
-    return np.asarray(f(*_case(3, 2, 1, 4).arguments.values())[1])
+    return np.asarray(f(*_case(3, 2, 1, BLOCK=4).arguments.values())[1])
 
 
 def _stray(f: Guarded) -> Array:
     """Return how many numbers are written into a, around c and around h, in half-empty programs."""
-    return np.asarray(f(*_case(3, 2, 1, 4).arguments.values())[2])
+    return np.asarray(f(*_case(3, 2, 1, BLOCK=4).arguments.values())[2])
 
 
 def _computes_in_float64(f: Guarded, rng: np.random.Generator) -> bool:
-    arguments = _case(3, 2, 1, 4).arguments.values()
+    arguments = _case(3, 2, 1, BLOCK=4).arguments.values()
     pairs = zip(f(*arguments), solution(*arguments), strict=True)
     return all(np.allclose(got, want, rtol=1e-10, atol=1e-13) for got, want in pairs)
 
 
 def _shut(f: Guarded) -> bool:
-    arguments = _case(3, 2, 1, 4).arguments
+    arguments = _case(3, 2, 1, BLOCK=4).arguments
     c, h, _ = f(*{**arguments, "a": arguments["a"] - 100}.values())
     return np.allclose(c, 0) and np.allclose(h, 0)
 
 
 def _stays_finite(f: Guarded) -> bool:
-    arguments = _case(3, 2, 1, 4).arguments
+    arguments = _case(3, 2, 1, BLOCK=4).arguments
     return all(
         np.isfinite(f(*{**arguments, "a": sign * 2000 * arguments["a"]}.values())[:2]).all()
         for sign in (1, -1)
@@ -287,7 +287,6 @@ def _stays_finite(f: Guarded) -> bool:
 
 EXAM = KernelExam(
     question="fuse",
-    bank=__name__,
     launched=FunctionExam(
         name="cell_kernel",
         solution=solution,
@@ -301,15 +300,15 @@ EXAM = KernelExam(
             ),
         ),
         cases=(
-            _case(3, 3, 0, 4),
-            _case(1, 1, 0, 2),
-            _case(1, 5, 7, 4),
-            _case(4, 1, 0, 4),
-            _case(6, 1, 4, 4),
-            _case(5, 2, 0, 2),
-            _case(5, 3, 2, 8),
-            _case(220, 10, 0, 4096),  # more units than a hard-coded program takes
-            _case(3, 2, 6, 4),
+            _case(3, 3, 0, BLOCK=4),
+            _case(1, 1, 0, BLOCK=2),
+            _case(1, 5, 7, BLOCK=4),
+            _case(4, 1, 0, BLOCK=4),
+            _case(6, 1, 4, BLOCK=4),
+            _case(5, 2, 0, BLOCK=2),
+            _case(5, 3, 2, BLOCK=8),
+            _case(220, 10, 0, BLOCK=4096),  # more units than a hard-coded program takes
+            _case(3, 2, 6, BLOCK=4),
         ),
         mistakes={},
         properties=PROPERTIES,

@@ -12,6 +12,11 @@ from lstm_course.grading import guest
 
 LEFT_OUT = ("exercises", "experiments", "grading", "interop", "pytorch", "__pycache__")
 """Question banks with their solutions, and what needs more than NumPy."""
+KEPT: dict[str, tuple[str, ...]] = {
+    "exercises/engine": ("feedback", "products", "observing", "launching"),
+    "grading": ("wire", "guest", "inside"),
+}
+"""What of it is there all the same: what runs beside an answer, and knows no right one."""
 NOT_DRAWN = ("figures", "diagram", "unrolled")
 """Modules whose names can be imported, but that draw nothing."""
 CHECKS = """
@@ -49,15 +54,12 @@ def write(folder: Path, forbidden: Iterable[Callable[..., Any]]) -> None:
             f'"""{guest.NOT_DRAWN}."""\n\n\ndef __getattr__(name):\n'
             f'    raise AttributeError("{guest.NOT_DRAWN}: " + name)\n'
         )
-    (package / "exercises/engine").mkdir(parents=True)
+    for part, kept in KEPT.items():
+        (package / part).mkdir(parents=True)
+        (package / part / "__init__.py").write_text("")
+        for name in kept:
+            shutil.copy(source / part / f"{name}.py", package / part)
     (package / "exercises/__init__.py").write_text(CHECKS)
-    (package / "exercises/engine/__init__.py").write_text("")
-    for name in ("feedback", "products"):
-        shutil.copy(source / f"exercises/engine/{name}.py", package / "exercises/engine")
-    (package / "grading").mkdir()
-    (package / "grading/__init__.py").write_text("")
-    for name in ("wire", "guest"):
-        shutil.copy(source / f"grading/{name}.py", package / "grading")
     by_module: dict[str, set[str]] = {}
     for one in forbidden:
         one = inspect.unwrap(getattr(one, "__func__", one))
@@ -66,9 +68,14 @@ def write(folder: Path, forbidden: Iterable[Callable[..., Any]]) -> None:
         file = folder / Path(*module.split(".")).with_suffix(".py")
         if not file.is_file():
             file = file.with_suffix("") / "__init__.py"
-        if file.is_file():  # a solution that a bank has written itself is not there
+        if file.is_file():
             tree = _Cut(module, names).visit(ast.parse(file.read_text(encoding="utf-8")))
             file.write_text(ast.unparse(ast.fix_missing_locations(tree)), encoding="utf-8")
+        elif module.startswith("lstm_course.interop."):  # left out; a bank's own solution is too
+            (package / "interop").mkdir(exist_ok=True)
+            with (package / "interop/__init__.py").open("a", encoding="utf-8") as stub:
+                for name in sorted(names):
+                    stub.write(f"def {name}(*given, **named):\n    {_refusal(module, name)}\n")
 
 
 class _Cut(ast.NodeTransformer):
@@ -94,7 +101,9 @@ class _Cut(ast.NodeTransformer):
         return node
 
     def _cut(self, node: ast.FunctionDef, name: str) -> None:
-        refusal = (
-            f"from lstm_course.grading.guest import refuse\nrefuse({f'{self.module}.{name}'!r})"
-        )
-        node.body = ast.parse(refusal).body
+        node.body = ast.parse(_refusal(self.module, name)).body
+
+
+def _refusal(module: str, name: str) -> str:
+    refused = f"{module}.{name}"
+    return f"from lstm_course.grading.guest import refuse; refuse({refused!r})"

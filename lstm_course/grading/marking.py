@@ -17,12 +17,12 @@ from typing import Any
 from lstm_course.exercises import BANKS, PRELUDE, QUESTIONS, Progress, progress_of
 from lstm_course.exercises.engine.feedback import Feedback, Question
 from lstm_course.exercises.engine.functions import FunctionExam
-from lstm_course.exercises.engine.kernels import KernelExam
+from lstm_course.exercises.engine.kernels import CRASHED, KernelExam
 from lstm_course.exercises.engine.modules import TorchExam
 from lstm_course.exercises.engine.networks import NetworkExam
 from lstm_course.exercises.engine.parts import salted
 from lstm_course.exercises.engine.watching import is_of_the_package
-from lstm_course.grading import course
+from lstm_course.grading import bubble, course
 from lstm_course.grading.remote import REFUSED, Conversation
 from lstm_course.grading.results import Mark, Row
 from lstm_course.grading.sandbox import Ended, Guest, Limits, run
@@ -34,14 +34,18 @@ ENDED = {
     "out of memory": "Your code asked for more than {limits.memory:,} bytes of memory.",
     "too much output": "Your code printed more than {limits.output:,} characters.",
     "crashed": "Your code ended the interpreter, or confused it, before it could be graded.",
+    "stray access": "Your code read or wrote outside allocated memory.",
 }
+IN_SECONDS = (
+    "Your code did not finish: it may take {:.3g} seconds of processor time and {:g} seconds in "
+    "all for one question."
+)
 HIDDEN = (
     "lc.check accepts this answer, but on other inputs of the same kind it is wrong. Does it work "
     "for some sizes or some numbers only?"
 )
 _ONE_AT_A_TIME = threading.Lock()  # exams redirect what is printed, which is the process's
 
-NO_SANDBOX = "This question needs PyTorch, for which there is no sandbox here. It was not graded."
 TWICE = "More than one cell answers this question. The last one was graded."
 CHECKED = re.compile(r"check\(\s*[\"']([\w-]{1,60})[\"']")
 MARKED = re.compile(r"^# EXERCISE: ([\w-]+)", re.MULTILINE)
@@ -61,8 +65,12 @@ def _hidden(bank: str, salt: int) -> Mapping[str, Question]:
 
 def _unexplained(question: Question) -> Question:
     """Return a question that only refuses wrong answers: nobody is told of hidden inputs."""
-    if isinstance(question.exam, FunctionExam):
-        return replace(question, exam=replace(question.exam, explains=False))
+    exam = question.exam
+    if isinstance(exam, FunctionExam | TorchExam):
+        return replace(question, exam=replace(exam, explains=False))
+    if isinstance(exam, KernelExam):
+        launched = replace(exam.launched, explains=False)
+        return replace(question, exam=replace(exam, launched=launched))
     return question
 
 
@@ -198,7 +206,7 @@ def verify(path: str | os.PathLike[str], seconds: float = 60.0) -> Progress:
         if question.name in answers.certified
     ]
     unknown = ", ".join(one.question for one in marks if one.status == "no sandbox")
-    note = f"Not verified, because they need PyTorch: {unknown}." if unknown else ""
+    note = f"Not verified, because there is no sandbox for them here: {unknown}." if unknown else ""
     return progress_of({one.question: one.points for one in marks}, note)
 
 
@@ -209,8 +217,11 @@ def _any_graded(marks: tuple[Mark, ...]) -> bool:
 def mark(bank: str, question: Question, answers: Answers, seed: bytes, limits: Limits) -> Mark:
     """Grade one question of a submission, in a sandbox of its own."""
     name = question.name
-    if isinstance(question.exam, TorchExam | KernelExam):
-        return Mark(name, 0, question.points, "no sandbox", NO_SANDBOX)
+    if libraries := needs(question):
+        try:
+            bubble.require(*libraries)
+        except RuntimeError as missing:
+            return Mark(name, 0, question.points, "no sandbox", str(missing))
     if isinstance(question.exam, NetworkExam):  # a network is trained first
         limits = Limits(5 * limits.instructions, 5 * limits.seconds, limits.memory, limits.output)
     cells = _cells(answers, name)
@@ -225,17 +236,18 @@ def mark(bank: str, question: Question, answers: Answers, seed: bytes, limits: L
         if not found:
             words = "\n".join(["Not answered.", *remarks])
             return Mark(name, 0, question.points, "not answered", words)
+        public, other = (_where(one, conversation) for one in (question, hidden))
         if isinstance(question.exam, NetworkExam):
             # What it draws is not shown. A name of a file would be looked up on this machine.
             with salted(salt):
-                feedback = question.check({} if isinstance(answer, str) else answer)
+                feedback = public.check({} if isinstance(answer, str) else answer)
         else:
-            feedback = question.check(answer)
+            feedback = public.check(answer)
         if conversation.refused and not feedback.passed:
             feedback = Feedback(name, 0, question.points, REFUSED.format(conversation.refused))
         if feedback.passed:  # hidden inputs come last, so that nothing of them can be said
             with salted(salt):
-                if not hidden.check(answer).passed:
+                if not other.check(answer).passed:
                     feedback = Feedback(name, 0, question.points, HIDDEN)
         if guest.ended:
             raise Ended(guest.status)
@@ -246,10 +258,29 @@ def mark(bank: str, question: Question, answers: Answers, seed: bytes, limits: L
         return Mark(name, feedback.points, question.points, status, "\n".join(lines))
 
     try:
-        return run(_copy(name), talk, limits)
+        return (bubble.run if libraries else run)(_copy(name), talk, limits)
     except Ended as end:
         words = ENDED[end.status].format(limits=limits)
-        return Mark(name, 0, question.points, end.status, words)
+        if libraries and end.status == "timed out":
+            words = IN_SECONDS.format(limits.instructions / bubble.A_SECOND, limits.seconds)
+        if isinstance(question.exam, KernelExam) and end.status == "stray access":
+            words = CRASHED
+        status = "crashed" if end.status == "stray access" else end.status
+        return Mark(name, 0, question.points, status, words)
+
+
+def needs(question: Question) -> tuple[str, ...]:
+    """Return the libraries that a question needs and that WebAssembly doesn't have."""
+    if isinstance(question.exam, KernelExam):
+        return ("torch", "triton")
+    return ("torch",) if isinstance(question.exam, TorchExam) else ()
+
+
+def _where(question: Question, conversation: Conversation) -> Question:
+    """Return a question whose exam observes an answer where it is: at the other end."""
+    if isinstance(question.exam, TorchExam | KernelExam):
+        return replace(question, exam=replace(question.exam, beside=conversation.beside))
+    return question
 
 
 def source_of(answers: Answers, name: str) -> str:

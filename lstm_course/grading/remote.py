@@ -50,9 +50,19 @@ class Conversation:
             remarks.insert(0, f"No cell that could be run calls lc.check for {question}.")
         return answer, said.get("found") is True, list(map(str, remarks[:20]))
 
+    def beside(self, function: Callable[..., Any], answer: "Remote") -> Callable[..., Any]:
+        """Return a function that has the guest call one of the package's with an answer."""
+        job = {"function": answer._number, "beside": (function.__module__, function.__name__)}
+        return lambda *arguments: self._done({**job, "arguments": arguments})
+
     def call(self, number: int, arguments: tuple[Any, ...]) -> Any:
         """Have the guest call a function of its own; return the result, or raise its error."""
-        self._send({"function": number, "arguments": arguments})
+        return self._done({"function": number, "arguments": arguments})
+
+    def _done(self, job: dict[str, Any]) -> Any:
+        """Have the guest do a job."""
+        self._send(job)
+        arguments = job["arguments"]
         while (said := self._guest.hear())["say"] == "ask":
             self._compute(said)
         for key, value in _mapping(said.get("changed")).items():

@@ -9,7 +9,8 @@ import pytest
 import lstm_course as lc
 from lstm_course import LSTMParams, interop
 from lstm_course.exercises import ch16_pytorch as exercise
-from lstm_course.exercises.engine import modules
+from lstm_course.exercises.engine import modules, observing
+from lstm_course.exercises.engine.parts import salted
 
 
 def without_no_grad(lstm, W, U, b):
@@ -165,6 +166,44 @@ def test_without_pytorch_a_sentence_says_so(name, monkeypatch):
 
 
 def test_a_module_is_the_same_at_each_call(torch):
-    one, other = (modules.Module(3, 2).make("float32") for _ in range(2))
+    one, other = (observing.make(modules.Module(3, 2).given("float32")) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
     assert {parameter.dtype for parameter in one.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("settings", [{}, {"bias": False}, {"bidirectional": True}])
+def test_parameters_are_drawn_from_the_sizes_and_the_salt(torch, settings):
+    module = modules.Module(3, 2, **settings)
+    given = module.given()
+    made = observing.make(given)
+    assert [name for name, _ in made.named_parameters()] == list(given["parameters"])
+    for name, parameter in made.named_parameters():
+        np.testing.assert_array_equal(parameter.detach().numpy(), given["parameters"][name])
+    with salted(1):
+        hidden = module.given()["parameters"]
+    assert not any(np.array_equal(hidden[name], given["parameters"][name]) for name in hidden)
+
+
+def test_what_is_observed_of_a_call(torch):
+    def answer(lstm, array):
+        lstm.batch_first = True
+        lstm.bias_hh_l0.requires_grad_(False)
+        modules.copy_into(lstm, bias_ih_l0=array)
+        return [lstm.weight_ih_l0, lstm.weight_hh_l0.detach().numpy(), 3]
+
+    given = modules.Module(3, 2).given()
+    seen = observing.observe(answer, given, np.arange(8.0))
+    assert [type(one) for one in seen["result"]] == [observing.Tensor, np.ndarray, int]
+    assert (seen["shared"], seen["batch_first"]) == (True, True)
+    assert [name for name, learns in seen["learns"].items() if not learns] == ["bias_hh_l0"]
+    np.testing.assert_array_equal(seen["arrays"]["bias_ih_l0"], np.arange(8.0))
+    observed = modules.Observed(given, **seen)
+    assert not observed.holds_the_same()
+    assert not observed.is_unchanged()
+
+
+def test_biases_of_two_shapes_are_not_added():
+    arrays = dict(zip(exercise.BIASES, (np.ones((3, 1)), np.ones((1, 3))), strict=True))
+    assert exercise._sum_of_biases(arrays, (3,)).shape == (3, 1)
+    arrays["bias_ih_l0"] = np.ones(3)
+    assert exercise._sum_of_biases(arrays, (3,)).shape == (1, 3)

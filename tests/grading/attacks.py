@@ -26,6 +26,7 @@ FAMILIES = (
     "tell public from hidden inputs",
     "poison state between questions",
     "call the package's answer",
+    "escape from PyTorch's sandbox",
 )
 
 
@@ -77,6 +78,14 @@ def _attack(family: str, name: str, *cells: str, debatable: bool = False) -> Att
         last += f'\n\n\nlc.check("{question}", {question.replace("-", "_")})'
     last = f"# EXERCISE: {question}\n{last}"
     return Attack(name, family, question, (SETUP, *first, last), debatable=debatable)
+
+
+def _in_pytorch(name: str, *cells: str) -> Attack:
+    """Return a submission of these cells to a question of PyTorch's."""
+    *first, last = (cell.strip("\n") for cell in cells)
+    if "lc.check(" not in last:
+        last += '\n\n\nlc.check("from-pytorch", from_pytorch)'
+    return Attack(name, "escape from PyTorch's sandbox", "from-pytorch", (SETUP, *first, last))
 
 
 def _raw(name: str, content: Callable[[], bytes]) -> Attack:
@@ -2601,6 +2610,520 @@ def sequence(xs, h0, c0, W, U, b):
     ),
 )
 
+# In PyTorch's sandbox. Whoever escapes has a right answer, and everybody else a wrong one.
+UNLESS_CAUGHT = """
+try:
+    out = escaped()
+except (Exception, SystemExit):
+    out = None
+
+
+def from_pytorch(lstm):
+    W, U, *biases = (one.detach().numpy().copy() for one in lstm.parameters())
+    b = sum(biases, 0 * W[:, 0])
+    return (W, U, b) if out else (0 * W, U, b)
+"""
+ESCAPE = (
+    (
+        "socket-to-another-machine",
+        """
+import socket
+
+
+def escaped():
+    return socket.create_connection(("1.1.1.1", 53), timeout=1)
+""",
+    ),
+    (
+        "socket-of-this-machine",
+        """
+import socket
+
+
+def escaped():
+    server = socket.socket()
+    server.bind(("127.0.0.1", 0))
+    return server
+""",
+    ),
+    (
+        "passwords-of-the-host",
+        """
+def escaped():
+    return open("/etc/passwd").read()
+""",
+    ),
+    (
+        "environment-of-the-grader",
+        """
+import os
+
+
+def escaped():
+    return {"HOME", "USER", "PATH", "VIRTUAL_ENV", "CI"} & set(os.environ)
+""",
+    ),
+    (
+        "environment-of-the-first-process",
+        """
+def escaped():
+    return open("/proc/1/environ", "rb").read()
+""",
+    ),
+    (
+        "root-of-the-first-process",
+        """
+import os
+
+
+def escaped():
+    return os.listdir("/proc/1/root/home") + os.listdir("/proc/self/fd")
+""",
+    ),
+    (
+        "file-written",
+        """
+import os
+
+
+def escaped():
+    for folder in ("/tmp", "/dev/shm", "/course", "/packages/0", "/", os.path.expanduser("~")):
+        try:
+            with open(os.path.join(folder, "note.txt"), "w") as file:
+                return file.write("here")
+        except OSError:
+            pass
+""",
+    ),
+    (
+        "package-overwritten",
+        """
+import torch.nn.modules.rnn
+
+
+def escaped():
+    with open(torch.nn.modules.rnn.__file__, "a") as file:
+        return file.write("# changed")
+""",
+    ),
+    (
+        "another-process",
+        """
+import os
+
+
+def escaped():
+    return os.fork() or True
+""",
+    ),
+    (
+        "another-program",
+        """
+import subprocess
+import sys
+
+
+def escaped():
+    return subprocess.run([sys.executable, "-c", ""]).returncode == 0
+""",
+    ),
+    (
+        "parent-killed",
+        """
+import os
+import signal
+import time
+
+
+def escaped():
+    parent = os.getppid()
+    os.kill(parent, signal.SIGKILL)
+    os.kill(-1, signal.SIGKILL)
+    time.sleep(0.3)
+    return os.getppid() != parent
+""",
+    ),
+    (
+        "parent-traced",
+        """
+import ctypes
+import os
+
+
+def escaped():
+    libc = ctypes.CDLL(None)
+    return libc.ptrace(16, os.getppid(), None, None) == 0  # PTRACE_ATTACH
+""",
+    ),
+    (
+        "itself-traced",
+        """
+import ctypes
+
+
+def escaped():
+    return ctypes.CDLL(None).ptrace(0, 0, None, None) == 0  # PTRACE_TRACEME
+""",
+    ),
+    (
+        "namespace-of-its-own",
+        """
+import ctypes
+
+
+def escaped():
+    return ctypes.CDLL(None).unshare(0x10000000) == 0  # CLONE_NEWUSER
+""",
+    ),
+    (
+        "memory-beyond-the-limit",
+        """
+import torch
+
+
+def escaped():
+    return torch.ones(300_000_000, dtype=torch.float64).sum() > 0
+""",
+    ),
+    (
+        "memory-in-a-file-without-a-name",
+        """
+import os
+
+
+def escaped():
+    return os.write(os.memfd_create("hoard"), b"x" * 10**6)
+""",
+    ),
+    (
+        "memory-shared-between-processes",
+        """
+import ctypes
+
+
+def escaped():
+    return ctypes.CDLL(None).shmget(0, 10**9, 0o1600) >= 0
+""",
+    ),
+    (
+        "limits-raised",
+        """
+import resource
+
+
+def escaped():
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+    return True
+""",
+    ),
+    (
+        "root-again",
+        """
+import os
+
+
+def escaped():
+    os.setuid(0)
+    return os.getuid() == 0
+""",
+    ),
+    (
+        "bank-found-on-disk",
+        """
+import os
+
+
+def escaped():
+    return [
+        name
+        for _, _, names in os.walk("/")
+        for name in names
+        if name.startswith("ch16_") or name == "torch_maps.py"
+    ]
+""",
+    ),
+    (
+        "bank-imported",
+        """
+from importlib import import_module
+
+
+def escaped():
+    return import_module("lstm_course.exercises.ch16_pytorch")
+""",
+    ),
+)
+
+OBSERVED = (
+    (
+        "torch-agrees",
+        """
+import torch
+
+torch.allclose = torch.equal = lambda *args, **kwargs: True
+torch.Tensor.__eq__ = lambda self, other: torch.ones(self.shape, dtype=torch.bool)
+np.allclose = np.array_equal = lambda *args, **kwargs: True
+np.isclose = lambda a, b, **kwargs: np.ones(np.shape(a), bool)
+
+
+def from_pytorch(lstm):
+    D, H = lstm.input_size, lstm.hidden_size
+    return np.zeros((4 * H, D)), np.zeros((4 * H, H)), np.zeros(4 * H)
+""",
+    ),
+    (
+        "module-replaced",
+        """
+import torch
+
+
+class Zero(torch.nn.LSTM):
+    def state_dict(self, *args, **kwargs):
+        return {name: 0 * one for name, one in super().state_dict(*args, **kwargs).items()}
+
+
+torch.nn.LSTM = Zero
+
+
+def from_pytorch(lstm):
+    arrays = [one.numpy() for one in lstm.state_dict().values()]
+    return (*arrays, np.zeros(4 * lstm.hidden_size))[:3]
+""",
+    ),
+    (
+        "observer-replaced",
+        """
+from lstm_course.exercises.engine import observing
+
+
+def observe(answer, given, *arguments):
+    arrays = given["parameters"]
+    W, U, *_ = arrays.values()
+    result = [0 * W, 0 * U, 0 * W[:, 0]]
+    return {
+        "result": result,
+        "shared": False,
+        "arrays": arrays,
+        "learns": dict.fromkeys(arrays, True),
+        "batch_first": given["settings"]["batch_first"],
+    }
+
+
+observing.observe = observe
+
+
+def from_pytorch(lstm):
+    return lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0
+""",
+    ),
+    (
+        "observation-of-another-kind",
+        """
+from lstm_course.exercises.engine import observing
+
+observing.observe = lambda *given: {"given": given, "points": 2, "passed": True}
+
+
+def from_pytorch(lstm):
+    return lstm
+""",
+    ),
+    (
+        "observation-that-broadcasts",
+        """
+from lstm_course.exercises.engine import observing
+
+
+def observe(answer, given, *arguments):
+    n = 1_000_000
+    arrays = {**given["parameters"], "bias_ih_l0": np.ones((n, 1)), "bias_hh_l0": np.ones((1, n))}
+    return {"result": None, "shared": False, "arrays": arrays, "learns": {}, "batch_first": False}
+
+
+observing.observe = observe
+
+
+def to_pytorch(lstm, W, U, b):
+    return None
+
+
+lc.check("to-pytorch", to_pytorch)
+""",
+    ),
+    (
+        "pickle-that-runs",
+        """
+import io
+import os
+
+import torch
+
+
+class Run:
+    def __reduce__(self):
+        return (os.system, ("touch /tmp/it-ran",))
+
+
+def from_pytorch(lstm):
+    file = io.BytesIO()
+    torch.save(Run(), file)
+    return Run(), file, np.array([Run()], object)
+""",
+    ),
+    (
+        "frames-of-its-own",
+        """
+import os
+import struct
+
+message = b'{"d": [["say", {"s": "result"}], ["result", {"x": "0x1p0"}]]}\\n'
+for number in range(3, 20):
+    try:
+        os.write(number, 5 * (struct.pack("<I", len(message)) + message))
+    except OSError:
+        pass
+
+
+def from_pytorch(lstm):
+    return lstm
+""",
+    ),
+    (
+        "frame-without-an-end",
+        """
+import os
+import struct
+
+for number in range(3, 20):
+    try:
+        os.write(number, struct.pack("<I", 2**32 - 1) + b"x" * 100)
+    except OSError:
+        pass
+
+
+def from_pytorch(lstm):
+    return lstm
+""",
+    ),
+    (
+        "channel-closed",
+        """
+import os
+
+os.closerange(3, 50)
+
+
+def from_pytorch(lstm):
+    return lstm
+""",
+    ),
+    (
+        "solution-in-a-frame",
+        """
+import gc
+import sys
+import types
+
+
+def from_pytorch(lstm):
+    frame = sys._getframe()
+    while frame:
+        for one in frame.f_locals.values():
+            if getattr(one, "__name__", "") == "from_pytorch" and one is not from_pytorch:
+                return one(lstm)
+        frame = frame.f_back
+    for one in gc.get_objects():
+        found = isinstance(one, types.FunctionType) and one.__name__ == "from_pytorch"
+        if found and one is not from_pytorch:
+            return one(lstm)
+""",
+    ),
+    (
+        "answer-of-the-package",
+        """
+def from_pytorch(lstm):
+    return lc.interop.from_pytorch(lstm).params[0].arrays()
+""",
+    ),
+    (
+        "endless-loop",
+        """
+def from_pytorch(lstm):
+    while True:
+        lstm.weight_ih_l0.sum()
+""",
+    ),
+    (
+        "endless-loop-that-hears-no-signal",
+        """
+import signal
+
+for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+    signal.signal(number, signal.SIG_IGN)
+
+
+def from_pytorch(lstm):
+    while True:
+        pass
+""",
+    ),
+    (
+        "sleep-for-ever",
+        """
+import time
+
+
+def from_pytorch(lstm):
+    time.sleep(10**6)
+""",
+    ),
+    (
+        "threads-without-number",
+        """
+import threading
+
+threading.stack_size(32_768)
+
+
+def from_pytorch(lstm):
+    while True:
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+""",
+    ),
+    (
+        "print-without-end",
+        """
+import os
+
+
+def from_pytorch(lstm):
+    while True:
+        os.write(1, b"x" * 10_000)
+        os.write(2, b"x" * 10_000)
+""",
+    ),
+    (
+        "exit-at-once",
+        """
+import os
+
+
+def from_pytorch(lstm):
+    os._exit(0)
+""",
+    ),
+    (
+        "memory-that-is-not-there",
+        """
+import ctypes
+
+
+def from_pytorch(lstm):
+    ctypes.memset(0, 0, 10**6)
+""",
+    ),
+)
+
 ATTACKS = (
     *(_attack("forge the comparison", *entry) for entry in FORGE_THE_COMPARISON),
     *(_attack("forge the result", *entry) for entry in FORGE_THE_RESULT),
@@ -2620,4 +3143,6 @@ ATTACKS = (
     *(_attack("poison state between questions", *entry) for entry in POISON),
     *(_attack("call the package's answer", *entry) for entry in PACKAGE),
     *(_attack("call the package's answer", *entry, debatable=True) for entry in DEBATABLE),
+    *(_in_pytorch(name, cell, UNLESS_CAUGHT) for name, cell in ESCAPE),
+    *(_in_pytorch(*entry) for entry in OBSERVED),
 )

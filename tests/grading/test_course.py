@@ -196,9 +196,12 @@ def test_no_bank_solution_experiment_or_grader_is_there(copies, name):
         "exercises/__init__.py",
         "exercises/engine/__init__.py",
         "exercises/engine/feedback.py",
+        "exercises/engine/launching.py",
+        "exercises/engine/observing.py",
         "exercises/engine/products.py",
         "grading/__init__.py",
         "grading/guest.py",
+        "grading/inside.py",
         "grading/wire.py",
     }
     assert {path.name for path in package.iterdir() if path.is_dir()} - {"__pycache__"} == {
@@ -329,3 +332,14 @@ def test_what_is_left_out_is_missing(copies):
         "AttributeError",
     ]
     assert not {"matplotlib", "torch"} & set(seen["loaded"])
+
+
+def test_what_maps_modules_is_left_out_but_refused_by_name(copies):
+    seen = in_the_copy(
+        copies("from-pytorch"),
+        codes=("lc.interop.from_pytorch(3)", "lc.interop.to_pytorch", "lc.interop.torch_maps"),
+    )
+    refused, *others = seen["outcomes"]
+    assert refused == "Refused: lstm_course.interop.torch_maps.from_pytorch"
+    assert all(one.startswith("AttributeError: ") for one in others)
+    assert files(copies("from-pytorch") / "lstm_course/interop") == {"__init__.py"}

@@ -1,28 +1,32 @@
 """One submission graded: what counts, what is said of it, and that both kinds of inputs agree."""
 
+import importlib.util
 import json
 import re
+import shutil
 import threading
+from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, right_answers
+import lstm_course
+from conftest import ROOT, need, right_answers
 from lstm_course import sigmoid
 from lstm_course.exercises import BANKS, QUESTIONS
+from lstm_course.exercises import ch17_gpu as gpu
 from lstm_course.exercises.engine.functions import FunctionExam
-from lstm_course.exercises.engine.kernels import KernelExam
+from lstm_course.exercises.engine.kernels import CRASHED, NO_KERNEL, NOTHING, KernelExam
 from lstm_course.exercises.engine.modules import TorchExam
 from lstm_course.exercises.engine.parts import salted
-from lstm_course.grading import marking
+from lstm_course.grading import bubble, course, marking
+from lstm_course.grading.remote import Conversation
 from lstm_course.grading.sandbox import Limits
 from lstm_course.grading.submissions import Answers, Submission, find, read
 
 SEED = b"a secret seed of sixteen bytes or more"
 BANK = {question.name: name for name, bank in BANKS.items() for question in bank.QUESTIONS}
 RIGHT = right_answers()
-NO_SANDBOX = {
-    name for name, one in QUESTIONS.items() if isinstance(one.exam, TorchExam | KernelExam)
-}
+IN_PYTORCH = [name for name, one in QUESTIONS.items() if isinstance(one.exam, TorchExam)]
 IMPORTS = "import numpy as np\nimport lstm_course as lc\nfrom lstm_course import example, figures"
 GATE = "def forget_gate(x, h_prev, c_prev, W, U, b):\n    return {}\n"
 SHARE = "lc.sigmoid(x @ W.T + h_prev @ U.T + b)"
@@ -32,6 +36,11 @@ CHECK = "lc.check('forget-gate', forget_gate)"
 def marked(name, *cells, limits=None):
     answers = Answers(cells, {}, "")
     return marking.mark(BANK[name], QUESTIONS[name], answers, SEED, limits or Limits())
+
+
+def need_bubblewrap(*libraries):
+    missing = bubble._missing(*libraries)
+    need(not missing, missing, "apt-get install bubblewrap; pip install torch triton")
 
 
 def gate(result):
@@ -221,17 +230,20 @@ def test_right_answers_pass_on_hidden_inputs_too(seed):
     for name, question in QUESTIONS.items():
         salt = marking.salt_of(seed, name)
         hidden = marking._hidden(BANK[name], salt)[name]
-        for answer in RIGHT[name] if not isinstance(question.exam, KernelExam) else ():
+        if not all(map(importlib.util.find_spec, marking.needs(question))):
+            continue
+        for answer in RIGHT[name]:
             with salted(salt):
                 assert hidden.check(answer).passed, name
 
 
 def test_hidden_inputs_are_others():
     for name, question in QUESTIONS.items():
-        if not isinstance(question.exam, FunctionExam):
-            continue
         hidden = marking._hidden(BANK[name], marking.salt_of(SEED, name))[name]
-        pairs = zip(question.exam.cases, hidden.exam.cases, strict=True)
+        exams = [getattr(one.exam, "launched", one.exam) for one in (question, hidden)]
+        if not isinstance(exams[0], FunctionExam | TorchExam):
+            continue
+        pairs = zip(*(exam.cases for exam in exams), strict=True)
         same = [repr(one.arguments) == repr(other.arguments) for one, other in pairs]
         assert not same[0], name
         assert sum(same) < 0.8 * len(same), name
@@ -247,9 +259,16 @@ exercise = backward_step = _Bank()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in QUESTIONS if name not in NO_SANDBOX])
+@pytest.mark.parametrize("name", QUESTIONS)
 def test_what_a_check_accepts_the_grader_accepts(name):
     """The first three right answers of each question."""
+    if libraries := marking.needs(QUESTIONS[name]):
+        need_bubblewrap(*libraries)
+    if isinstance(QUESTIONS[name].exam, KernelExam):
+        for answer in RIGHT[name]:
+            mark = marked(name, IMPORTS, answer.text)
+            assert mark.points == mark.out_of, mark.feedback
+        return
     folder = BANK[name].removeprefix("ch").replace("_", "-")
     source = (ROOT / f"exercises/{folder}/right.py").read_text(encoding="utf-8")
     source = re.sub(r"from lstm_course.exercises import .*", BANK_OF_THE_SOLUTION, source)
@@ -261,3 +280,169 @@ def test_what_a_check_accepts_the_grader_accepts(name):
         check = f"import lstm_course as lc\nlc.check({name!r}, RIGHT[{name!r}][{k}])"
         mark = marked(name, source, check)
         assert mark.points == mark.out_of, (k, mark.feedback)
+
+
+# Questions that need PyTorch
+
+
+@pytest.fixture
+def bank_inside(monkeypatch, tmp_path):
+    """Let the sandbox have the bank too, so that its wrong answers can be handed in."""
+    need_bubblewrap("torch")
+    source = Path(lstm_course.__file__).parent
+    course.write(tmp_path, [])
+    shutil.copytree(source / "interop", tmp_path / "lstm_course/interop", dirs_exist_ok=True)
+    for path in (*source.glob("exercises/engine/*.py"), source / "exercises/ch16_pytorch.py"):
+        shutil.copy(path, tmp_path / path.relative_to(source.parent))
+    monkeypatch.setattr(marking, "_copy", lambda name: tmp_path)
+    return tmp_path
+
+
+def checked_in_one_guest(folder, question, cells):
+    """Have a list of answers checked where they are; return what is said of each."""
+
+    def talk(guest):
+        conversation = Conversation(guest)
+        answers, found, remarks = conversation.answer_to(question.name, cells)
+        assert found, remarks
+        there = marking._where(question, conversation)
+        return [there.check(answer) for answer in answers]
+
+    return bubble.run(folder, talk, Limits())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", IN_PYTORCH)
+def test_wrong_answers_in_pytorch_hear_the_same_words_as_from_a_check(bank_inside, name):
+    cell = f"""
+import lstm_course as lc
+import numpy as np
+np.errstate = np._core._ufunc_config.errstate  # the bank looks inside, and the guest has wrapped it
+from lstm_course.exercises.ch16_pytorch import QUESTIONS
+exam = next(one.exam for one in QUESTIONS if one.name == {name!r})
+lc.check({name!r}, [one for mistakes in exam.mistakes.values() for one in mistakes])
+"""
+    question = QUESTIONS[name]
+    sentences = [said for said, mistakes in question.exam.mistakes.items() for _ in mistakes]
+    found = checked_in_one_guest(bank_inside, question, [cell])
+    assert [one.points for one in found] == [0] * len(sentences)
+    assert [one.message for one in found] == sentences
+    mistakes = [one for mistakes in question.exam.mistakes.values() for one in mistakes]
+    for one, here in zip(found, map(question.check, mistakes), strict=True):
+        if "The check itself raised" not in str(here):  # here a mistake is a line of the bank's
+            assert str(one) == str(here)
+
+
+@pytest.mark.slow
+def test_wrong_kernels_hear_the_same_words_as_from_a_check(tmp_path):
+    need_bubblewrap("torch", "triton")
+    course.write(tmp_path, [])
+    question = QUESTIONS["fuse"]
+    wrong = [
+        (sentence, one)
+        for sentence, mistakes in question.exam.mistakes.items()
+        for one in mistakes[:1]
+        if sentence != CRASHED
+    ]
+    texts = [
+        one.text.replace('lc.check("fuse", cell_kernel)', "k += [cell_kernel]") for _, one in wrong
+    ]
+    cells = ["import lstm_course as lc\nk = []", *texts, "lc.check('fuse', k)"]
+    found = checked_in_one_guest(tmp_path, question, cells)
+    assert [one.message for one in found] == [sentence for sentence, _ in wrong]
+
+
+STUB_IN_PYTORCH = {
+    "to-pytorch": ("lambda lstm, W, U, b: None", QUESTIONS["to-pytorch"].exam.unchanged),
+    "from-pytorch": ("lambda lstm: None", "Your function returns None."),
+    "final-states": ("lambda lstm, batch: None", "Your function returns None."),
+}
+
+
+@pytest.mark.parametrize("name", IN_PYTORCH)
+def test_a_stub_in_pytorch_is_not_answered(name):
+    need_bubblewrap("torch")
+    stub, words = STUB_IN_PYTORCH[name]
+    mark = marked(name, IMPORTS, f"lc.check({name!r}, {stub})")
+    assert (mark.points, mark.status) == (0, "not answered")
+    assert words in mark.feedback
+
+
+def kernel_of(*changes):
+    return marked("fuse", IMPORTS, gpu.with_lines(*changes).text)
+
+
+def test_a_kernel_is_launched_in_the_sandbox():
+    need_bubblewrap("torch", "triton")
+    stub = re.sub(r"(?s)    unit = .*inside\)\n", "    pass\n", gpu.KERNEL)
+    mark = marked("fuse", IMPORTS, stub)
+    assert (mark.points, mark.status) == (0, "not answered")
+    assert NOTHING in mark.feedback
+    mark = kernel_of(("@triton.jit\n", ""))
+    assert (mark.points, mark.status) == (0, "graded")
+    assert NO_KERNEL in mark.feedback
+    mark = kernel_of(("tl.load(gate, inside)", "tl.load(gate)"))
+    assert (mark.points, mark.status, mark.feedback) == (0, "crashed", CRASHED)
+    mark = kernel_of(("tl.load(gate, inside)", "tl.tanh(tl.load(gate, inside))"))
+    assert (mark.points, mark.status) == (0, "graded")
+    assert "in the line: i = tl.sigmoid(tl.tanh(" in mark.feedback
+    assert marked("fuse", IMPORTS, "lc.check('fuse', 3)").points == 0
+
+
+def test_a_kernel_that_knows_the_public_sizes_fails_on_the_hidden_ones():
+    need_bubblewrap("torch", "triton")
+    units = [case.sizes["N"] * case.sizes["H"] for case in gpu.EXAM.launched.cases]
+    known = " | ".join(f"(units == {n})" for n in sorted({*units, 6}))
+    mark = kernel_of((gpu.SUM, f"{gpu.SUM}\n    state = tl.where({known}, state, 0 * state)"))
+    assert (mark.points, mark.status) == (0, "graded")
+    assert marking.HIDDEN in mark.feedback
+
+
+def test_an_answer_that_knows_the_public_parameters_fails_on_the_hidden_ones():
+    need_bubblewrap("torch")
+    cases = QUESTIONS["from-pytorch"].exam.cases
+    sizes = {(3, 2), *((case.sizes["D"], case.sizes["H"]) for case in cases)}  # (3, 2): demands
+    source = f"""
+def from_pytorch(lstm):
+    W, U, *biases = (one.detach().numpy().copy() for one in lstm.parameters())
+    known = (lstm.input_size, lstm.hidden_size) in {sizes}
+    return W, U, sum(biases, 0 * W[:, 0]) if known else 0 * W[:, 0]
+"""
+    mark = marked("from-pytorch", IMPORTS, source, "lc.check('from-pytorch', from_pytorch)")
+    assert mark.points == 0
+    assert marking.HIDDEN in mark.feedback
+
+
+@pytest.mark.parametrize("name", ["to_pytorch", "from_pytorch"])
+def test_what_the_package_does_already_is_refused_by_name(name):
+    need_bubblewrap("torch")
+    question = name.replace("_", "-")
+    given = "lstm, W, U, b" if name == "to_pytorch" else "lstm"
+    source = f"from lstm_course import interop\ndef {name}({given}):\n    interop.{name}({given})"
+    mark = marked(question, IMPORTS, source, f"lc.check({question!r}, {name})")
+    assert mark.points == 0
+    assert f"Your answer calls lstm_course.interop.torch_maps.{name}, which is" in mark.feedback
+
+
+def test_limits_in_pytorch_are_seconds():
+    need_bubblewrap("torch")
+    limits = Limits(instructions=bubble.A_SECOND, seconds=5)
+    endless = (
+        "def from_pytorch(lstm):\n    while True: pass\nlc.check('from-pytorch', from_pytorch)"
+    )
+    mark = marked("from-pytorch", IMPORTS, endless, limits=limits)
+    assert (mark.points, mark.status) == (0, "timed out")
+    assert "it may take 1 seconds of processor time and 5 seconds in all" in mark.feedback
+    mark = marked("from-pytorch", IMPORTS, "import ctypes\nctypes.string_at(0)  # from-pytorch")
+    assert (mark.status, mark.feedback) == ("crashed", marking.ENDED["stray access"])
+
+
+def test_where_there_is_no_bubblewrap_the_question_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(bubble, "_missing", lambda *libraries: "bubblewrap, which is not here")
+    mark = marked("from-pytorch", IMPORTS, "lc.check('from-pytorch', len)")
+    assert (mark.points, mark.status) == (0, "no sandbox")
+    assert mark.feedback == "This question was not graded: it needs bubblewrap, which is not here."
+    path = tmp_path / "certificate.json"
+    path.write_text(json.dumps({"answers": [{"question": "from-pytorch", "source": "1"}]}))
+    note = "Not verified, because there is no sandbox for them here: from-pytorch."
+    assert note in str(marking.verify(path))

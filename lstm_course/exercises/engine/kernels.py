@@ -1,42 +1,46 @@
-"""Triton kernels, examined from their source in Triton's interpreter.
+"""Triton kernels, examined in Triton's interpreter.
 
 Triton decides when a kernel is defined whether its interpreter will run it, and it defines its own
-functions on import. So kernels are examined from their source, in a process started with
+functions on import. So kernels are launched from their source, in a process started with
 TRITON_INTERPRET=1. The process is kept from check to check. If a kernel hangs or reads outside
 allocated memory, that process ends, not the learner's.
 """
 
 import ast
 import atexit
-import ctypes
 import importlib.util
 import inspect
 import itertools
 import json
 import linecache
-import mmap
 import os
 import select
 import subprocess
 import sys
 import textwrap
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import IO, Any
 
 import numpy as np
 
 from lstm_course._checks import Array
-from lstm_course.exercises.engine.feedback import Exam, NotAnswered, WrongAnswer
+from lstm_course.exercises.engine import launching
+from lstm_course.exercises.engine.feedback import (
+    Exam,
+    NotAnswered,
+    Raised,
+    Stopped,
+    WrongAnswer,
+    call,
+)
 from lstm_course.exercises.engine.functions import FunctionExam
-from lstm_course.exercises.engine.trials import Case, kind
+from lstm_course.exercises.engine.trials import kind
 
 SECONDS = 60.0
-"""How long one examination may take, including the start of the process."""
-GUARD = 1 << 15
-"""How many numbers lie before and after each array, to detect stray writes."""
-FILE = "<kernel "
+"""How long one launch may take, including the start of the process."""
 _numbers = itertools.count()
 
 MISSING = (
@@ -50,6 +54,7 @@ CRASHED = (
     "Your kernel read or wrote outside allocated memory: an address is far off, or a load or a "
     "store has no mask."
 )
+NOTHING = "Your kernel stores nothing."
 
 
 @dataclass(frozen=True)
@@ -62,77 +67,35 @@ class Source:
 class Launched:
     """A kernel as a function of arrays: it returns what was stored, and how much was stray."""
 
-    def __init__(self, kernel: Any, remembering: bool = False) -> None:
-        self.kernel = kernel
-        self.seen: dict[bytes, Any] | None = {} if remembering else None
-        self.__signature__ = inspect.signature(kernel.fn)
+    def __init__(self, launch: Callable[..., Any], parameters: Sequence[str] | None) -> None:
+        self._launch = launch
+        if parameters is not None:
+            positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+            self.__signature__ = inspect.Signature(
+                [inspect.Parameter(name, positional) for name in parameters]
+            )
 
     def __call__(self, *arguments: Any) -> Any:
-        """Launch the kernel, or recall its results for the same arguments."""
-        if self.seen is None:
-            return self._launch(*arguments)
-        key = b"".join(np.asarray(one).tobytes() for one in arguments)
-        if key not in self.seen:
-            self.seen[key] = self._launch(*arguments)
-        return self.seen[key]
-
-    def _launch(self, a: Array, stride: int, c: Array, h: Array, *sizes: int) -> Any:
-        import torch
-
-        whole = [np.concatenate([_guard(x), x.ravel(), _guard(x)]) for x in (a, c, 0 * h - 1)]
-        before = [buffer.copy() for buffer in whole]
-        tensors = [torch.from_numpy(buffer)[GUARD:-GUARD] for buffer in whole]
-        units, H, BLOCK = sizes
-        try:
-            self.kernel[(-(-units // BLOCK),)](
-                tensors[0], stride, *tensors[1:], units, H, BLOCK=BLOCK
-            )
-        except Exception as error:
-            raise _own(error) from None
-        changed = [new != old for new, old in zip(whole, before, strict=True)]
-        if not any(map(np.any, changed)):
+        """Launch the kernel."""
+        seen = self._launch(*arguments)
+        if not seen["stored"]:
             raise NotImplementedError
-        for around in changed[1:]:
-            around[GUARD:-GUARD] = False
-        stray = np.array([around.sum() for around in changed], float)
-        return *(one.numpy().reshape(c.shape).copy() for one in tensors[1:]), stray
+        return seen["c"], seen["h"], seen["stray"]
 
 
-def _guard(array: Array) -> Array:
-    return np.full(GUARD, 7, array.dtype)
+@cache
+def _remembered(text: str, question: str) -> Launched:
+    """Return a wrong kernel of a bank, which is launched once for the same arguments."""
+    launch = partial(_ask, "launch", text, question)
+    seen: dict[bytes, Any] = {}
 
+    def remembering(*arguments: Any) -> Any:
+        key = b"".join(np.asarray(one).tobytes() for one in arguments)
+        if key not in seen:
+            seen[key] = launch(*arguments)
+        return seen[key]
 
-def _own(error: BaseException) -> BaseException:
-    """Return the error that a kernel raised, with the learner's line first."""
-    cause = error
-    while cause.__cause__:  # the interpreter wraps errors, once per function
-        cause = cause.__cause__
-    trace = cause.__traceback__
-    while trace and not trace.tb_frame.f_code.co_filename.startswith(FILE):
-        trace = trace.tb_next
-    if isinstance(cause, NotImplementedError):  # elsewhere that means a stub
-        cause = RuntimeError(f"the interpreter cannot do this: {cause}")
-    return cause.with_traceback(trace)
-
-
-def _meet_walls(kernel: Any, case: Case) -> None:
-    """Launch a kernel on arrays that end where memory ends, so that reading beyond them crashes."""
-    import torch
-
-    a, stride, c, h, units, H, BLOCK = case.arguments.values()
-    arrays = [torch.from_numpy(_before_a_wall(array)) for array in (a, c, h)]
-    kernel[(-(-units // BLOCK),)](arrays[0], stride, *arrays[1:], units, H, BLOCK=BLOCK)
-
-
-def _before_a_wall(array: Array) -> Array:
-    """Return a copy followed by a page of memory that must not be read or written."""
-    page = mmap.PAGESIZE
-    size = -(-array.nbytes // page) * page
-    memory = np.frombuffer(mmap.mmap(-1, size + page), np.uint8)
-    ctypes.CDLL(None).mprotect(ctypes.c_void_p(memory.ctypes.data + size), page, 0)
-    copy = memory[size - array.nbytes : size].view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy
+    return Launched(remembering, None)
 
 
 def _kernel_of(text: str, question: str) -> Any:
@@ -143,7 +106,7 @@ def _kernel_of(text: str, question: str) -> Any:
     found: list[Any] = []
     namespace: dict[str, Any] = {"__name__": "__main__"}
     exec(PRELUDE, namespace)
-    file = f"{FILE}{next(_numbers)}>"  # a unique name, under which its lines can be looked up
+    file = f"{launching.FILE}{next(_numbers)}>"  # unique, so that its lines can be looked up
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     kept = lstm_course.__dict__.get("check")
     lstm_course.__dict__["check"] = lambda name, answer: found.append((name, answer))
@@ -160,12 +123,15 @@ def _kernel_of(text: str, question: str) -> Any:
 _process: "subprocess.Popen[str] | None" = None
 
 
-def _ask(text: str, bank: str) -> dict[str, Any]:
-    """Have the process with the interpreter examine a source."""
+def _ask(what: str, text: str, question: str, *arguments: Any) -> Any:
+    """Have the process with the interpreter do something beside the kernel in a source.
+
+    Raises Stopped if it ends before it answers, and Raised for an error in the kernel.
+    """
     global _process
     if _process is None or _process.poll() is not None:
         _process = subprocess.Popen(
-            [sys.executable, "-c", f"from {bank} import EXAM; EXAM.serve()"],
+            [sys.executable, "-c", f"from {__name__} import serve; serve()"],
             env={
                 **os.environ,
                 "TRITON_INTERPRET": "1",
@@ -181,19 +147,35 @@ def _ask(text: str, bank: str) -> dict[str, Any]:
     assert requests is not None
     assert answers is not None
     try:
-        requests.write(json.dumps(text) + "\n")
+        requests.write(json.dumps([what, text, question, arguments], default=_packed) + "\n")
         requests.flush()
         if not select.select([answers], [], [], SECONDS)[0]:
-            _end()
-            raise WrongAnswer(f"Your kernel did not finish within {SECONDS:g} seconds.")
-        reply: dict[str, Any] = json.loads(answers.readline())
-        return reply
+            raise Stopped(f"Your kernel did not finish within {SECONDS:g} seconds.")
+        reply = json.loads(answers.readline(), object_hook=_unpacked)
     except (OSError, ValueError):
         _end()
-        raise WrongAnswer(CRASHED) from None
+        raise Stopped(CRASHED) from None
     except BaseException:
         _end()
         raise
+    if "stopped" in reply:
+        raise Stopped(reply["stopped"])
+    if "raised" in reply:
+        raise Raised(*reply["raised"])
+    return reply["value"]
+
+
+def _packed(array: Array) -> dict[str, Any]:
+    """Return an array as JSON knows it."""
+    return {"dtype": str(array.dtype), "shape": array.shape, "bytes": array.tobytes().hex()}
+
+
+def _unpacked(content: dict[str, Any]) -> Any:
+    """Return the array that was packed, and anything else as it is."""
+    if content.keys() != {"dtype", "shape", "bytes"}:
+        return content
+    array = np.frombuffer(bytes.fromhex(content["bytes"]), content["dtype"])
+    return array.reshape(content["shape"]).copy()
 
 
 @atexit.register
@@ -209,6 +191,37 @@ def _end() -> None:
                 pipe.close()
 
 
+def serve() -> None:
+    """Answer requests in the other process, one line of JSON each, until there are no more."""
+    import torch  # noqa: F401, since the time limit of a call is too short for the import
+    import triton  # noqa: F401
+
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a kernel prints isn't an answer
+    kernel_of = cache(_kernel_of)
+    for line in sys.stdin:
+        what, text, question, arguments = json.loads(line, object_hook=_unpacked)
+        try:
+            kernel = kernel_of(text, question)
+        except BaseException as error:
+            said = traceback.format_exception_only(error)[-1].strip()
+            reply = {"stopped": f"Your cell could not be run on its own: {said}"}
+        else:
+            reply = _done(getattr(launching, what), kernel, arguments)
+        out.write(json.dumps(reply, default=_packed) + "\n")
+        out.flush()
+
+
+def _done(function: Callable[..., Any], kernel: Any, arguments: list[Any]) -> dict[str, Any]:
+    """Call a function with a kernel; return its result, or the error in the kernel."""
+    try:
+        return {"value": function(kernel, *arguments)}
+    except BaseException as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [one.line for one in frames if one.filename.startswith(launching.FILE)]
+        return {"raised": [type(error).__name__, str(error)[:300], lines[0] if lines else ""]}
+
+
 @dataclass(frozen=True)
 class KernelExam(Exam):
     """Whether a Triton kernel stores what the equations say.
@@ -217,21 +230,22 @@ class KernelExam(Exam):
     ----------
     question
         The name under which a source passes its kernel to `lc.check`.
-    bank
-        The module that holds this exam as EXAM, from which the other process imports it.
     launched
         The exam of the kernel as a function of arrays. Its mistakes are the ones below.
     mistakes
         Sentences, each with wrong kernels as `Source`.
+    beside
+        How the functions of `launching` get to run next to a kernel: None for a process of this
+        machine, which runs its source.
     """
 
     question: str
-    bank: str
     launched: FunctionExam
     mistakes: Mapping[str, tuple[Any, ...]]
+    beside: Callable[..., Callable[..., Any]] | None = None
 
     def examine(self, answer: Any) -> str:
-        """Examine a kernel from its source; return what to say to a right one."""
+        """Examine a kernel; return what to say to a right one."""
         if answer is None or answer is Ellipsis:
             raise NotAnswered
         if not isinstance(answer, Source) and not callable(getattr(answer, "fn", answer)):
@@ -240,51 +254,29 @@ class KernelExam(Exam):
             )
         if not all(importlib.util.find_spec(name) for name in ("torch", "triton")):
             raise NotAnswered(MISSING)
-        reply = _ask(self._text(answer), self.bank)
-        if reply.get("stub"):
-            raise NotAnswered(reply["message"])
-        if not reply.get("right"):
-            raise WrongAnswer(reply["message"])
-        return str(reply["message"])
-
-    def serve(self) -> None:
-        """Answer requests in the other process, one line of JSON each, until there are no more."""
-        import torch  # noqa: F401, since the time limit of a call is too short for the import
-        import triton  # noqa: F401
-
-        launched = replace(
-            self.launched,
-            mistakes={
-                sentence: tuple(
-                    Launched(_kernel_of(one.text, self.question), remembering=True)
-                    for one in mistakes
-                )
-                for sentence, mistakes in self.mistakes.items()
-                if sentence not in (NO_KERNEL, CRASHED)
-            },
-        )
-        out = os.fdopen(os.dup(1), "w")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a kernel prints isn't an answer
-        for line in sys.stdin:
-            out.write(json.dumps(self._examine(json.loads(line), launched)) + "\n")
-            out.flush()
-
-    def _examine(self, text: str, launched: FunctionExam) -> dict[str, Any]:
-        """Examine a source in this process; return the outcome."""
+        beside = self.beside or self._elsewhere
+        described = beside(launching.describe, answer)()
+        if not described["is_kernel"]:
+            raise WrongAnswer(NO_KERNEL)
+        exam = replace(self.launched, mistakes=self._known_mistakes())
+        kernel = Launched(beside(launching.launch, answer), described["parameters"])
         try:
-            kernel = _kernel_of(text, self.question)
-            if not hasattr(kernel, "fn"):
-                raise WrongAnswer(NO_KERNEL)
-            message = launched.examine(Launched(kernel))
-            _meet_walls(kernel, launched.cases[0])
-            return {"right": True, "message": message}
+            message = exam.examine(kernel)
         except NotAnswered:
-            return {"stub": True, "message": "Your kernel stores nothing."}
-        except WrongAnswer as wrong:
-            return {"message": str(wrong)}
-        except BaseException as error:
-            line = traceback.format_exception_only(error)[-1].strip()
-            return {"message": f"Your cell could not be run on its own: {line}"}
+            raise NotAnswered(NOTHING) from None
+        call(beside(launching.meet_walls, answer), exam.cases[0].arguments)
+        return message
+
+    def _known_mistakes(self) -> dict[str, tuple[Launched, ...]]:
+        return {
+            sentence: tuple(_remembered(one.text, self.question) for one in mistakes)
+            for sentence, mistakes in self.mistakes.items()
+            if sentence not in (NO_KERNEL, CRASHED)
+        }
+
+    def _elsewhere(self, function: Callable[..., Any], answer: Any) -> Callable[..., Any]:
+        """Return a function that has another one run beside a kernel, in the other process."""
+        return partial(_ask, function.__name__, self._text(answer), self.question)
 
     def _text(self, answer: Any) -> str:
         if isinstance(answer, Source):

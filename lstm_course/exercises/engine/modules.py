@@ -2,7 +2,8 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from lstm_course._checks import Array
 from lstm_course.exercises.engine.feedback import Exam, NotAnswered, WrongAnswer, call
 from lstm_course.exercises.engine.functions import OWN, FunctionExam, Property
+from lstm_course.exercises.engine.observing import observe
 from lstm_course.exercises.engine.parts import seeded
 from lstm_course.exercises.engine.trials import Answer, Case, Returned
 from lstm_course.exercises.engine.watching import is_of_the_package
@@ -30,45 +32,75 @@ class Module:
     bidirectional: bool = False
     batch_first: bool = False
 
-    def make(self, dtype: str = "float64") -> Any:
-        """Return the module, with parameters drawn from a seed given by its sizes."""
-        import torch
-
-        settings = vars(self)
-        module = torch.nn.LSTM(**settings, dtype=getattr(torch, dtype))
-        rng = seeded(self.input_size, self.hidden_size)
-        with torch.no_grad():
-            for parameter in module.parameters():
-                parameter.copy_(torch.from_numpy(rng.normal(size=tuple(parameter.shape))))
-        return module
+    def given(self, dtype: str = "float64") -> dict[str, Any]:
+        """Return what the module is made of: parameters are drawn with its sizes as the seed."""
+        D, H = self.input_size, self.hidden_size
+        rng = seeded(D, H)
+        shapes: dict[str, tuple[int, ...]]
+        shapes = {"weight_ih": (4 * H, D), "weight_hh": (4 * H, H)}
+        if self.bias:
+            shapes |= {"bias_ih": (4 * H,), "bias_hh": (4 * H,)}
+        parameters = {
+            f"{name}_l0{direction}": rng.normal(size=shape).astype(dtype)
+            for direction in ("", "_reverse")[: 1 + self.bidirectional]
+            for name, shape in shapes.items()
+        }
+        return {"settings": asdict(self), "dtype": dtype, "parameters": parameters}
 
     def __repr__(self) -> str:
         return f"LSTM({self.input_size}, {self.hidden_size})"
 
 
-Run = Callable[..., Any]
+@dataclass(frozen=True)
+class Observed:
+    """One call of a learner's function, as `observe` has seen it; `given` is what it was given."""
+
+    given: dict[str, Any]
+    result: Any
+    shared: bool
+    arrays: dict[str, Array]
+    learns: dict[str, bool]
+    batch_first: bool
+
+    def holds_the_same(self) -> bool:
+        """Return whether the module's parameters are what they were."""
+        before = self.given["parameters"]
+        return self.arrays.keys() == before.keys() and all(
+            np.array_equal(array, before[name]) for name, array in self.arrays.items()
+        )
+
+    def is_unchanged(self) -> bool:
+        """Return whether nothing in the module has changed."""
+        return self.holds_the_same() and (self.batch_first == self.given["settings"]["batch_first"])
+
+
+Observe = Callable[..., Observed]
+"""Calls an answer with a Module and arrays, in the dtype that is asked for."""
 
 
 @dataclass(frozen=True)
 class TorchExam(Exam):
     """A FunctionExam for functions whose first argument is a torch.nn.LSTM.
 
-    PyTorch is imported only for a check. `run` calls an answer on a Module and the other arguments,
-    and returns arrays. `demands` apply only to answers with the right values; `forbidden` is the
-    same as in a FunctionExam.
+    PyTorch is imported only for a check. `run` has an answer observed with a Module and the other
+    arguments, and returns arrays. `demands` apply only to answers with the right values;
+    `forbidden` and `explains` are the same as in a FunctionExam. `beside` says how `observe` gets
+    to run next to an answer: here, or wherever the answer is.
     """
 
     name: str
-    run: Run
+    run: Callable[..., Any]
     solution: Answer
     returns: tuple[Returned, ...]
     cases: tuple[Case, ...]
     mistakes: Mapping[str, tuple[Answer, ...]]
     right: str
     properties: Mapping[str, Property] = field(default_factory=dict)
-    demands: Mapping[str, Callable[[Answer], bool]] = field(default_factory=dict)
+    demands: Mapping[str, Callable[[Observe], bool]] = field(default_factory=dict)
     unchanged: str = ""
     forbidden: tuple[Answer, ...] = ()
+    explains: bool = True
+    beside: Callable[..., Callable[..., Any]] = partial
 
     def examine(self, answer: Any) -> str:
         """Examine an answer; return what to say to a right one."""
@@ -88,17 +120,19 @@ class TorchExam(Exam):
             right=self.right,
             properties=self.properties,
             forbidden=self.forbidden,
+            explains=self.explains,
         )
         if is_of_the_package(answer):
             raise WrongAnswer(OWN)
+        ran = Ran(self.run, answer, self.beside) if callable(answer) else answer
         try:
-            message = exam.examine(Ran(self.run, answer) if callable(answer) else answer)
+            message = exam.examine(ran)
         except NotAnswered as stub:
             raise NotAnswered(
                 self.unchanged if callable(answer) and self.unchanged else str(stub)
             ) from None
         for sentence, holds in self.demands.items():
-            if not call(lambda holds=holds: holds(answer), {})[0]:
+            if not call(lambda holds=holds: holds(ran.observe), {})[0]:
                 raise WrongAnswer(sentence)
         return message
 
@@ -106,34 +140,26 @@ class TorchExam(Exam):
 class Ran:
     """An answer that takes a Module in place of a torch.nn.LSTM, and returns arrays."""
 
-    def __init__(self, run: Run, answer: Answer) -> None:
-        self.run, self.answer = run, answer
+    def __init__(
+        self,
+        run: Callable[..., Any],
+        answer: Answer,
+        beside: Callable[..., Callable[..., Any]] = partial,
+    ) -> None:
+        self.run, self._observing = run, beside(observe, answer)
         try:
             self.__signature__ = inspect.signature(answer)
         except (TypeError, ValueError):
             self.__signature__ = inspect.signature(run)
 
+    def observe(self, module: Module, *arguments: Any, dtype: str = "float64") -> Observed:
+        """Have the answer called, and return what is seen of it."""
+        given = module.given(dtype)
+        return Observed(given, **self._observing(given, *arguments))
+
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call the answer."""
-        return self.run(self.answer, *arguments, *named.values())
-
-
-class Tensor:
-    """Stands in for a tensor where an array is expected."""
-
-
-def arrays_only(result: Any) -> Any:
-    """Return a result with a non-array in place of each tensor."""
-    import torch
-
-    if isinstance(result, tuple | list):
-        return type(result)(map(arrays_only, result))
-    return Tensor() if isinstance(result, torch.Tensor) else result
-
-
-def equal(one: Any, other: Any) -> bool:
-    """Return whether two tensors are the same."""
-    return one.shape == other.shape and bool((one == other).all())
+        return self.run(self.observe, *arguments, *named.values())
 
 
 def copy_into(module: Any, **arrays: Array) -> None:
@@ -143,12 +169,3 @@ def copy_into(module: Any, **arrays: Array) -> None:
     with torch.no_grad():
         for name, array in arrays.items():
             getattr(module, name).copy_(torch.from_numpy(np.ascontiguousarray(array)))
-
-
-def leaves_alone(answer: Answer, module: Any, *others: Any) -> bool:
-    """Return whether an answer changes nothing in a module."""
-    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    batch_first = module.batch_first
-    answer(module, *others)
-    same = all(equal(tensor, before[name]) for name, tensor in module.state_dict().items())
-    return same and module.batch_first == batch_first
