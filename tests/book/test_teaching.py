@@ -69,3 +69,13 @@ def test_limits_are_those_of_the_code():
     )
     assert stated in PAGE
     assert f"{submissions.LARGEST_FILE // 10**6} MB" in PAGE
+
+
+def test_speeds_are_those_of_the_record():
+    record = json.loads((ROOT / "benchmarks/results/grading.json").read_text(encoding="utf-8"))
+    rate = record["submissions a second and worker"]
+    assert f"took two workers {record['seconds']:.0f} seconds" in PAGE
+    assert f"or {rate:.1f} notebooks per second and worker" in PAGE
+    assert 19 < 10_000 / rate / record["workers"] / 60 < 21
+    assert record["rows that differ"] == 0
+    assert record["beside processes that compute all the time"]["rows that differ"] == 0
