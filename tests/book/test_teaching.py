@@ -13,7 +13,7 @@ POINTS = {
     bank.removeprefix("ch").replace("_", "-"): sum(one.points for one in module.QUESTIONS)
     for bank, module in BANKS.items()
 }
-WITHOUT_SANDBOX = ("16-pytorch", "17-gpu")
+IN_PYTORCH = ("16-pytorch", "17-gpu")
 
 
 def minutes(chapter):
@@ -39,8 +39,8 @@ def test_plans_add_up():
         points, later, reading = 0, 0, 0
         for _, chapters, exercises, stated, read, _ in rows[:-1]:
             named = re.findall(r"exercises/([\w-]+)/", exercises)
-            graded = sum(POINTS[name] for name in named if name not in WITHOUT_SANDBOX)
-            rest = sum(POINTS[name] for name in named if name in WITHOUT_SANDBOX)
+            graded = sum(POINTS[name] for name in named if name not in IN_PYTORCH)
+            rest = sum(POINTS[name] for name in named if name in IN_PYTORCH)
             parts = [str(graded)] * bool(graded or not rest) + [f"[+{rest}]"] * bool(rest)
             assert stated == " ".join(parts).replace("[+", "[+" if graded else "["), rows
             read_here = sum(map(minutes, re.findall(r"\((\d-[\w-]+/[\w-]+\.ipynb)\)", chapters)))
