@@ -19,12 +19,8 @@ FILES, THREADS = 64, 256
 def serve(seconds: float, memory: int) -> None:
     """Serve the grader at the other end of standard input and output, within limits.
 
-    Parameters
-    ----------
-    seconds
-        Of processor time, of all threads together.
-    memory
-        Bytes of address space.
+    From now on, all threads together may take `seconds` of processor time, and `memory` bytes of
+    address space beyond what is taken already.
     """
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
