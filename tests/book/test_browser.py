@@ -218,7 +218,7 @@ def test_all_pages_in_one_refer_to_places_that_are_there():
         assert target in ids
     assert page.count("<article") == 4
     assert 'href="#p1"' in page  # a link to a chapter that is there
-    assert "/book/5-applications/19-text.html" in page  # and to one that is not
+    assert "/book/5-applications/20-text.html" in page  # and to one that is not
     assert "<details>" not in page
 
 

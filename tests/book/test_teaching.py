@@ -13,7 +13,7 @@ POINTS = {
     bank.removeprefix("ch").replace("_", "-"): sum(one.points for one in module.QUESTIONS)
     for bank, module in BANKS.items()
 }
-IN_PYTORCH = ("16-pytorch", "17-gpu")
+IN_PYTORCH = ("16-pytorch", "18-gpu")
 
 
 def minutes(chapter):

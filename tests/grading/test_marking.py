@@ -13,7 +13,7 @@ import lstm_course
 from conftest import ROOT, need, right_answers
 from lstm_course import sigmoid
 from lstm_course.exercises import BANKS, QUESTIONS
-from lstm_course.exercises import ch17_gpu as gpu
+from lstm_course.exercises import ch18_gpu as gpu
 from lstm_course.exercises.engine.functions import FunctionExam
 from lstm_course.exercises.engine.kernels import CRASHED, NO_KERNEL, NOTHING, KernelExam
 from lstm_course.exercises.engine.modules import TorchExam

@@ -49,6 +49,14 @@ def test_draws_depend_on_the_generator_alone_and_float32_stays(task):
         (lambda: tasks.series_windows(np.zeros(9), 3, [5.0]), ValueError, "expected whole numbers in a row"),
         (lambda: tasks.series_windows(np.zeros(9), 3, [5], burn_in=3), ValueError, "burn_in is 3, expected 0 to 2"),
         (lambda: tasks.series_windows(np.array([1.0, np.nan]), 1, [1]), ValueError, "values holds nan at index"),
+        (lambda: tasks.river_windows(np.zeros((9, 3)), np.zeros(8), 3, [5]), ValueError, r"discharge has shape \(8,\), expected \(9,\)"),
+        (lambda: tasks.river_windows(np.zeros((9, 3)), np.zeros(9), 3, [1]), ValueError, "ends holds 1 to 1, expected 2 to 8"),
+        (lambda: tasks.river_windows(np.zeros((9, 3)), np.zeros(9), 3, [5.0]), ValueError, "expected whole numbers in a row"),
+        (lambda: tasks.river_windows(np.zeros((9, 3)), np.zeros(9), 3, [5], burn_in=3), ValueError, "burn_in is 3, expected 0 to 2"),
+        (lambda: tasks.water_years(np.zeros(3)), TypeError, "days must be an array of datetime64, got dtype float64"),
+        (lambda: tasks.nash_sutcliffe(np.zeros(3), np.zeros(2)), ValueError, r"simulated has shape \(3,\), expected \(2,\)"),
+        (lambda: tasks.nash_sutcliffe(np.zeros(3), np.ones(3)), ValueError, "observed is 1.0 throughout, expected values that vary"),
+        (lambda: tasks.kling_gupta(np.ones(3), np.arange(3.0)), ValueError, "simulated is 1.0 throughout, expected values that vary"),
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_sentence(call, error, sentence):
