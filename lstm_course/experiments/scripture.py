@@ -193,7 +193,7 @@ def save(model: SequenceModel) -> None:
 
 
 def load() -> tuple[SequenceModel, tasks.Alphabet]:
-    """Return the shipped LSTM and its alphabet.
+    """Return the small LSTM that `measure` has saved, and its alphabet.
 
     Its parameters were rounded to half precision; it computes with float32.
 
